@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* mpsup.h - libmpsup: what a worker needs to live under mpsup(1).
+ *
+ * The master gives a worker its listening sockets and a channel to speak on;
+ * the words on it are docs/protocol.md. This library finds the channel, reads
+ * it safely and writes to it. A worker's life:
+ *
+ *	struct mpsup *m;
+ *	if (mpsup_open(&m) < 0) ...		not started by mpsup
+ *	wait until mpsup_fd(m) is readable, then
+ *	while (mpsup_next(m, &ev) > 0)
+ *		HELLO:   serve on ev.hello->listeners, then mpsup_ready(m)
+ *		DRAIN:   stop accepting, finish what is open, exit 0
+ *		CLOSED:  the master is gone: exit
+ *
+ * All functions return 0 (or what they say) on success and -Exxx on failure;
+ * errno is not used. Nothing blocks, nothing raises SIGPIPE, no thread is made,
+ * no state is global. One object may be used by one thread at a time.
+ * Times are in microseconds. Linux only; C99 and C++. */
+#ifndef MPSUP_H
+#define MPSUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MPSUP_LISTENERS_MAX 32
+#define MPSUP_STATUS_MAX    1000  /* bytes of a status; the rest is cut */
+#define MPSUP_MESSAGE_MAX   65000 /* bytes of a message */
+
+struct mpsup;
+
+/* A listening socket, set CLOEXEC. It is shared with the other workers of the
+ * pool: accept() may find nothing, so use it non-blocking (accept4(2) after
+ * poll(2), expecting EAGAIN) and never shutdown() or reconfigure it. */
+struct mpsup_listener {
+	int fd;		  /* yours to close; mpsup_close() leaves it open */
+	const char *name; /* LISTEN_FDNAMES' word for it, never NULL */
+};
+
+/* What the master says once, before a worker may serve. Lives until mpsup_close(). */
+struct mpsup_hello {
+	const char *pool;
+	unsigned slot;		/* 0 to workers - 1 */
+	unsigned generation;	/* counts reloads, from 1 */
+	unsigned workers;	/* slots of the pool */
+	int host_pid;		/* this worker as the host sees it; 0: was not told */
+	uint64_t watchdog_usec; /* call mpsup_watchdog() at least this often; 0: off */
+	unsigned nlisteners;
+	struct mpsup_listener listeners[MPSUP_LISTENERS_MAX];
+};
+
+enum mpsup_event_type {
+	MPSUP_HELLO = 1, /* hello is set; comes once */
+	MPSUP_DRAIN,	 /* timeout_usec is set: be gone by then */
+	MPSUP_MESSAGE,	 /* message and message_len are set */
+	MPSUP_CLOSED	 /* the master is gone; comes again at each call */
+};
+
+struct mpsup_event {
+	enum mpsup_event_type type;
+	const struct mpsup_hello *hello;
+	uint64_t timeout_usec;
+	const char *message; /* JSON text, terminated; until the next call with this object */
+	size_t message_len;
+};
+
+/* Take the channel that MPSUP_FD names: the descriptor becomes the library's
+ * (CLOEXEC), the variable leaves the environment, so call it before there are
+ * threads. A spare (MPSUP_SPARE=1) reports here that it is parked.
+ * *ret is written on success only; free it with mpsup_close().
+ * -ENOENT: not started by mpsup. -EINVAL: MPSUP_FD is not a number from 3 on.
+ * -EBADF, -ENOTSOCK, -EPROTOTYPE: the number is not a unix SOCK_SEQPACKET socket.
+ * -EPIPE: the master is gone. -ENOMEM. */
+int mpsup_open(struct mpsup **ret);
+
+/* Close the channel and free the object; NULL is allowed. */
+void mpsup_close(struct mpsup *m);
+
+/* For poll(2) and epoll(7); readable: call mpsup_next() until it returns 0.
+ * Borrowed: do not read, write or close it. */
+int mpsup_fd(const struct mpsup *m);
+
+/* 1: *ret holds an event; 0: nothing to read now.
+ * -EPROTO: the master broke the protocol; that datagram is dropped and every
+ * descriptor it carried is closed; a worker should give up. Other -Exxx: recvmsg(2). */
+int mpsup_next(struct mpsup *m, struct mpsup_event *ret);
+
+/* HELLO if it came, else NULL. */
+const struct mpsup_hello *mpsup_hello(const struct mpsup *m);
+
+/* All that follows: -EAGAIN: the master does not read just now, nothing was
+ * sent. -EPIPE: the master is gone. */
+
+/* Serving. -ENOTCONN: there was no HELLO yet. */
+int mpsup_ready(struct mpsup *m);
+
+/* One line for `mpsup status`, in printf's manner. Cut at MPSUP_STATUS_MAX
+ * bytes, line ends become spaces. -EINVAL: the format cannot be printed. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+int mpsup_status(struct mpsup *m, const char *format, ...);
+
+/* Still alive; see watchdog_usec. */
+int mpsup_watchdog(struct mpsup *m);
+
+/* Leaving by itself: no error, whatever the exit status says later. */
+int mpsup_stopping(struct mpsup *m);
+
+/* The current wait (to be ready, to be drained) takes up to usec from now. */
+int mpsup_extend_timeout(struct mpsup *m, uint64_t usec);
+
+/* Met an error it should not live with: asks to be replaced at once, while it
+ * finishes what is open. reason: one line or NULL. -EINVAL: a line end in it;
+ * -EMSGSIZE: longer than MPSUP_STATUS_MAX. */
+int mpsup_suicide(struct mpsup *m, const char *reason);
+
+/* Send JSON text; what it may say is in docs/protocol.md. It is not looked into.
+ * -EINVAL: empty, or a line end or zero byte in it (JSON needs neither);
+ * -EMSGSIZE: longer than MPSUP_MESSAGE_MAX. */
+int mpsup_message(struct mpsup *m, const char *json, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

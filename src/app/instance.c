@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "app/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/paths.h"
+#include "base/fd.h"
+
+static int make_run_dir(const char *path, struct err *e)
+{
+	char part[PATH_MAX];
+	struct stat st;
+
+	/* Every missing folder on the way; /run/mpsup is root's, 0755 (traps 41). */
+	(void)snprintf(part, sizeof(part), "%s", path);
+	for (char *p = part + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, -errno, "%s", part);
+		*p = '/';
+	}
+	if (mkdir(part, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, -errno, "%s", part);
+	if (lstat(part, &st) < 0)
+		return err_sys(e, -errno, "%s", part);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
+		return err_set(e, -EACCES,
+			       "%s must be a folder that only uid %u can write in", part,
+			       geteuid());
+	return 0;
+}
+
+/* 1: taken by a living master. */
+static int try_name(struct instance *in, const char *name, struct err *e)
+{
+	AUTO_FD int fd = -1;
+
+	if (snprintf(in->dir, sizeof(in->dir), "%s/%s", in->run_dir, name) >= (int)sizeof(in->dir))
+		return err_set(e, -ENAMETOOLONG, "%s/%s is too long", in->run_dir, name);
+	if (mkdir(in->dir, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, -errno, "%s", in->dir);
+	fd = open(in->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_sys(e, -errno, "%s", in->dir);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 1 : err_sys(e, -errno, "lock %s", in->dir);
+	in->lock_fd = fd_take(&fd);
+	return 0;
+}
+
+int instance_claim(struct instance *in, struct config *c, struct err *e)
+{
+	const char *base = c->name;
+	int r;
+
+	in->lock_fd = -1;
+	paths_run_dir(in->run_dir, sizeof(in->run_dir));
+	r = make_run_dir(in->run_dir, e);
+	if (r < 0)
+		return r;
+	for (int i = 2; (r = try_name(in, c->name, e)) == 1; i++) {
+		if (c->name_given || i > 1000)
+			return err_set(e, -EBUSY, "an instance '%s' is running already; another "
+				       "needs a --name of its own", c->name);
+		c->name = arena_printf(&c->arena, "%.27s-%d", base, i);
+		if (!c->name)
+			return err_set(e, -ENOMEM, "out of memory");
+	}
+	return r;
+}
+
+void instance_release(struct instance *in)
+{
+	if (in->lock_fd < 0)
+		return;
+	(void)rmdir(in->dir);	/* before the lock is given up: nobody else can be in it */
+	fd_close(&in->lock_fd);
+}

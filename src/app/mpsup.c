@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* mpsup.c - from the first word of the command line to its verb. */
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/cmd.h"
+#include "app/help.h"
+#include "base/base.h"
+#include "base/title.h"
+
+enum { STATUS_OK = 0, STATUS_USAGE = 2 };
+
+const struct cmd cmds[] = {
+	{ "run", "supervise a command, or the built-in worker", cmd_run },
+	{ "status", "pools and workers; of one worker also how its last lives ended", cmd_status },
+	{ "list", "the instances that run", cmd_list },
+	{ "logs", "what the workers wrote", cmd_logs },
+	{ "events", "what happened", cmd_events },
+	{ "stop", "end an instance or a pool, and wait for it", cmd_stop },
+	{ "reset", "forget the deaths, start what was given up", cmd_reset },
+	{ 0 },
+};
+
+const struct cmd *cmd_find(const char *name)
+{
+	for (const struct cmd *c = cmds; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+static bool is_one_of(const char *word, const char *a, const char *b, const char *c)
+{
+	return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
+}
+
+static int help(int argc, char **argv)
+{
+	char *only_help[] = { (char[]){ "--help" }, NULL };
+	const struct cmd *c;
+
+	if (argc < 1 || argv[0][0] == '-') {
+		help_overview(stdout);
+		return STATUS_OK;
+	}
+	c = cmd_find(argv[0]);
+	if (c)
+		return c->fn(1, only_help);
+	help_unknown_verb(argv[0]);
+	return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const struct cmd *c;
+
+	title_init(argc, argv);
+	if (argc < 2) {
+		help_common(stderr);
+		return STATUS_USAGE;
+	}
+	if (is_one_of(argv[1], "help", "--help", "-h"))
+		return help(argc - 2, argv + 2);
+	if (is_one_of(argv[1], "version", "--version", "-V")) {
+		help_version(stdout);
+		return STATUS_OK;
+	}
+	if (argv[1][0] == '-')
+		return cmd_run(argc - 1, argv + 1);
+	c = cmd_find(argv[1]);
+	if (c)
+		return c->fn(argc - 2, argv + 2);
+	help_unknown_verb(argv[1]);
+	return STATUS_USAGE;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* paths.h - where an instance keeps what it runs with: /run/mpsup for root,
+ * $XDG_RUNTIME_DIR/mpsup for others, all under $MPSUP_ROOT where that is set. */
+#ifndef MPSUP_APP_PATHS_H
+#define MPSUP_APP_PATHS_H
+
+#include <stddef.h>
+
+void paths_run_dir(char *buf, size_t size);
+
+#endif

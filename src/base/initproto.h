@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* initproto.h - what mpsup-init and the master say to each other on the
+ * lifeline, a SEQPACKET socketpair whose other end only the master holds. */
+#ifndef MPSUP_BASE_INITPROTO_H
+#define MPSUP_BASE_INITPROTO_H
+
+#include <stdint.h>
+
+#define INIT_LIFELINE_FD 3
+
+/* init -> master, once, when the worker's end was collected. */
+struct init_report {
+	uint32_t magic;
+#define INIT_REPORT_MAGIC 0x6d707331u
+	int32_t by_signal;	/* 0: exited */
+	int32_t core_dumped;
+	int32_t code;		/* exit status, or the signal */
+	uint64_t cpu_usec;	/* user + system, with collected children: getrusage(2) */
+	uint64_t maxrss_bytes;
+};
+
+/* argv of init: title, worker's pid, uid, gid, flags */
+#define INIT_FLAG_PIDNS 1	/* PID 1: its end ends everything below it */
+#define INIT_FLAG_DROP 2	/* started as root: take uid and gid, drop capabilities */
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* limits.c - rlimits, CPU and descriptors of the worker, between clone and exec. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cage/cage.h"
+#include "kernel/seccomp.h"
+
+int cage_limit(const struct cage *c)
+{
+	/* 0 would still run a "|helper" of core_pattern, as root on the host; 1 does
+	 * not (fs/coredump.c; traps 18). */
+	struct rlimit core = { 1, 1 };
+	struct rlimit nofile = { c->nofile, c->nofile };
+
+	if (setrlimit(RLIMIT_CORE, &core) < 0)
+		return -errno;
+	return setrlimit(RLIMIT_NOFILE, &nofile) < 0 ? -errno : 0;
+}
+
+int cage_pin(const cpu_set_t *cpus)
+{
+	cpu_set_t now;
+
+	if (sched_setaffinity(0, sizeof(*cpus), cpus) < 0)
+		return -errno;
+	CPU_ZERO(&now);
+	if (sched_getaffinity(0, sizeof(now), &now) < 0)
+		return -errno;
+	/* The kernel silently narrows to the cpuset: less than asked is a failure. */
+	return CPU_EQUAL(&now, cpus) ? 0 : -EINVAL;
+}
+
+int cage_filter(const struct cage *c)
+{
+	return seccomp_load_filter(c->filter, c->filter_len, 0);
+}
+
+/* Descriptors that are placed below this number come from above it. */
+#define ABOVE 64
+
+static int raise_fd(int *fd)
+{
+	int up;
+
+	if (*fd < 0)
+		return 0;
+	up = fcntl(*fd, F_DUPFD_CLOEXEC, ABOVE);
+	if (up < 0)
+		return -errno;
+	*fd = up;
+	return 0;
+}
+
+int cage_place_fds(const struct cage_birth *b, int *ret_report_fd)
+{
+	int from[] = { b->null_fd, b->out_fd, b->err_fd, b->channel_fd };
+	int report = b->report_fd;
+	int r = raise_fd(&report);
+
+	/* First all out of the way: the target of one may be the source of another. */
+	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(from); i++)
+		r = raise_fd(&from[i]);
+	for (int i = 0; r == 0 && i < (int)ARRAY_LEN(from); i++)
+		if (from[i] >= 0 && dup2(from[i], i) < 0)
+			r = -errno;
+	if (r < 0)
+		return r;
+	if (syscall(SYS_close_range, from[CAGE_CHANNEL_FD] >= 0 ? 4U : 3U, ~0U,
+		    CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	*ret_report_fd = report;
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* view.h - the file system that a worker sees.
+ *
+ * The pool's mount tree is built once for each generation in a mount namespace
+ * of its own (the mold) and held by descriptor; each birth joins it, takes a
+ * private copy and adds only what must be its own: /proc with masks, /tmp,
+ * /var/tmp, /run, /dev/shm, /sys/fs/cgroup. See traps 10-13, 23b.
+ *
+ * Layer: cage. -Exxx, never logs. */
+#ifndef MPSUP_CAGE_VIEW_H
+#define MPSUP_CAGE_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/err.h"
+
+enum view_mode { VIEW_RO, VIEW_RW, VIEW_HIDE };
+
+struct view_bind {
+	const char *path;	/* absolute, no symlink in it; same place inside and outside */
+	enum view_mode mode;
+	const char *link_to;	/* not a bind but a symlink with this text */
+	const char *why;	/* for messages: "--rw", "--cwd", ... */
+	bool is_dir;
+	/* Below a folder that each birth mounts anew (/tmp, /run, ...): kept in the
+	 * mold at `late_from` and put in its place by view_mount_own(). */
+	const char *late_from;
+};
+
+/* What a person asked for. */
+struct view_request {
+	bool app;		/* false: host view, everything read-only but rw */
+	const char *cwd;	/* absolute */
+	char *const *argv;	/* NULL: built-in worker */
+	const char *exec_path;	/* resolved absolute path of argv[0], or NULL */
+	const char **ro, **rw, **hide;	/* NULL-terminated, never NULL */
+};
+
+/* What is done: plain data, strings in the arena. */
+struct view {
+	bool app;
+	struct view_bind *binds;	/* parents before what is below them */
+	unsigned nbinds;
+	uint64_t tmp_bytes;	/* size limit of the private /tmp (and /var/tmp, each) */
+	bool own_cgroup;	/* a cgroup namespace is there: /sys/fs/cgroup = own leaf */
+	bool own_pid;		/* a PID namespace is there: mount a new /proc */
+	uid_t uid;		/* owner of the private /run */
+	gid_t gid;
+	char tmp_options[64], run_options[64];	/* filled by view_build_mold() */
+};
+
+/* Turn a request into binds: standard folders, cwd, the prefix of the command,
+ * folders of absolute paths among the arguments, name resolution's files, ro,
+ * rw, hide. Nested and double paths are put in order. -EINVAL, -ENOENT,
+ * -EACCES with a sentence that names the option. */
+MUST_CHECK int view_plan(const struct view_request *req, struct arena *arena, struct view *ret_view,
+			 struct err *e);
+
+/* Build the mold in a short-lived child and return a descriptor of its mount
+ * namespace (CLOEXEC). Blocks for about a millisecond; never leaves a child. */
+MUST_CHECK int view_build_mold(struct view *v, int *ret_ns_fd, struct err *e);
+
+/* The child's steps, after the clone, as root, only system calls: 0 or -errno. */
+int view_enter(int mold_fd);			/* setns + unshare(CLONE_NEWNS) */
+int view_mount_proc(const struct view *v);	/* own /proc, masked and read-only as runc */
+int view_mount_own(const struct view *v);	/* /tmp /var/tmp /dev/shm /run, /dev/pts */
+int view_mount_cgroup(const struct view *v);	/* /sys/fs/cgroup: the own leaf, read-only */
+
+#endif

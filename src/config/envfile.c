@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* envfile.c - files of NAME=VALUE lines, as systemd's and docker's env files:
+ * comments with #, "export " before a name, one pair of quotes around a value. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/reading.h"
+
+static char *trim(char *s)
+{
+	size_t n;
+
+	s += strspn(s, " \t");
+	n = strlen(s);
+	while (n > 0 && strchr(" \t\r\n", s[n - 1]))
+		s[--n] = '\0';
+	return s;
+}
+
+static int take_line(struct reading *rd, const char *path, unsigned no, char *line, struct err *e)
+{
+	char *s = trim(line), *eq, *value;
+	size_t n;
+
+	if (!*s || *s == '#')
+		return 0;
+	if (strncmp(s, "export ", 7) == 0)
+		s = trim(s + 7);
+	eq = strchr(s, '=');
+	n = eq ? (size_t)(eq - s) : 0;
+	if (n == 0 || strcspn(s, " \t") < n || (*s >= '0' && *s <= '9'))
+		return err_set(e, -EINVAL, "%s:%u:%zu: not NAME=VALUE", path, no,
+			       (size_t)(s - line) + 1);
+	*eq = '\0';
+	value = eq + 1;
+	n = strlen(value);
+	if (n >= 1 && (value[0] == '"' || value[0] == '\'')) {
+		if (n < 2 || value[n - 1] != value[0])
+			return err_set(e, -EINVAL, "%s:%u:%zu: a quote is not closed", path, no,
+				       (size_t)(value - line) + 1);
+		value[n - 1] = '\0';
+		value++;
+	}
+	return reading_append_env(rd, s, value) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
+}
+
+int reading_env_file(struct reading *rd, const char *path, struct err *e)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t cap = 0;
+	unsigned no = 0;
+	int r = 0;
+
+	if (!f)
+		return err_sys(e, -errno, "--env-file %s", path);
+	while (r == 0 && getline(&line, &cap, f) >= 0)
+		r = take_line(rd, path, ++no, line, e);
+	if (r == 0 && ferror(f))
+		r = err_sys(e, -EIO, "--env-file %s", path);
+	free(line);
+	(void)fclose(f);
+	return r;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* environment.h - what a worker finds in its environment. */
+#ifndef MPSUP_CONFIG_ENVIRONMENT_H
+#define MPSUP_CONFIG_ENVIRONMENT_H
+
+#include "config/config.h"
+
+/* The base of all births of a resolved pool: inherited (--env-inherit), the
+ * user's HOME USER LOGNAME SHELL, PORT, then --env-file and --env. NULL-
+ * terminated, in the arena. -ENOMEM. */
+MUST_CHECK int config_environment(const struct pool_config *p, char **inherited, struct arena *a,
+				  char ***ret_envp, struct err *e);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/keys.h"
+
+#include <string.h>
+
+#include "base/nearest.h"
+#include "config/reading.h"
+
+#define I LEVEL_INSTANCE
+#define P LEVEL_POOL
+#define M LEVEL_LIMITS
+#define R LEVEL_RESTART
+#define L LEVEL_LOG
+#define LIVE CHANGE_LIVE
+#define ROLL CHANGE_RELOAD
+#define HARD CHANGE_RESTART
+
+/* clang-format off */
+const struct key keys[] = {
+	{ "name", 'n', "name", I, HARD, "NAME", "of the script or command", "name of the instance", take_name, "a to z, 0 to 9 and . _ -, at most 32" },
+	{ "port", 'p', "port", P, ROLL, "N", NULL, "listen on port N of all addresses, IPv4 and IPv6", take_port, "1 to 65535" },
+	{ "listen", 0, "listen", P, ROLL, "ADDR:PORT|unix:PATH[,...]", NULL, "listen there; repeatable; unix takes mode= user= group=, all take name=", take_listen, "ADDR:PORT, [ADDR6]:PORT or unix:PATH" },
+	{ "backlog", 0, "backlog", P, ROLL, "N", "4096", "length of the accept queue", take_backlog, "1 to 65535" },
+	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-ipc", take_protocol, "auto, native, node-ipc" },
+	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "a number, max or -N" },
+	{ "cpus", 0, "cpus", P, ROLL, "all|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, or a list like 0-3,6" },
+	{ "no-pin", 0, "no_pin", P, ROLL, NULL, NULL, "do not pin workers to their CPUs", take_no_pin, NULL },
+	{ "spares", 0, "spares", P, LIVE, "N", "0", "started and parked; one takes the place of a dead worker at once", take_spares, "0 to 256" },
+	{ "parallel", 0, "parallel", P, LIVE, "N", "one per CPU, at least 2", "births at once", take_parallel, "1 to 1024" },
+	{ "cwd", 0, "cwd", P, ROLL, "DIR", ".", "working directory of the workers", take_cwd, "a folder" },
+	{ "env", 'e', "env", P, ROLL, "K=V", NULL, "set a variable; repeatable", take_env, "NAME=VALUE" },
+	{ "env-file", 0, "env_file", P, ROLL, "FILE", NULL, "variables from a file of NAME=VALUE lines", take_env_file, "a readable file" },
+	{ "env-inherit", 0, "env_inherit", P, ROLL, "all|none|NAMES", "all", "what is taken from mpsup's own environment", take_env_inherit, "all, none or names with commas" },
+	{ "user", 'u', "user", P, ROLL, "USER", "the one who called sudo, else a uid of the pool's own", "user of the workers", take_user, "a name or a number" },
+	{ "group", 'g', "group", P, ROLL, "GROUP", "the user's", "group of the workers", take_group, "a name or a number" },
+	{ "groups", 0, "groups", P, ROLL, "LIST", "none", "supplementary groups", take_groups, "names or numbers with commas" },
+	{ "policy", 0, "policy", P, ROLL, "NAME|FILE", "by the command", "system calls: generic, node, static, or a file", take_policy, "a policy's name or a file" },
+	{ "view", 0, "view", P, ROLL, "app|host", "app", "what the workers see of the file system", take_view, "app or host" },
+	{ "ro", 0, "ro", P, ROLL, "PATH", NULL, "show this too, read-only; repeatable", take_ro, "an absolute path" },
+	{ "rw", 0, "rw", P, ROLL, "PATH", NULL, "show this too, writable; repeatable", take_rw, "an absolute path" },
+	{ "hide", 0, "hide", P, ROLL, "PATH", NULL, "cover this; repeatable", take_hide, "an absolute path" },
+	{ "net", 0, "net", P, ROLL, "host|none", "host", "none: the workers only accept, they connect to nothing", take_net, "host or none" },
+	{ "no-sandbox", 0, "no_sandbox", P, ROLL, "WORD", NULL, "accept a worker without this part of the cage; repeatable", take_no_sandbox, "a word of the cage" },
+	{ "require", 0, "require", P, ROLL, "all|WORD,...", NULL, "refuse to start without these parts", take_require, "all, or words of the cage" },
+	{ "demo", 0, "demo", P, ROLL, NULL, NULL, "built-in worker: serve /crash and /exit too", take_demo, NULL },
+	{ "tmp", 0, "tmp", M, ROLL, "SIZE", "256M", "size of the private /tmp", take_tmp, "a size like 64M" },
+	{ "nofile", 0, "nofile", M, ROLL, "N", "65536", "open files of a worker (RLIMIT_NOFILE)", take_nofile, "64 to 1048576" },
+	{ "restart-limit", 0, "limit", R, LIVE, "N/DURATION", "10/60s", "more restarts of a worker than this: it has failed", take_restart_limit, "N/DURATION, as 10/60s" },
+	{ "boot-limit", 0, "boot_limit", R, LIVE, "N", "5", "starts in a row that never get ready: it has failed", take_boot_limit, "1 to 1000" },
+	{ "backoff", 0, "backoff", R, LIVE, "MIN..MAX", "100ms..10s", "wait between restarts, doubling", take_backoff, "MIN..MAX, as 100ms..10s" },
+	{ "fatal-exit", 0, "fatal_exit", R, LIVE, "CODES", "none", "exit codes that are not worth a restart", take_fatal_exit, "codes 0 to 255 with commas" },
+	{ "on-failed", 0, "on_failed", R, LIVE, "exit|hold", "exit", "when every worker has failed: exit with 70, or stay", take_on_failed, "exit or hold" },
+	{ "ready-timeout", 0, "ready_timeout", R, LIVE, "DURATION", "30s", "a worker that is not ready by then is ended", take_ready_timeout, "a duration like 30s" },
+	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s" },
+	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s" },
+	{ "stop-signal", 0, "stop_signal", R, LIVE, "SIGNAL", "TERM", "what asks a worker to end", take_stop_signal, "a signal like TERM" },
+	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a native worker that is silent for so long is ended", take_watchdog, "a duration, at least 100ms, or off" },
+	{ "log-file", 0, "log_file", L, LIVE, "FILE", "stderr", "mpsup's own log", take_log_file, "a file" },
+	{ "log-format", 0, "log_format", L, HARD, "text|json", "text", "form of the log", take_log_format, "text or json" },
+	{ "quiet", 'q', "quiet", L, HARD, NULL, NULL, "only warnings and errors", take_quiet, NULL },
+	{ "verbose", 'v', "verbose", L, HARD, NULL, NULL, "more of what happens", take_verbose, NULL },
+	{ "control-group", 0, "control_group", I, HARD, "GROUP", "none", "its members may look, stop and reset", take_control_group, "a group" },
+	{ "view-group", 0, "view_group", I, HARD, "GROUP", "none", "its members may look", take_view_group, "a group" },
+	{ "strict", 0, "strict", I, HARD, NULL, NULL, "refuse to start if any pool cannot", take_strict, NULL },
+	{ "set", 0, "set", I, HARD, "KEY=VALUE", NULL, "any key by its name in a file", take_set, "KEY=VALUE" },
+	{ "help", 'h', "", I, HARD, NULL, NULL, "this text", take_help, NULL },
+	{ "version", 0, "", I, HARD, NULL, NULL, "the version", take_version, NULL },
+};
+/* clang-format on */
+const size_t keys_count = ARRAY_LEN(keys);
+
+static const char *const planned[] = {
+	"config",     "daemonize",  "pidfile",	  "metrics",	  "unlisted",	  "credential",
+	"compat",     "balance",    "memory",	  "memory-high",  "swap",	  "cpu-quota",
+	"cpu-weight", "pids",	    "io",	  "raw",	  "seccomp-profile", "state",
+	"root",	      "connect",    "userns",	  "keep-cap",	  "core",	  "max-age",
+	"recycle-memory", "ready",  "drain",	  "drain-idle",	  "kill",	  "watch",
+	"total",
+};
+
+static int is(const char *a, const char *name, size_t len)
+{
+	return strlen(a) == len && strncmp(a, name, len) == 0;
+}
+
+const struct key *keys_find(const char *name, size_t len, int by_key)
+{
+	for (size_t i = 0; i < keys_count; i++)
+		if (is(by_key ? keys[i].key : keys[i].option, name, len))
+			return &keys[i];
+	return NULL;
+}
+
+const struct key *keys_find_letter(char letter)
+{
+	for (size_t i = 0; i < keys_count; i++)
+		if (keys[i].letter && keys[i].letter == letter)
+			return &keys[i];
+	return NULL;
+}
+
+int keys_is_planned(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(planned); i++)
+		if (is(planned[i], name, len))
+			return 1;
+	return 0;
+}
+
+const char *keys_nearest(const char *name)
+{
+	const char *names[ARRAY_LEN(keys) + 1];
+
+	for (size_t i = 0; i < keys_count; i++)
+		names[i] = keys[i].option;
+	names[keys_count] = NULL;
+	return nearest_word(name, names);
+}
+
+void keys_print_help(FILE *to)
+{
+	static const struct {
+		enum key_level level;
+		const char *title;
+	} groups[] = { { P, "What runs, where, as whom, in which cage" },
+		       { M, "Limits of each worker" },
+		       { R, "Life and restarts" },
+		       { L, "Log" },
+		       { I, "The instance" } };
+
+	(void)fprintf(to, "usage: mpsup [run] [options] [-- COMMAND ARG...]\n\n"
+			  "Supervise COMMAND, or the built-in worker: one caged worker per CPU, all of\n"
+			  "them accepting from one socket.\n");
+	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
+		(void)fprintf(to, "\n%s:\n", groups[g].title);
+		for (size_t i = 0; i < keys_count; i++) {
+			const struct key *k = &keys[i];
+			char left[64];
+
+			if (k->level != groups[g].level)
+				continue;
+			(void)snprintf(left, sizeof(left), "%c%c%s --%s %s",
+				       k->letter ? '-' : ' ', k->letter ? k->letter : ' ',
+				       k->letter ? "," : " ", k->option, k->value ? k->value : "");
+			(void)fprintf(to, "  %-33s %s%s%s%s\n", left, k->help,
+				      k->standard ? " [" : "", k->standard ? k->standard : "",
+				      k->standard ? "]" : "");
+		}
+	}
+	(void)fprintf(to, "\nDURATION: 100ms 10s 5m 2h 1d, bare is seconds. SIZE: 512K 256M 2G, bare is "
+			  "bytes.\nExit status: 0 stopped as asked, 2 usage or configuration, 69 this "
+			  "host cannot give\nwhat was asked, 70 every worker is past its limit, 1 "
+			  "anything else.\n");
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* resolve.c - one pool's world: users, folders, the command, CPUs. Read-only but
+ * for the lock of a dynamic uid. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "config/config.h"
+#include "config/uid.h"
+#include "kernel/topology.h"
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, -ENOMEM, "out of memory");
+}
+
+/* ---- who ---- */
+
+static int find_group(const char *option, const char *text, gid_t *ret, struct err *e)
+{
+	struct group *g = getgrnam(text);
+	uint64_t n;
+
+	if (g) {
+		*ret = g->gr_gid;
+		return 0;
+	}
+	if (parse_u64(text, 0, UINT32_MAX - 1, &n) == 0) {
+		*ret = (gid_t)n;
+		return 0;
+	}
+	return err_set(e, -ENOENT, "%s: there is no group '%.64s' on this host", option, text);
+}
+
+static int from_passwd(struct config *c, struct pool_config *p, const struct passwd *pw,
+		       struct err *e)
+{
+	p->uid = pw->pw_uid;
+	p->gid = pw->pw_gid;
+	p->user_name = arena_strdup(&c->arena, pw->pw_name);
+	p->home = arena_strdup(&c->arena, pw->pw_dir && *pw->pw_dir ? pw->pw_dir : "/");
+	p->shell = arena_strdup(&c->arena, pw->pw_shell && *pw->pw_shell ? pw->pw_shell
+									   : "/bin/sh");
+	return p->user_name && p->home && p->shell ? 0 : no_memory(e);
+}
+
+/* A uid that passwd does not know still needs a HOME: os.homedir() throws. */
+static int from_number(struct config *c, struct pool_config *p, uid_t uid, struct err *e)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	if (pw)
+		return from_passwd(c, p, pw, e);
+	p->uid = uid;
+	p->gid = (gid_t)uid;
+	p->user_name = arena_printf(&c->arena, "%u", uid);
+	p->home = "/";
+	p->shell = "/usr/sbin/nologin";
+	return p->user_name ? 0 : no_memory(e);
+}
+
+static int named_user(struct config *c, struct pool_config *p, struct err *e)
+{
+	const struct passwd *pw = getpwnam(p->user);
+	uint64_t n;
+
+	if (pw)
+		return from_passwd(c, p, pw, e);
+	if (parse_u64(p->user, 0, UINT32_MAX - 1, &n) == 0)
+		return from_number(c, p, (uid_t)n, e);
+	return err_set(e, -ENOENT, "--user: there is no user '%.64s' on this host", p->user);
+}
+
+static int sudo_caller(uid_t *ret_uid)
+{
+	const char *text = getenv("SUDO_UID");
+	uint64_t n;
+
+	if (!text || parse_u64(text, 1, UINT32_MAX - 1, &n) < 0)
+		return -ENOENT;
+	*ret_uid = (uid_t)n;
+	return 0;
+}
+
+static int dynamic_user(struct config *c, struct pool_config *p, struct err *e)
+{
+	int r = uid_allocate(c->name, p->name, &p->uid, &p->uid_lock_fd, e);
+
+	if (r < 0)
+		return r;
+	p->dynamic_uid = true;
+	p->gid = (gid_t)p->uid;
+	p->user_name = arena_printf(&c->arena, "mpsup-%s-%s", c->name, p->name);
+	p->home = "/";
+	p->shell = "/usr/sbin/nologin";
+	return p->user_name ? 0 : no_memory(e);
+}
+
+static int resolve_groups(struct config *c, struct pool_config *p, struct err *e)
+{
+	unsigned n = 0;
+
+	while (p->groups && p->groups[n])
+		n++;
+	p->gids = arena_alloc(&c->arena, (n + 1) * sizeof(*p->gids));
+	if (!p->gids)
+		return no_memory(e);
+	for (unsigned i = 0; i < n; i++) {
+		int r = find_group("--groups", p->groups[i], &p->gids[i], e);
+
+		if (r < 0)
+			return r;
+	}
+	p->ngids = n;
+	return 0;
+}
+
+static int resolve_user(struct config *c, struct pool_config *p, struct err *e)
+{
+	bool root = geteuid() == 0;
+	uid_t caller;
+	int r;
+
+	if (!root && (p->user || p->group || p->groups))
+		return err_set(e, -EPERM, "--user, --group and --groups need root");
+	if (p->user) {
+		r = named_user(c, p, e);
+	} else if (!root) {
+		r = from_number(c, p, geteuid(), e);
+		p->gid = getegid();
+	} else if (p->cage_off & CAGE_BIT(CAGE_UID)) {
+		r = from_number(c, p, 0, e);
+	} else if (sudo_caller(&caller) == 0) {
+		p->caller_uid = true;
+		r = from_number(c, p, caller, e);
+	} else {
+		r = dynamic_user(c, p, e);
+	}
+	if (r == 0 && p->group)
+		r = find_group("--group", p->group, &p->gid, e);
+	return r == 0 ? resolve_groups(c, p, e) : r;
+}
+
+/* ---- where and what ---- */
+
+static int resolve_cwd(struct config *c, struct pool_config *p, struct err *e)
+{
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(p->cwd, real) || stat(real, &st) < 0)
+		return err_sys(e, -errno, "--cwd %s", p->cwd);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, -ENOTDIR, "--cwd %s: it is not a folder", p->cwd);
+	if (access(real, R_OK | X_OK) < 0)
+		return err_sys(e, -errno, "--cwd %s", p->cwd);
+	p->cwd = arena_strdup(&c->arena, real);
+	return p->cwd ? 0 : no_memory(e);
+}
+
+static bool may(const struct pool_config *p, const struct stat *st, mode_t bit)
+{
+	if (p->uid == 0)
+		return st->st_mode & (bit | bit << 3 | bit << 6) || S_ISDIR(st->st_mode);
+	if (st->st_uid == p->uid)
+		return st->st_mode & (bit << 6);
+	if (st->st_gid == p->gid)
+		return st->st_mode & (bit << 3);
+	for (unsigned i = 0; i < p->ngids; i++)
+		if (st->st_gid == p->gids[i])
+			return st->st_mode & (bit << 3);
+	return st->st_mode & bit;
+}
+
+/* The view makes the folders above cwd and the command's prefix passable; what
+ * is inside them is the host's: their own modes count. */
+static int check_reach(const struct pool_config *p, const char *path, const char *what,
+		       struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_sys(e, -errno, "%s %s", what, path);
+	if (may(p, &st, S_IXOTH))
+		return 0;
+	return err_set(e, -EACCES, "%s %s: uid %u (%s) may not %s it (mode %03o, owner %u); chmod it "
+		       "or name another --user", what, path, p->uid, p->user_name,
+		       S_ISDIR(st.st_mode) ? "enter" : "execute", st.st_mode & 0777, st.st_uid);
+}
+
+static const char *worker_path(const struct pool_config *p)
+{
+	const char *path = getenv("PATH");
+
+	for (unsigned i = 0; i < p->nenv; i++)
+		if (strcmp(p->env[i].name, "PATH") == 0)
+			path = p->env[i].value;
+	return path && *path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+static int check_file(const struct pool_config *p, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_sys(e, -errno, "command %s", path);
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, -EISDIR, "command %s: it is a folder", path);
+	if (!(st.st_mode & 0111))
+		return err_set(e, -EACCES, "command %s: it is not executable (mode %03o); chmod +x, or "
+			       "name its interpreter", path, st.st_mode & 0777);
+	return check_reach(p, path, "command", e);
+}
+
+/* "#!/usr/bin/foo": a missing interpreter is ENOENT of a file that is there. */
+static int check_interpreter(const char *path, struct err *e)
+{
+	char line[256] = "";
+	FILE *f = fopen(path, "re");
+	char *end, *name;
+
+	if (!f)
+		return 0;	/* executable and not readable: no script */
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	(void)fclose(f);
+	if (strncmp(line, "#!", 2) != 0)
+		return 0;
+	name = line + 2 + strspn(line + 2, " \t");
+	end = name + strcspn(name, " \t\r\n");
+	*end = '\0';
+	if (access(name, X_OK) < 0)
+		return err_sys(e, -errno, "command %s: its first line names %s", path, name);
+	return 0;
+}
+
+static int find_in_path(struct config *c, struct pool_config *p, struct err *e)
+{
+	const char *dirs = worker_path(p), *cmd = p->command[0];
+	char path[PATH_MAX];
+
+	while (1) {
+		size_t n = strcspn(dirs, ":");
+		struct stat st;
+
+		if (snprintf(path, sizeof(path), "%.*s/%s", (int)n, n ? dirs : ".", cmd) <
+			    (int)sizeof(path) &&
+		    stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111)) {
+			p->exec_path = arena_strdup(&c->arena, path);
+			return p->exec_path ? 0 : no_memory(e);
+		}
+		if (!dirs[n])
+			return err_set(e, -ENOENT, "command '%.100s' is not found in PATH", cmd);
+		dirs += n + 1;
+	}
+}
+
+static int resolve_command(struct config *c, struct pool_config *p, struct err *e)
+{
+	const char *cmd;
+	int r = 0;
+
+	if (!p->command)
+		return 0;
+	cmd = p->command[0];
+	if (!strchr(cmd, '/'))
+		r = find_in_path(c, p, e);
+	else
+		p->exec_path = cmd[0] == '/' ? cmd
+					     : arena_printf(&c->arena, "%s/%s", p->cwd, cmd);
+	if (r < 0)
+		return r;
+	if (!p->exec_path)
+		return no_memory(e);
+	r = check_file(p, p->exec_path, e);
+	return r < 0 ? r : check_interpreter(p->exec_path, e);
+}
+
+/* ---- how many ---- */
+
+static int check_list(struct config *c, struct pool_config *p, const cpu_set_t *usable,
+		      struct err *e)
+{
+	char have[128] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < CPU_SETSIZE && n < 100; i++)
+		if (CPU_ISSET(i, usable))
+			n += (size_t)snprintf(have + n, sizeof(have) - n, "%s%zu", n ? "," : "", i);
+	for (size_t i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &p->cpus) && !CPU_ISSET(i, usable))
+			return err_set(e, -EINVAL, "--cpus: CPU %zu is not there for us; usable are: %s",
+				       i, have);
+	p->cpus_reason = arena_printf(&c->arena, "CPUs as listed");
+	p->ncpus = (unsigned)CPU_COUNT(&p->cpus);
+	return 0;
+}
+
+static int resolve_cpus(struct config *c, struct pool_config *p, struct err *e)
+{
+	cpu_set_t usable;
+	int r = topology_usable(&usable);
+	unsigned quota = topology_quota(), whole = (quota + 999) / 1000;
+
+	if (r < 0)
+		return err_sys(e, r, "the CPUs of this host cannot be told");
+	if (p->cpus_kind == CPUS_LIST)
+		return check_list(c, p, &usable, e);
+	p->cpus = usable;
+	p->ncpus = (unsigned)CPU_COUNT(&usable);
+	p->cpus_reason = "all that this process may run on";
+	if (whole > 0 && whole < p->ncpus) {
+		p->cpus_reason = arena_printf(&c->arena, "a CPU quota of %u.%u of %u CPUs", quota / 1000,
+					      quota % 1000 / 100, p->ncpus);
+		p->ncpus = whole;
+	}
+	return 0;
+}
+
+static int resolve_workers(struct pool_config *p, struct err *e)
+{
+	int n = p->workers;
+
+	if (n <= 0)
+		n += (int)p->ncpus;
+	if (n < 1)
+		return err_set(e, -EINVAL, "--workers %d leaves none: there are %u CPUs", p->workers,
+			       p->ncpus);
+	p->workers = n;
+	if (p->parallel == 0)
+		p->parallel = p->ncpus > 2 ? p->ncpus : 2;
+	return 0;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* What auto means. Node programs and other servers come with the protocols that
+ * need no change in them; they are named here so that the error is exact. */
+static int resolve_protocol(struct pool_config *p, struct err *e)
+{
+	bool node;
+
+	if (p->protocol != PROTO_AUTO)
+		return 0;
+	if (!p->command) {
+		p->protocol = PROTO_NATIVE;
+		return 0;
+	}
+	node = strncmp(base_name(p->exec_path), "node", 4) == 0 ||
+	       strncmp(base_name(p->command[0]), "node", 4) == 0;
+	return err_set(e, -EINVAL,
+		       "--protocol is missing: mpsup %s cannot yet pick one for '%.60s'; native is for "
+		       "programs that use libmpsup%s", MPSUP_VERSION, p->command[0],
+		       node ? ", node-ipc for a worker that takes message 'server'" : "");
+}
+
+static int resolve_listens(struct pool_config *p, struct err *e)
+{
+	for (unsigned i = 0; i < p->nlistens; i++) {
+		struct listen_spec *s = &p->listens[i];
+		const struct passwd *pw = s->user ? getpwnam(s->user) : NULL;
+		uint64_t n;
+		int r = 0;
+
+		if (pw)
+			s->uid = pw->pw_uid;
+		else if (s->user && parse_u64(s->user, 0, UINT32_MAX - 1, &n) == 0)
+			s->uid = (uid_t)n;
+		else if (s->user)
+			return err_set(e, -ENOENT, "--listen %s: there is no user '%.64s'", s->text,
+				       s->user);
+		if (s->group)
+			r = find_group("--listen", s->group, &s->gid, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int resolve_instance(struct config *c, struct err *e)
+{
+	int r = 0;
+
+	if (c->control_group)
+		r = find_group("--control-group", c->control_group, &c->control_gid, e);
+	if (r == 0 && c->view_group)
+		r = find_group("--view-group", c->view_group, &c->view_gid, e);
+	return r;
+}
+
+static void resolve_nofile(struct pool_config *p)
+{
+	struct rlimit rl;
+
+	/* Raising the hard limit needs a capability; the default never fails for it. */
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && p->nofile > rl.rlim_max && geteuid() != 0)
+		p->nofile = rl.rlim_max;
+}
+
+int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
+{
+	int r = resolve_instance(c, e);
+
+	if (r == 0)
+		r = resolve_cwd(c, p, e);
+	if (r == 0)
+		r = resolve_user(c, p, e);
+	if (r == 0)
+		r = resolve_command(c, p, e);
+	if (r == 0)
+		r = check_reach(p, p->cwd, "--cwd", e);
+	if (r == 0)
+		r = resolve_protocol(p, e);
+	if (r == 0)
+		r = resolve_cpus(c, p, e);
+	if (r == 0)
+		r = resolve_workers(p, e);
+	if (r == 0)
+		r = resolve_listens(p, e);
+	resolve_nofile(p);
+	return r;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* ctl.h - requests in, answers out: the control socket of one instance.
+ *
+ * JSON lines over a unix stream socket. Who may do what comes from the peer's
+ * credentials and one permit table; a peer that lives in a worker's cgroup or
+ * in another PID namespace is refused whatever its uid.
+ *
+ * Layer: ctl. */
+#ifndef MPSUP_CTL_CTL_H
+#define MPSUP_CTL_CTL_H
+
+#include <jansson.h>
+
+#include "super/super.h"
+
+#define CTL_LINE_MAX 65536
+#define CTL_QUEUE_MAX (8u << 20)	/* a client that does not read is let go */
+#define EVENTS_KEPT 1024
+
+struct ctl_event {
+	struct list node;
+	uint64_t seq;
+	size_t len;
+	char line[];	/* JSON, no newline */
+};
+
+struct ctl {
+	struct master *master;
+	int fd;
+	struct source src;
+	char path[108];
+	struct list clients;
+	struct list events;	/* struct ctl_event, oldest first */
+	unsigned nevents;
+	uint64_t seq;
+};
+
+struct ctl_client {
+	struct grave grave;
+	struct list node;
+	struct ctl *ctl;
+	int fd;
+	struct source src;
+	pid_t pid;
+	uid_t uid;
+	unsigned rights;
+	char *in;		/* an unfinished request */
+	size_t in_len;
+	char *out;		/* what it has not read yet */
+	size_t out_len, out_size;
+	bool closing;		/* after the queue is sent */
+	bool want_events, want_logs, logs_err_only, want_stop;
+	int log_slot;		/* -1: all */
+	const struct pool *log_pool, *stop_pool;	/* NULL: all */
+};
+
+/* RUN/NAME.sock, made in a 0700 folder and renamed into place. */
+MUST_CHECK int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e);
+void ctl_close(struct ctl *c);
+
+/* Hooks for struct master. */
+void ctl_on_event(struct master *m, const struct event *ev);
+void ctl_on_log(struct master *m, const struct logline *line);
+/* Answer those who wait for a stop: the instance ends now. Sends what it can. */
+void ctl_stopped(struct ctl *c);
+
+/* client side of the server: client.c */
+void client_accept(struct ctl *c, int fd);
+void client_free(struct ctl_client *cl);
+void client_send(struct ctl_client *cl, json_t *answer);	/* steals answer */
+void client_send_text(struct ctl_client *cl, const char *head, const char *json, size_t len,
+		      const char *tail);
+void client_ok(struct ctl_client *cl);
+void client_flush(struct ctl_client *cl);
+PRINTF(3, 4) void client_fail(struct ctl_client *cl, int exit_code, const char *fmt, ...);
+
+/* verbs.c */
+void verb_run(struct ctl_client *cl, const char *line, size_t len);
+
+/* status.c, eventlog.c */
+json_t *status_json(const struct master *m, const struct pool *only, int slot);
+json_t *death_json(const struct death *d);
+json_t *json_safe(const char *text);	/* a JSON string of any bytes of ours */
+void eventlog_add(struct ctl *c, const struct event *ev);
+void eventlog_done(struct ctl *c);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "ctl/facts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/proc.h"
+
+#define PIDS_MAX 1024	/* of one worker; more are not looked at for a table */
+
+void facts_gather(struct facts *f, const struct master *m)
+{
+	int fds[DIAG_LISTENERS_MAX];
+	size_t n = 0;
+
+	*f = (struct facts){ 0 };
+	for (unsigned i = 0; i < m->npools; i++)
+		for (unsigned k = 0; k < m->pools[i].conf->nlistens && n < DIAG_LISTENERS_MAX; k++)
+			fds[n++] = m->pools[i].listener_fds[k];
+	f->has_sockets = diag_gather(fds, n, &f->sockets) == 0;
+}
+
+void facts_done(struct facts *f)
+{
+	if (f->has_sockets)
+		diag_done(&f->sockets);
+}
+
+/* The processes of a life: its leaf's, or the two we know without one. */
+static size_t pids_of(const struct life *l, pid_t *pids)
+{
+	size_t n = 0;
+
+	if (l->leaf_fd >= 0) {
+		if (cgroup_pids(l->leaf_fd, pids, PIDS_MAX, &n) < 0)
+			return 0;
+		return n < PIDS_MAX ? n : PIDS_MAX;
+	}
+	if (l->pid > 0)
+		pids[n++] = l->pid;
+	return n;
+}
+
+static bool sum_usage(const struct life *l, struct proc_usage *ret)
+{
+	pid_t pids[PIDS_MAX];
+	size_t n = pids_of(l, pids);
+	struct proc_usage u, sum = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		if (pids[i] == l->init.pid || proc_usage(pids[i], &u) < 0)
+			continue;
+		sum.rss_bytes += u.rss_bytes;
+		sum.cpu_usec += u.cpu_usec;
+	}
+	*ret = sum;
+	return n > 0;
+}
+
+int64_t facts_memory(const struct facts *f, const struct life *l)
+{
+	struct proc_usage u;
+	char text[32];
+
+	(void)f;
+	if (l->leaf_fd >= 0 && cgroup_read(l->leaf_fd, "memory.current", text, sizeof(text)) == 0)
+		return strtoll(text, NULL, 10);
+	return sum_usage(l, &u) ? (int64_t)u.rss_bytes : -1;
+}
+
+int64_t facts_pids(const struct facts *f, const struct life *l)
+{
+	pid_t pids[PIDS_MAX];
+	size_t n = pids_of(l, pids);
+
+	(void)f;
+	return n ? (int64_t)n : -1;
+}
+
+int64_t facts_cpu_usec(const struct facts *f, const struct life *l)
+{
+	struct proc_usage u;
+	char text[1024];
+	const char *p;
+
+	(void)f;
+	if (l->leaf_fd >= 0 && cgroup_read(l->leaf_fd, "cpu.stat", text, sizeof(text)) == 0 &&
+	    (p = strstr(text, "usage_usec ")))
+		return strtoll(p + strlen("usage_usec "), NULL, 10);
+	return sum_usage(l, &u) ? (int64_t)u.cpu_usec : -1;
+}
+
+int64_t facts_connections(const struct facts *f, const struct life *l)
+{
+	pid_t pids[PIDS_MAX];
+
+	if (!f->has_sockets)
+		return -1;
+	return diag_count(&f->sockets, pids, pids_of(l, pids));
+}
+
+int64_t facts_accept_queue(const struct facts *f, const struct pool *p)
+{
+	int64_t sum = 0;
+	size_t first = 0;
+
+	if (!f->has_sockets)
+		return -1;
+	for (const struct pool *q = p->master->pools; q < p; q++)
+		first += q->conf->nlistens;
+	for (size_t i = first; i < first + p->conf->nlistens; i++) {
+		if (i >= f->sockets.nlisteners || f->sockets.listeners[i].queue < 0)
+			return -1;
+		sum += f->sockets.listeners[i].queue;
+	}
+	return sum;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* instances.c - which instances of a run folder listen (see connect.h). */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "ctl/connect.h"
+
+enum probe { PROBE_DEAD, PROBE_ALIVE, PROBE_FORBIDDEN };
+
+static enum probe probe(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	/* EAGAIN: its queue is full, so somebody made one. */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == EAGAIN)
+		return PROBE_ALIVE;
+	return errno == EACCES || errno == EPERM ? PROBE_FORBIDDEN : PROBE_DEAD;
+}
+
+static int add(struct instance_refs *to, const char *dir, const char *file, struct err *e)
+{
+	struct instance_ref ref = { .forbidden = false }, *refs;
+	size_t n = strlen(file);
+	enum probe is;
+
+	if (n <= 5 || file[0] == '.' || strcmp(file + n - 5, ".sock") != 0 ||
+	    n - 5 >= sizeof(ref.name))
+		return 0;
+	(void)snprintf(ref.name, sizeof(ref.name), "%.*s", (int)(n - 5), file);
+	if (snprintf(ref.path, sizeof(ref.path), "%s/%s", dir, file) >= (int)sizeof(ref.path))
+		return 0; /* no master could have listened there */
+	is = probe(ref.path);
+	if (is == PROBE_DEAD)
+		return 0;
+	ref.forbidden = is == PROBE_FORBIDDEN;
+	refs = reallocarray(to->refs, to->n + 1, sizeof(*refs));
+	if (!refs)
+		return err_set(e, -ENOMEM, "out of memory");
+	to->refs = refs;
+	to->refs[to->n++] = ref;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct instance_ref *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* A socket that a stranger put there would answer in an instance's name. */
+static int check_folder(DIR *d, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(dirfd(d), &st) < 0)
+		return err_sys(e, -errno, "%s", path);
+	if ((st.st_uid != 0 && st.st_uid != geteuid() && geteuid() != 0) || (st.st_mode & 022))
+		return err_set(e, -EACCES,
+			       "%s could have been filled by others: it must be yours "
+			       "or root's, and writable for no one else",
+			       path);
+	return 0;
+}
+
+int instances_find(struct instance_refs *to, const char *run_dir, struct err *e)
+{
+	DIR *d = opendir(run_dir);
+	struct dirent *entry;
+	int r;
+
+	if (!d && errno == ENOENT)
+		return 0;
+	if (!d)
+		return err_sys(e, -errno, "%s", run_dir);
+	r = check_folder(d, run_dir, e);
+	while (r == 0 && (entry = readdir(d)))
+		r = add(to, run_dir, entry->d_name, e);
+	(void)closedir(d);
+	if (r == 0 && to->n)
+		qsort(to->refs, to->n, sizeof(*to->refs), by_name);
+	return r;
+}
+
+void instances_done(struct instance_refs *refs)
+{
+	free(refs->refs);
+	*refs = (struct instance_refs){ 0 };
+}

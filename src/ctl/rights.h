@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* rights.h - what a peer of the control socket may do. */
+#ifndef MPSUP_CTL_RIGHTS_H
+#define MPSUP_CTL_RIGHTS_H
+
+#include <sys/types.h>
+
+#include "super/super.h"
+
+enum { RIGHT_VIEW = 1, RIGHT_CHANGE = 2, RIGHT_ROOT = 4 };
+
+/* 0: nothing at all. Looks at the peer's groups, cgroup and PID namespace. */
+unsigned rights_of_peer(const struct master *m, int fd, pid_t pid, uid_t uid, gid_t gid);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "ctl/ctl.h"
+
+static void on_connect(struct source *s, uint32_t events)
+{
+	struct ctl *c = container_of(s, struct ctl, src);
+	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd >= 0)
+		client_accept(c, fd);
+}
+
+/* Nobody connects before the mode is right: it is made where only we can go. */
+static int make_socket(struct ctl *c, const char *run_dir, mode_t mode, struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char tmp[sizeof(a.sun_path)];
+	int r = 0;
+
+	if (snprintf(tmp, sizeof(tmp), "%s/.new-XXXXXX", run_dir) + 3 >= (int)sizeof(tmp))
+		return err_set(e, -ENAMETOOLONG, "%s is too long for a unix socket", run_dir);
+	if (!mkdtemp(tmp))
+		return err_sys(e, -errno, "%s", run_dir);
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%.100s/s", tmp);
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    chmod(a.sun_path, mode) < 0 || listen(c->fd, 64) < 0 || rename(a.sun_path, c->path) < 0)
+		r = err_sys(e, -errno, "control socket %s", c->path);
+	if (r < 0)
+		(void)unlink(a.sun_path);
+	(void)rmdir(tmp);
+	return r;
+}
+
+int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e)
+{
+	bool groups = m->config->control_gid != (gid_t)-1 || m->config->view_gid != (gid_t)-1;
+	int r;
+
+	*c = (struct ctl){ .master = m, .fd = -1, .src = SOURCE_NONE };
+	list_init(&c->clients);
+	list_init(&c->events);
+	if (snprintf(c->path, sizeof(c->path), "%s/%s.sock", run_dir, m->config->name) >=
+	    (int)sizeof(c->path))
+		return err_set(e, -ENAMETOOLONG, "%s is too long for a unix socket", run_dir);
+	/* With groups everybody may connect and the credentials decide. */
+	r = make_socket(c, run_dir, groups ? 0666 : 0600, e);
+	if (r == 0) {
+		r = source_add(&m->loop, &c->src, c->fd, EPOLLIN, on_connect);
+		if (r < 0)
+			(void)err_sys(e, r, "control socket %s", c->path);
+	}
+	if (r < 0)
+		ctl_close(c);
+	return r;
+}
+
+void ctl_close(struct ctl *c)
+{
+	list_each(it, &c->clients) {
+		struct ctl_client *cl = container_of(it, struct ctl_client, node);
+
+		client_flush(cl);
+		client_free(cl);
+	}
+	if (c->fd >= 0) {
+		source_remove(&c->master->loop, &c->src);
+		fd_close(&c->fd);
+		(void)unlink(c->path);
+	}
+	eventlog_done(c);
+}
+
+void ctl_on_event(struct master *m, const struct event *ev)
+{
+	struct ctl *c = m->ctx;
+	uint64_t before = c->seq;
+	const struct ctl_event *last;
+
+	eventlog_add(c, ev);
+	if (c->seq == before)
+		return;
+	last = container_of(c->events.prev, struct ctl_event, node);
+	list_each(it, &c->clients) {
+		struct ctl_client *cl = container_of(it, struct ctl_client, node);
+
+		if (cl->want_events)
+			client_send_text(cl, "{\"event\":", last->line, last->len, "}\n");
+		if (cl->want_stop && cl->stop_pool && ev->pool == cl->stop_pool &&
+		    strcmp(ev->name, "pool.stop") == 0)
+			client_ok(cl);
+	}
+}
+
+void ctl_stopped(struct ctl *c)
+{
+	list_each(it, &c->clients) {
+		struct ctl_client *cl = container_of(it, struct ctl_client, node);
+
+		if (cl->want_stop)
+			client_ok(cl);
+	}
+}

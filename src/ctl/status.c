@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* status.c - the contract's `status --json`: what is, read when it is asked. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "ctl/ctl.h"
+#include "ctl/facts.h"
+#include "super/life.h"
+
+static void set(json_t *o, const char *key, json_t *value)
+{
+	(void)json_object_set_new(o, key, value);
+}
+
+static void set_count(json_t *o, const char *key, int64_t n)
+{
+	set(o, key, n < 0 ? json_null() : json_integer(n));
+}
+
+static json_t *cpus_text(const cpu_set_t *set_of, bool pinned)
+{
+	char buf[256] = "";
+	size_t n = 0;
+
+	if (!pinned)
+		return json_null();
+	for (size_t i = 0; i < CPU_SETSIZE && n + 16 < sizeof(buf); i++) {
+		size_t last = i;
+
+		if (!CPU_ISSET(i, set_of))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set_of))
+			last++;
+		n += (size_t)snprintf(buf + n, sizeof(buf) - n, last > i ? "%s%zu-%zu" : "%s%zu",
+				      n ? "," : "", i, last);
+		i = last;
+	}
+	return json_string(buf);
+}
+
+static json_t *cgroup_path(const struct master *m, const struct life *l)
+{
+	char path[sizeof(m->cgroup.path) + sizeof(l->leaf_name) + 1];
+
+	if (!m->has_cgroup || l->leaf_fd < 0)
+		return json_null();
+	(void)snprintf(path, sizeof(path), "%s/%s", m->cgroup.path, l->leaf_name);
+	return json_string(path);
+}
+
+/* What is known of a place that may have no life at the moment. */
+static json_t *worker_json(const struct facts *f, const struct slot *s, const struct life *l,
+			   bool spare)
+{
+	const struct master *m = s->pool->master;
+	json_t *o = json_object();
+
+	set(o, "slot", spare ? json_null() : json_integer(s->index));
+	set(o, "role", json_string(spare ? "spare" : "worker"));
+	set(o, "generation", json_integer(l ? l->generation : s->pool->generation));
+	set(o, "state", json_string(l ? life_state_name(l->state) : slot_state_name(s)));
+	set_count(o, "pid", l && l->pid ? l->pid : -1);
+	set_count(o, "init_pid", l && l->init.pid ? l->init.pid : -1);
+	set_count(o, "ns_pid", l && l->inner_pid ? l->inner_pid : -1);
+	set(o, "cpus", l ? cpus_text(&l->cpus, s->pool->conf->pin) : json_null());
+	set(o, "cgroup", l ? cgroup_path(m, l) : json_null());
+	set_count(o, "uptime_ms", l ? (int64_t)(clock_boot_ms() - l->born_ms) : -1);
+	set(o, "restarts", json_integer(s->total_restarts));
+	set_count(o, "memory_bytes", l ? facts_memory(f, l) : -1);
+	set(o, "memory_max_bytes", json_null());
+	set_count(o, "pids", l ? facts_pids(f, l) : -1);
+	set_count(o, "cpu_usec", l ? facts_cpu_usec(f, l) : -1);
+	set_count(o, "connections", l ? facts_connections(f, l) : -1);
+	set(o, "status_text", l && l->status_text[0] ? json_safe(l->status_text) : json_null());
+	set(o, "last_exit", s->deaths[0] ? death_json(s->deaths[0]) : json_null());
+	return o;
+}
+
+static void add_certificates(json_t *o, const struct slot *s)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < DEATHS_KEPT && s->deaths[i]; i++)
+		(void)json_array_append_new(a, death_json(s->deaths[i]));
+	set(o, "certificates", a);
+}
+
+static json_t *workers_json(const struct facts *f, const struct pool *p, int only)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < p->nslots; i++) {
+		const struct slot *s = &p->slots[i];
+		json_t *w;
+
+		if (only >= 0 && (unsigned)only != i)
+			continue;
+		w = worker_json(f, s, s->current, false);
+		if (only >= 0)
+			add_certificates(w, s);
+		(void)json_array_append_new(a, w);
+		list_each(it, &s->leaving)
+			(void)json_array_append_new(
+				a, worker_json(f, s, container_of(it, struct life, node), false));
+	}
+	if (only >= 0)
+		return a;
+	list_each(it, &p->spares)
+		(void)json_array_append_new(a, worker_json(f, &p->spare_slot,
+							   container_of(it, struct life, node),
+							   true));
+	return a;
+}
+
+static json_t *usage_json(const struct pool *p)
+{
+	char since[TEXT_TIME_BYTES];
+	json_t *o = json_object();
+
+	text_time(p->since_ms, since);
+	set(o, "since", json_string(since));
+	set(o, "cpu_usec", json_integer((json_int_t)p->dead_cpu_usec));
+	set(o, "memory_peak_bytes",
+	    p->memory_peak_bytes ? json_integer((json_int_t)p->memory_peak_bytes) : json_null());
+	set(o, "io_read_bytes", json_null());
+	set(o, "io_write_bytes", json_null());
+	set(o, "throttled_usec", json_null());
+	set(o, "births", json_integer((json_int_t)p->births));
+	set(o, "deaths", json_integer((json_int_t)p->deaths));
+	set(o, "oom_kills", json_integer(0));
+	set(o, "denied", json_integer((json_int_t)p->denied));
+	set(o, "connections_cut", json_integer(0));
+	return o;
+}
+
+static json_t *limits_json(const struct pool *p)
+{
+	json_t *o = json_object();
+
+	set(o, "tmp", json_integer((json_int_t)p->conf->tmp_bytes));
+	set(o, "nofile", json_integer((json_int_t)p->conf->nofile));
+	return o;
+}
+
+static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
+{
+	json_t *o = json_object(), *listens = json_array();
+
+	for (unsigned i = 0; i < p->conf->nlistens; i++)
+		(void)json_array_append_new(listens, json_string(p->conf->listens[i].shown));
+	set(o, "name", json_string(p->conf->name));
+	set(o, "state", json_string(pool_state_name(p->phase)));
+	set(o, "reason", p->reason[0] ? json_safe(p->reason) : json_null());
+	set(o, "listen", listens);
+	set(o, "protocol", json_string(p->wire->name));
+	set(o, "policy", p->policy_name ? json_string(p->policy_name) : json_null());
+	set(o, "generation", json_integer(p->generation));
+	set_count(o, "accept_queue", facts_accept_queue(f, p));
+	set(o, "usage", usage_json(p));
+	set(o, "limits", limits_json(p));
+	set(o, "total", json_object());
+	set(o, "workers", workers_json(f, p, slot));
+	set(o, "schedules", json_array());
+	set(o, "agents", json_array());
+	return o;
+}
+
+static json_t *master_json(const struct master *m)
+{
+	json_t *o = json_object();
+
+	set(o, "pid", json_integer(getpid()));
+	set(o, "uptime_ms", json_integer((json_int_t)(clock_boot_ms() - m->started_ms)));
+	set(o, "cgroup", m->has_cgroup ? json_string(m->cgroup.path) : json_null());
+	return o;
+}
+
+json_t *status_json(const struct master *m, const struct pool *only, int slot)
+{
+	json_t *o = json_object(), *pools = json_array();
+	struct facts f;
+
+	facts_gather(&f, m);
+	set(o, "schema", json_integer(1));
+	set(o, "name", json_string(m->config->name));
+	set(o, "version", json_string(MPSUP_VERSION));
+	set(o, "master", master_json(m));
+	for (unsigned i = 0; i < m->npools; i++)
+		if (!only || only == &m->pools[i])
+			(void)json_array_append_new(pools, pool_json(&f, &m->pools[i], slot));
+	set(o, "pools", pools);
+	facts_done(&f);
+	return o;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* verbs.c - the permit table: what can be asked, and what it needs. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "ctl/ctl.h"
+#include "ctl/rights.h"
+#include "super/life.h"
+#include "super/pool.h"
+
+struct target {
+	struct pool *pool;	/* NULL: the whole instance */
+	int slot;		/* -1: the whole pool */
+	const char *text;
+};
+
+struct verb {
+	const char *name;
+	unsigned needs;
+	bool changes;	/* a control event tells who did it */
+	void (*run)(struct ctl_client *cl, const struct target *t, const json_t *args);
+};
+
+static void do_status(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	(void)args;
+	cl->closing = true;
+	client_send(cl, json_pack("{s:b, s:o}", "ok", 1, "status",
+				  status_json(cl->ctl->master, t->pool, t->slot)));
+}
+
+static void do_events(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	uint64_t since = (uint64_t)json_integer_value(json_object_get(args, "since"));
+
+	(void)t;
+	list_each(it, &cl->ctl->events) {
+		const struct ctl_event *e = container_of(it, struct ctl_event, node);
+
+		if (e->seq > since)
+			client_send_text(cl, "{\"event\":", e->line, e->len, "}\n");
+	}
+	if (json_is_true(json_object_get(args, "follow")))
+		cl->want_events = true;
+	else
+		client_ok(cl);
+}
+
+static json_t *log_json(const struct logline *line)
+{
+	char safe[LOG_LINE_MAX * 2], when[TEXT_TIME_BYTES];
+	const struct pool *p = line->slot->pool;
+	bool spare = line->slot == &p->spare_slot;
+
+	(void)text_safe(line->text, line->len, safe, sizeof(safe));
+	text_time(line->time_ms, when);
+	return json_pack("{s:{s:s, s:o, s:s, s:s, s:s}}", "log", "pool", p->conf->name, "slot",
+			 spare ? json_null() : json_integer(line->slot->index), "stream",
+			 line->is_err ? "err" : "out", "time", when, "line", safe);
+}
+
+struct replay {
+	struct ctl_client *cl;
+	const struct slot *slot;
+	size_t skip;
+	bool count_only;
+	size_t seen;
+};
+
+static void replay_line(void *ctx, const struct logline *line)
+{
+	struct replay *r = ctx;
+	struct logline l = *line;
+
+	if (r->cl->logs_err_only && !l.is_err)
+		return;
+	if (r->seen++ < r->skip || r->count_only)
+		return;
+	l.slot = r->slot;
+	client_send(r->cl, log_json(&l));
+}
+
+static void replay(struct ctl_client *cl, const struct slot *s, size_t max)
+{
+	struct replay r = { .cl = cl, .slot = s, .count_only = true };
+
+	logring_each(&s->log, replay_line, &r);
+	r.skip = r.seen > max ? r.seen - max : 0;
+	r.seen = 0;
+	r.count_only = false;
+	logring_each(&s->log, replay_line, &r);
+}
+
+static void do_logs(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	const json_t *n = json_object_get(args, "lines");
+	size_t max = json_is_integer(n) ? (size_t)json_integer_value(n) : 20;
+	struct master *m = cl->ctl->master;
+
+	cl->logs_err_only = json_is_true(json_object_get(args, "err"));
+	for (unsigned i = 0; i < m->npools; i++) {
+		struct pool *p = &m->pools[i];
+
+		if (t->pool && t->pool != p)
+			continue;
+		for (unsigned k = 0; k < p->nslots; k++)
+			if (t->slot < 0 || (unsigned)t->slot == k)
+				replay(cl, &p->slots[k], max);
+		if (t->slot < 0)
+			replay(cl, &p->spare_slot, max);
+	}
+	cl->log_pool = t->pool;
+	cl->log_slot = t->slot;
+	if (json_is_true(json_object_get(args, "follow")))
+		cl->want_logs = true;
+	else
+		client_ok(cl);
+}
+
+void ctl_on_log(struct master *m, const struct logline *line)
+{
+	struct ctl *c = m->ctx;
+
+	list_each(it, &c->clients) {
+		struct ctl_client *cl = container_of(it, struct ctl_client, node);
+
+		if (!cl->want_logs || (cl->logs_err_only && !line->is_err) ||
+		    (cl->log_pool && cl->log_pool != line->slot->pool) ||
+		    (cl->log_slot >= 0 && (unsigned)cl->log_slot != line->slot->index))
+			continue;
+		client_send(cl, log_json(line));
+	}
+}
+
+static void do_stop(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	struct master *m = cl->ctl->master;
+
+	(void)args;
+	if (t->slot >= 0) {
+		client_fail(cl, 2, "stop takes an instance or a pool; a worker alone is ended by "
+			    "'mpsup signal' or restarted");
+		return;
+	}
+	cl->want_stop = true;
+	cl->stop_pool = t->pool;
+	if (t->pool && t->pool->phase == POOL_STOPPED)
+		client_ok(cl);
+	else if (t->pool && m->npools > 1)
+		pool_stop(t->pool);
+	else
+		master_stop(m, 0);
+}
+
+static void do_reset(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	struct master *m = cl->ctl->master;
+	unsigned started = 0;
+
+	(void)args;
+	for (unsigned i = 0; i < m->npools; i++)
+		if (!t->pool || t->pool == &m->pools[i])
+			started += pool_reset(&m->pools[i], t->slot);
+	cl->closing = true;
+	client_send(cl, json_pack("{s:b, s:i}", "ok", 1, "started", (int)started));
+}
+
+static const struct verb verbs[] = {
+	{ "status", RIGHT_VIEW, false, do_status },
+	{ "events", RIGHT_VIEW, false, do_events },
+	{ "logs", RIGHT_VIEW, false, do_logs },
+	{ "stop", RIGHT_CHANGE, true, do_stop },
+	{ "reset", RIGHT_CHANGE, true, do_reset },
+};
+
+/* POOL, POOL/SLOT or nothing; the instance part is the client's business. */
+static bool find_target(struct ctl_client *cl, const char *text, struct target *ret)
+{
+	struct master *m = cl->ctl->master;
+	const char *slash;
+	size_t n;
+
+	*ret = (struct target){ .slot = -1, .text = text };
+	if (!text || !*text)
+		return true;
+	slash = strchr(text, '/');
+	n = slash ? (size_t)(slash - text) : strlen(text);
+	for (unsigned i = 0; i < m->npools; i++)
+		if (strlen(m->pools[i].conf->name) == n &&
+		    strncmp(m->pools[i].conf->name, text, n) == 0)
+			ret->pool = &m->pools[i];
+	if (!ret->pool) {
+		client_fail(cl, 3, "instance %s has no pool '%.*s'; it has '%s'%s",
+			    m->config->name, (int)(n > 64 ? 64 : n), text, m->pools[0].conf->name,
+			    m->npools > 1 ? " and others" : "");
+		return false;
+	}
+	if (slash) {
+		char *end;
+		long slot = strtol(slash + 1, &end, 10);
+
+		if (end == slash + 1 || *end || slot < 0 || (unsigned long)slot >= ret->pool->nslots) {
+			client_fail(cl, 3, "pool %s has no worker '%.32s'; it has 0 to %u",
+				    ret->pool->conf->name, slash + 1, ret->pool->nslots - 1);
+			return false;
+		}
+		ret->slot = (int)slot;
+	}
+	return true;
+}
+
+static void tell_control(struct ctl_client *cl, const struct verb *v, const struct target *t)
+{
+	struct event ev = { .name = "control", .slot = -1, .verb = v->name, .uid = cl->uid,
+			    .pid = cl->pid, .target = t->text, .result = "accepted" };
+
+	master_event(cl->ctl->master, &ev);
+	log_info("%s %s by uid %u (pid %d)", v->name, t->text && *t->text ? t->text : "",
+		 cl->uid, (int)cl->pid);
+}
+
+static void run(struct ctl_client *cl, const json_t *req)
+{
+	const char *name = json_string_value(json_object_get(req, "verb"));
+	struct target t;
+
+	for (size_t i = 0; name && i < ARRAY_LEN(verbs); i++) {
+		const struct verb *v = &verbs[i];
+
+		if (strcmp(v->name, name) != 0)
+			continue;
+		if ((cl->rights & v->needs) != v->needs) {
+			client_fail(cl, 4, "uid %u may look at this instance, not '%s' it", cl->uid,
+				    v->name);
+			return;
+		}
+		if (!find_target(cl, json_string_value(json_object_get(req, "target")), &t))
+			return;
+		if (v->changes)
+			tell_control(cl, v, &t);
+		v->run(cl, &t, json_object_get(req, "args"));
+		return;
+	}
+	client_fail(cl, 2, "this master does not know '%.40s'", name ? name : "(no verb)");
+}
+
+void verb_run(struct ctl_client *cl, const char *line, size_t len)
+{
+	json_error_t why;
+	json_t *req = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
+
+	if (!json_is_object(req))
+		client_fail(cl, 2, "a request that is not a JSON object");
+	else
+		run(cl, req);
+	json_decref(req);
+}

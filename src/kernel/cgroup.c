@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "kernel/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+/* Extended attributes of cgroupfs live as long as the folder (cgroup(7)); root
+ * writes trusted ones, which nobody in a cage can. */
+#define MARK	  "trusted.mpsup"
+#define MARK_USER "user.mpsup"
+#define BASES_MAX 64   /* living masters of one name, each with a root of its own */
+#define SWEEP_MS  5000 /* killed processes of an earlier master are gone by then */
+
+int cgroup_read(int leaf_fd, const char *attr, char *buf, size_t size)
+{
+	AUTO_FD int fd = openat(leaf_fd, attr, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		return -errno;
+	while (n > 0 && buf[n - 1] == '\n')
+		n--;
+	buf[n] = '\0';
+	return 0;
+}
+
+int cgroup_write(int leaf_fd, const char *attr, const char *value)
+{
+	AUTO_FD int fd = openat(leaf_fd, attr, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(value);
+	ssize_t n = fd < 0 ? -1 : write(fd, value, len);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+int cgroup_kill(int leaf_fd)
+{
+	return cgroup_write(leaf_fd, "cgroup.kill", "1");
+}
+
+static int populated_in(const char *text)
+{
+	const char *p = strstr(text, "populated ");
+
+	return p ? p[strlen("populated ")] == '1' : -EPROTO;
+}
+
+int cgroup_populated(int leaf_fd)
+{
+	char text[256];
+	int r = cgroup_read(leaf_fd, "cgroup.events", text, sizeof(text));
+
+	return r < 0 ? r : populated_in(text);
+}
+
+int cgroup_events_open(int leaf_fd, int *ret_fd)
+{
+	AUTO_FD int fd = openat(leaf_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = cgroup_events_ack(fd); /* kernfs tells of changes since the last read */
+	if (r >= 0)
+		*ret_fd = fd_take(&fd);
+	return r;
+}
+
+int cgroup_events_ack(int events_fd)
+{
+	char text[256];
+	ssize_t n = pread(events_fd, text, sizeof(text) - 1, 0);
+
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return populated_in(text);
+}
+
+int cgroup_pids(int leaf_fd, pid_t *pids, size_t max, size_t *ret_n)
+{
+	AUTO_FD int fd = openat(leaf_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
+	size_t n = 0;
+	int pid;
+
+	if (!f)
+		return -errno;
+	ignore(fd_take(&fd));
+	while (fscanf(f, "%d", &pid) == 1) {
+		if (n < max)
+			pids[n] = pid;
+		n++;
+	}
+	(void)fclose(f);
+	*ret_n = n;
+	return 0;
+}
+
+/* ---- the mount and our place in it ---- */
+
+/* mountinfo writes blank, tab, newline and backslash as \040 (proc(5)). */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		unsigned byte;
+
+		if (*s == '\\' && sscanf(s + 1, "%3o", &byte) == 1) {
+			*to++ = (char)byte;
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+int cgroup_parse_mount(const char *line, char *ret_root, char *ret_point)
+{
+	/* Optional fields stand before the dash; after it comes the type. */
+	const char *type = strstr(line, " - ");
+
+	if (!type || strncmp(type, " - cgroup2 ", 11) != 0)
+		return -ENOENT;
+	if (sscanf(line, "%*d %*d %*s %4095s %4095s", ret_root, ret_point) != 2)
+		return -EPROTO;
+	unescape(ret_root);
+	unescape(ret_point);
+	return 0;
+}
+
+/* The first one is the one that was there first: later ones are somebody's view. */
+static int find_mount(char *ret_root, char *ret_point)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t cap = 0;
+	int r = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (r < 0 && getline(&line, &cap, f) > 0)
+		r = cgroup_parse_mount(line, ret_root, ret_point);
+	free(line);
+	(void)fclose(f);
+	return r;
+}
+
+static int find_own(char *ret_path, size_t size)
+{
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char *line = NULL;
+	size_t cap = 0;
+	int r = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (r == -ENOENT && getline(&line, &cap, f) > 0) {
+		if (strncmp(line, "0::", 3) != 0)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		if (snprintf(ret_path, size, "%s", line + 3) < (int)size)
+			r = 0;
+	}
+	free(line);
+	(void)fclose(f);
+	return r;
+}
+
+/* A container may see only a part of the tree mounted: how much of `own` is above
+ * it. A process moved outside of what it sees is shown as "/..". */
+static int above_mount(const char *root, const char *own, size_t *ret_len)
+{
+	size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
+
+	if (strncmp(own, root, n) != 0 || (own[n] != '/' && own[n] != '\0') ||
+	    strncmp(own, "/..", 3) == 0)
+		return -ENOENT;
+	*ret_len = n;
+	return 0;
+}
+
+static void read_controllers(struct cgroup_root *r)
+{
+	const char *own = r->own + r->above + strspn(r->own + r->above, "/");
+	AUTO_FD int fd = openat(r->mount_fd, *own ? own : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 ||
+	    cgroup_read(fd, "cgroup.controllers", r->controllers, sizeof(r->controllers)) < 0)
+		r->controllers[0] = '\0';
+}
+
+int cgroup_root_find(struct cgroup_root *r, struct err *e)
+{
+	char root[PATH_MAX];
+	int err;
+
+	*r = CGROUP_ROOT_NONE;
+	err = find_mount(root, r->mount);
+	if (err < 0)
+		return err_set(e, err, "no cgroup2 file system is mounted");
+	err = find_own(r->own, sizeof(r->own));
+	if (err < 0)
+		return err_sys(e, err, "no line for cgroup v2 in /proc/self/cgroup");
+	if (above_mount(root, r->own, &r->above) < 0)
+		return err_set(e, -ENOENT, "the own cgroup %s is not below what %s shows (%s)",
+			       r->own, r->mount, root);
+	r->mount_fd = open(r->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->mount_fd < 0)
+		return err_sys(e, -errno, "%s", r->mount);
+	read_controllers(r);
+	return 0;
+}
+
+void cgroup_root_done(struct cgroup_root *r)
+{
+	fd_close(&r->base_fd);
+	fd_close(&r->mount_fd);
+}
+
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)) != NULL; p += n)
+		if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+bool cgroup_has_controllers(const struct cgroup_root *r)
+{
+	static const char *const useful[] = { "memory", "cpu", "pids", "cpuset", "io" };
+
+	/* Hybrid hosts leave over what v1 did not take, such as hugetlb. */
+	for (size_t i = 0; i < ARRAY_LEN(useful); i++)
+		if (has_word(r->controllers, useful[i]))
+			return true;
+	return false;
+}
+
+/* ---- the instance's folder ---- */
+
+static int set_mark(int fd)
+{
+	if (fsetxattr(fd, MARK, "1", 1, 0) == 0 || fsetxattr(fd, MARK_USER, "1", 1, 0) == 0)
+		return 0;
+	return errno == ENOTSUP || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+static bool has_mark(int fd)
+{
+	char v;
+
+	return fgetxattr(fd, MARK, &v, 1) == 1 || fgetxattr(fd, MARK_USER, &v, 1) == 1;
+}
+
+/* Depth first: a worker with its leaf mounted writable could have made folders. */
+static int remove_tree(int parent_fd, const char *name, int depth)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d) {
+		fd_close(&fd);
+		return -errno;
+	}
+	for (struct dirent *de; depth < 16 && (de = readdir(d));)
+		if (de->d_type == DT_DIR && de->d_name[0] != '.')
+			ignore(remove_tree(dirfd(d), de->d_name, depth + 1));
+	(void)closedir(d);
+	return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static void wait_empty(int fd)
+{
+	AUTO_FD int ev = -1;
+
+	if (cgroup_events_open(fd, &ev) == 0)
+		return;
+	for (int left = SWEEP_MS; cgroup_events_ack(ev) == 1 && left > 0; left -= 100) {
+		struct pollfd p = { .fd = ev, .events = POLLPRI };
+
+		(void)poll(&p, 1, 100);
+	}
+}
+
+/* Where the instance's folder is, from mount_fd. */
+static const char *base_rel(const struct cgroup_root *r)
+{
+	return r->path + r->above + 1;
+}
+
+static int open_locked(const struct cgroup_root *r, const char *rel, int *ret_fd)
+{
+	AUTO_FD int fd = openat(r->mount_fd, rel, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return -errno;
+	/* Two roots (MPSUP_ROOT) can have an instance of the same name: the lock is what
+	 * tells a living master's folder from one that was left behind. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+/* End and remove what a killed master left; 0 also when there is nothing. */
+static int sweep(const struct cgroup_root *r, const char *rel)
+{
+	AUTO_FD int fd = -1;
+	int err = open_locked(r, rel, &fd);
+
+	if (err == -ENOENT)
+		return 0;
+	if (err < 0)
+		return err;
+	if (!has_mark(fd)) {
+		/* Killed before it could set the mark, or another's: only an empty one goes. */
+		err = unlinkat(r->mount_fd, rel, AT_REMOVEDIR) < 0 ? -errno : 0;
+		return err < 0 ? -EEXIST : 0;
+	}
+	ignore(cgroup_kill(fd));
+	wait_empty(fd);
+	return remove_tree(r->mount_fd, rel, 0);
+}
+
+static int make_base(struct cgroup_root *r, const char *rel)
+{
+	int err;
+
+	if (mkdirat(r->mount_fd, rel, 0755) < 0)
+		return errno == EEXIST ? -EBUSY : -errno;
+	err = open_locked(r, rel, &r->base_fd);
+	if (err == -ENOENT)
+		return -EBUSY; /* another start swept it away before it was locked */
+	if (err == 0)
+		err = set_mark(r->base_fd);
+	return err;
+}
+
+int cgroup_base_open(struct cgroup_root *r, const char *name, struct err *e)
+{
+	const char *rel = base_rel(r);
+	int err = -EBUSY;
+
+	for (int i = 1; err == -EBUSY && i <= BASES_MAX; i++) {
+		char number[16] = "";
+
+		if (i > 1)
+			(void)snprintf(number, sizeof(number), ".%d", i);
+		if (snprintf(r->path, sizeof(r->path), "%s/%s%s", strcmp(r->own, "/") ? r->own : "",
+			     name, number) >= (int)sizeof(r->path))
+			return err_set(e, -ENAMETOOLONG, "the own cgroup's path is too long");
+		err = sweep(r, rel);
+		if (err == 0)
+			err = make_base(r, rel);
+	}
+	if (err == -EEXIST)
+		return err_set(e, err, "%s%s is there and not ours; it is left alone", r->mount,
+			       r->path + r->above);
+	return err < 0 ? err_sys(e, err, "cannot make %s%s", r->mount, r->path + r->above) : 0;
+}
+
+void cgroup_base_remove(struct cgroup_root *r)
+{
+	if (r->base_fd < 0)
+		return;
+	fd_close(&r->base_fd);
+	(void)unlinkat(r->mount_fd, base_rel(r), AT_REMOVEDIR);
+}
+
+int cgroup_leaf_make(const struct cgroup_root *r, const char *name, int *ret_fd)
+{
+	int fd;
+
+	if (mkdirat(r->base_fd, name, 0755) < 0)
+		return -errno;
+	fd = openat(r->base_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		int err = -errno;
+
+		(void)unlinkat(r->base_fd, name, AT_REMOVEDIR);
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int cgroup_leaf_remove(const struct cgroup_root *r, const char *name)
+{
+	if (unlinkat(r->base_fd, name, AT_REMOVEDIR) == 0)
+		return 0;
+	return errno == EBUSY ? remove_tree(r->base_fd, name, 0) : -errno;
+}

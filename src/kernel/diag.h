@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* diag.h - what the kernel knows about sockets: sock_diag(7) by libnl.
+ *
+ * One dump answers for all listeners and all workers. An accepted socket carries
+ * the listener's cgroup (traps 8), so a worker's connections are those whose
+ * inode is found among the descriptors of its processes.
+ *
+ * Layer: kernel. -Exxx, never logs, never waits: the kernel answers a dump
+ * within the call, and what is not there then is -EAGAIN. */
+#ifndef MPSUP_KERNEL_DIAG_H
+#define MPSUP_KERNEL_DIAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+
+#define DIAG_LISTENERS_MAX   256	/* the filter of one dump holds so many ports */
+#define DIAG_CONNECTIONS_MAX (1u << 20) /* what is beyond is not counted */
+
+struct diag_listener {
+	uint64_t inode;
+	int64_t queue;	 /* connections that wait for an accept(); -1: not known */
+	int64_t backlog; /* how many may wait, as the kernel capped it; -1 */
+};
+
+struct diag_connection {
+	uint64_t inode;
+	bool seen; /* scratch of diag_count() */
+};
+
+struct diag_sockets {
+	struct diag_listener *listeners; /* in the order of the descriptors given */
+	size_t nlisteners;
+	struct diag_connection *connections; /* sorted by inode */
+	size_t nconnections, room;
+};
+
+/* Look at the listening sockets fds (TCP of both families, unix; others stay
+ * "not known") and at all connections that came in by them and are accepted.
+ * -EINVAL: more than DIAG_LISTENERS_MAX; -ENOENT: the kernel has no inet_diag or
+ * unix_diag; -ENOMEM. The caller gives *ret_sockets back with diag_done(). */
+MUST_CHECK int diag_gather(const int *fds, size_t nfds, struct diag_sockets *ret_sockets);
+void diag_done(struct diag_sockets *s); /* harmless on a zeroed one */
+
+/* How many of the connections these processes hold; one that several hold counts
+ * once. A process that is gone is skipped; -EACCES when none could be looked at.
+ * Of each process 65536 descriptors are looked at, about 6 us each. */
+MUST_CHECK int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* listener.h - listening sockets that outlive their workers.
+ *
+ * Layer: kernel. -Exxx with a sentence, never logs. */
+#ifndef MPSUP_KERNEL_LISTENER_H
+#define MPSUP_KERNEL_LISTENER_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+#include "base/err.h"
+
+struct listener_spec {
+	const char *shown;		/* for messages */
+	struct sockaddr_storage addr;
+	socklen_t addr_len;
+	bool dual_stack;		/* [::] that takes IPv4 too; 0.0.0.0 where there is no IPv6 */
+	int backlog;
+	bool has_mode;			/* unix only: mode (default 0660), owner (-1: leave) */
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Open, bind, listen: non-blocking (Node up to 18 hangs on its second accept
+ * otherwise), CLOEXEC. A stale unix socket is replaced, any other file refused.
+ * -EADDRINUSE, -EEXIST, -EACCES, ... */
+MUST_CHECK int listener_open(const struct listener_spec *s, int *ret_fd, struct err *e);
+
+/* A worker holds the same open description and may have shut it down: listen
+ * again on the same descriptor (traps 1). 0 or -errno. */
+MUST_CHECK int listener_revive(int fd, int backlog);
+
+/* Remove the file of a unix socket that listener_open() made; others: nothing. */
+void listener_unlink(const struct listener_spec *s);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "kernel/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+static int read_small(pid_t pid, const char *file, char *buf, size_t size)
+{
+	char path[64];
+	AUTO_FD int fd = -1;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return 0;
+}
+
+int proc_usage(pid_t pid, struct proc_usage *ret_usage)
+{
+	char text[1024];
+	uint64_t rss, t[4];
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+	const char *after;
+	int r = read_small(pid, "statm", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	if (sscanf(text, "%*u %" SCNu64, &rss) != 1)
+		return -EPROTO;
+	r = read_small(pid, "stat", text, sizeof(text));
+	if (r < 0)
+		return r;
+	/* The name is in parentheses and may hold anything, also ") R 1". */
+	after = strrchr(text, ')');
+	if (!after || sscanf(after + 1,
+			     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
+			     " %" SCNu64 " %" SCNu64,
+			     &t[0], &t[1], &t[2], &t[3]) != 4)
+		return -EPROTO;
+	ret_usage->rss_bytes = rss * (uint64_t)sysconf(_SC_PAGESIZE);
+	ret_usage->cpu_usec = (t[0] + t[1] + t[2] + t[3]) * 1000000u / hz;
+	return 0;
+}
+
+int proc_sockets(pid_t pid, size_t max, proc_socket_fn *fn, void *ctx)
+{
+	char path[64], link[64];
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	if (!d)
+		return -errno;
+	for (struct dirent *e; max > 0 && (e = readdir(d)) != NULL;) {
+		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
+		uint64_t inode;
+
+		if (n <= 0)
+			continue;
+		link[n] = '\0';
+		if (sscanf(link, "socket:[%" SCNu64 "]", &inode) != 1)
+			continue;
+		fn(ctx, inode);
+		max--;
+	}
+	(void)closedir(d);
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* proc.h - what /proc tells about a process (proc(5)). For display only: the
+ * number may be somebody else's by the time it is read; nothing is decided by it.
+ *
+ * Layer: kernel. -Exxx, never logs. */
+#ifndef MPSUP_KERNEL_PROC_H
+#define MPSUP_KERNEL_PROC_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+
+struct proc_usage {
+	uint64_t rss_bytes; /* shared pages count in full */
+	uint64_t cpu_usec;  /* user and system, with collected children */
+};
+
+/* -ENOENT or -ESRCH: it is gone. */
+MUST_CHECK int proc_usage(pid_t pid, struct proc_usage *ret_usage);
+
+typedef void proc_socket_fn(void *ctx, uint64_t inode);
+
+/* Call fn for each descriptor of pid that is a socket, at most max of them.
+ * Returns 0 also when there were more. -EACCES: not ours to look at. */
+MUST_CHECK int proc_sockets(pid_t pid, size_t max, proc_socket_fn *fn, void *ctx);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* scm.h - messages with descriptors over unix sockets: unix(7), SCM_RIGHTS.
+ *
+ * Receiving is a parser of hostile input: CLOEXEC, exact counts, MSG_CTRUNC,
+ * and nothing kept that was not asked for.
+ *
+ * Layer: kernel. -Exxx, never logs, never blocks. */
+#ifndef MPSUP_KERNEL_SCM_H
+#define MPSUP_KERNEL_SCM_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+
+#define SCM_FDS_MAX 32
+
+struct scm_message {
+	char *buf;		/* in: where to put the bytes, of size `size` */
+	size_t size, len;	/* len: bytes received */
+	int fds[SCM_FDS_MAX];	/* owned by the caller after a return of 1 */
+	unsigned nfds;
+	unsigned max_fds;	/* in: how many are acceptable; more closes all: -EPROTO */
+	pid_t pid;		/* sender as the kernel names it for us; 0: no SO_PASSCRED */
+	uid_t uid;
+};
+
+/* 1: a message; 0: end of file; -EAGAIN; -EPROTO: surplus descriptors or a
+ * truncated control part; -EMSGSIZE: a datagram longer than size; other -errno. */
+MUST_CHECK int scm_recv(int sock, struct scm_message *m);
+
+/* Send buf with nfds descriptors on one sendmsg. Returns the bytes taken or -errno
+ * (-EAGAIN when the peer does not read). Never raises SIGPIPE. */
+MUST_CHECK ssize_t scm_send(int sock, const void *buf, size_t len, const int *fds, unsigned nfds);
+
+/* As scm_send() with the credentials of `pid` in our PID namespace, our uid and
+ * gid: the kernel translates the number for the receiver (needs CAP_SYS_ADMIN
+ * there when pid is not our own). Only system calls: for the child side. */
+MUST_CHECK int scm_send_pid(int sock, const void *buf, size_t len, int fd, pid_t pid, uid_t uid,
+			    gid_t gid);
+
+void scm_close_fds(struct scm_message *m);
+
+#endif

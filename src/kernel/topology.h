@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* topology.h - which CPUs there are for us: the smallest of affinity, cpuset and
+ * quota. sched_getaffinity(2) already shows what a cpuset leaves, v1 or v2; the
+ * quota is looked for up the tree of both.
+ *
+ * Layer: kernel. */
+#ifndef MPSUP_KERNEL_TOPOLOGY_H
+#define MPSUP_KERNEL_TOPOLOGY_H
+
+#include <sched.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+/* CPUs that we may run on. 0 or -errno. */
+MUST_CHECK int topology_usable(cpu_set_t *ret_cpus);
+
+/* The tightest CPU quota of the own cgroup and those above it, in thousandths of
+ * a CPU; 0: none is set. */
+unsigned topology_quota(void);
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "super/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/initproto.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "kernel/pidfd.h"
+#include "kernel/scm.h"
+
+#define NO_WORD CAGE_WORDS	/* a step that is never left out */
+enum { EXIT_CHILD = 127 };
+
+struct child {
+	const struct cage *cage;
+	const struct cage_birth *birth;
+	int report_fd;
+};
+
+struct step {
+	const char *name;
+	unsigned word;	/* applied only if the cage has this enum cage_word */
+	int (*run)(struct child *ch);
+};
+
+static int do_session(struct child *ch)
+{
+	(void)ch;
+	return setsid() < 0 ? -errno : 0;
+}
+
+static int do_private(struct child *ch)
+{
+	(void)ch;
+	if (unshare(CLONE_NEWNS) < 0)
+		return -errno;
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+}
+
+static int do_view(struct child *ch)
+{
+	/* Without a view the namespace is still private: see do_private(). */
+	return ch->cage->mold_fd < 0 ? do_private(ch) : view_enter(ch->cage->mold_fd);
+}
+
+static int do_proc(struct child *ch)
+{
+	return ch->cage->mold_fd < 0 ? 0 : view_mount_proc(&ch->cage->view);
+}
+
+static int do_own(struct child *ch)
+{
+	return ch->cage->mold_fd < 0 ? 0 : view_mount_own(&ch->cage->view);
+}
+
+static int do_cgroup_view(struct child *ch)
+{
+	return ch->cage->mold_fd < 0 ? 0 : view_mount_cgroup(&ch->cage->view);
+}
+
+static int do_pin(struct child *ch)
+{
+	return cage_pin(&ch->birth->cpus);
+}
+
+static int do_limits(struct child *ch)
+{
+	return cage_limit(ch->cage);
+}
+
+static int do_bounding(struct child *ch)
+{
+	return cage_drop_bounding(ch->cage);
+}
+
+static int do_groups(struct child *ch)
+{
+	return cage_set_groups(ch->cage);
+}
+
+static int do_uid(struct child *ch)
+{
+	return cage_set_uid(ch->cage);
+}
+
+static int do_caps(struct child *ch)
+{
+	return cage_drop_caps(ch->cage);
+}
+
+static int do_cwd(struct child *ch)
+{
+	return chdir(ch->cage->cwd) < 0 ? -errno : 0;
+}
+
+static int do_fds(struct child *ch)
+{
+	return cage_place_fds(ch->birth, &ch->report_fd);
+}
+
+static int do_nnp(struct child *ch)
+{
+	(void)ch;
+	return cage_no_new_privs();
+}
+
+static int do_signals(struct child *ch)
+{
+	sigset_t none;
+
+	/* No PID namespace: init is an ordinary parent whose end must be ours. */
+	if (!cage_has(ch->cage, CAGE_PID) && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return -errno;
+	(void)sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+}
+
+static int do_filter(struct child *ch)
+{
+	return cage_filter(ch->cage);
+}
+
+static int do_exec(struct child *ch)
+{
+	const struct cage *c = ch->cage;
+
+	if (c->exec_path)
+		(void)execve(c->exec_path, c->argv, ch->birth->envp);
+	else
+		(void)execveat(c->exec_fd, "", c->argv, ch->birth->envp, AT_EMPTY_PATH);
+	return -errno;
+}
+
+static int do_clone_worker(struct child *ch);
+
+static int do_init_fds(struct child *ch)
+{
+	const struct cage_birth *b = ch->birth;
+	int life = fcntl(b->lifeline_fd, F_DUPFD_CLOEXEC, 64);
+	int report = fcntl(b->report_fd, F_DUPFD_CLOEXEC, 64);
+	int null_fd = fcntl(b->null_fd, F_DUPFD_CLOEXEC, 64);
+
+	if (life < 0 || report < 0 || null_fd < 0)
+		return -errno;
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(null_fd, fd) < 0)
+			return -errno;
+	if (dup2(life, INIT_LIFELINE_FD) < 0)
+		return -errno;
+	ch->report_fd = report;
+	return syscall(SYS_close_range, INIT_LIFELINE_FD + 1U, ~0U, CLOSE_RANGE_CLOEXEC) < 0
+		       ? -errno : 0;
+}
+
+static int do_exec_init(struct child *ch)
+{
+	char *const no_env[] = { NULL };
+
+	(void)execveat(ch->birth->init_fd, "", ch->birth->init_argv, no_env, AT_EMPTY_PATH);
+	return -errno;
+}
+
+/* Each step with the reason for its place. */
+static const struct step steps[CHILD_STEPS] = {
+	/* PID 1. A session of its own first: else kill(0) reaches the master, and
+	 * Ctrl-C the worker (traps 10). */
+	[STEP_SESSION] = { "new session", NO_WORD, do_session },
+	/* Mounts while we still may, and before the worker exists: it is born inside. */
+	[STEP_VIEW] = { "enter the view", CAGE_MOUNT, do_view },
+	[STEP_PROC] = { "mount its own /proc", CAGE_MOUNT, do_proc },
+	[STEP_OWN] = { "mount its own /tmp and /run", CAGE_MOUNT, do_own },
+	[STEP_CGROUP_VIEW] = { "mount its own cgroup view", CAGE_MOUNT, do_cgroup_view },
+	/* The worker continues with the second table while we become init. */
+	[STEP_CLONE_WORKER] = { "clone the worker", NO_WORD, do_clone_worker },
+	[STEP_INIT_FDS] = { "place init's descriptors", NO_WORD, do_init_fds },
+	[STEP_EXEC_INIT] = { "execute mpsup-init", NO_WORD, do_exec_init },
+
+	/* The worker. */
+	[STEP_WORKER_SESSION] = { "new session of the worker", NO_WORD, do_session },
+	/* Before exec: later it would move one thread of many (traps 20). */
+	[STEP_PIN] = { "pin to its CPUs", CAGE_PIN, do_pin },
+	[STEP_LIMITS] = { "set resource limits", CAGE_RLIMITS, do_limits },
+	/* Needs CAP_SETPCAP, which the next ones take away. */
+	[STEP_BOUNDING] = { "empty the bounding set", CAGE_CAPS, do_bounding },
+	/* Groups before uid: afterwards it is not permitted. */
+	[STEP_GROUPS] = { "set groups", CAGE_GROUPS, do_groups },
+	[STEP_UID] = { "change user", CAGE_UID, do_uid },
+	/* After the uid: also when it stays 0, which keeps them otherwise. */
+	[STEP_CAPS] = { "drop capabilities", CAGE_CAPS, do_caps },
+	/* As the worker's user: what it may not enter is refused here, with a name. */
+	[STEP_CWD] = { "enter the working directory", NO_WORD, do_cwd },
+	[STEP_FDS] = { "place descriptors", NO_WORD, do_fds },
+	[STEP_NNP] = { "set no_new_privs", CAGE_NNP, do_nnp },
+	[STEP_SIGNALS] = { "unblock signals", NO_WORD, do_signals },
+	/* Last but the exec: the filter must not catch our own steps. */
+	[STEP_FILTER] = { "load the seccomp filter", CAGE_SECCOMP, do_filter },
+	[STEP_EXEC] = { "execute the command", NO_WORD, do_exec },
+};
+
+const char *child_step_name(unsigned step)
+{
+	return step < CHILD_STEPS ? steps[step].name : "unknown step";
+}
+
+const char *child_step_word(unsigned step)
+{
+	if (step >= CHILD_STEPS || steps[step].word == NO_WORD)
+		return NULL;
+	return cage_word_name[steps[step].word];
+}
+
+/* write(2), not send(2): after the filter only that is sure to be allowed. */
+_Noreturn static void fail(const struct child *ch, unsigned step, int error)
+{
+	struct child_report rep = { .kind = CHILD_FAILED, .step = step, .error = -error };
+
+	ignore((int)write(ch->report_fd, &rep, sizeof(rep)));
+	_exit(EXIT_CHILD);
+}
+
+static void walk(struct child *ch, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i <= to; i++) {
+		int r;
+
+		if (steps[i].word != NO_WORD && !cage_has(ch->cage, steps[i].word))
+			continue;
+		r = steps[i].run(ch);
+		if (r < 0)
+			fail(ch, i, r);
+	}
+}
+
+static char *write_number(char *end, unsigned long n)
+{
+	*--end = '\0';
+	do
+		*--end = (char)('0' + n % 10);
+	while (n /= 10);
+	return end;
+}
+
+static int do_clone_worker(struct child *ch)
+{
+	static char pid_text[24];	/* our own copy of the master's memory */
+	struct child_report rep = { .kind = CHILD_BORN };
+	struct pidfd worker = PIDFD_NONE;
+	int r = pidfd_clone_as(0, -1, ch->birth->inner_pid, &worker);
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		walk(ch, STEP_WORKER_SESSION, STEP_EXEC);
+		_exit(EXIT_CHILD);
+	}
+	/* init_argv[1] is the master's placeholder for the number. */
+	((char **)(uintptr_t)ch->birth->init_argv)[1] =
+		write_number(pid_text + sizeof(pid_text), (unsigned long)worker.pid);
+	return scm_send_pid(ch->report_fd, &rep, sizeof(rep), worker.fd, worker.pid, geteuid(),
+			    getegid());
+}
+
+_Noreturn void child_main(const struct cage *c, const struct cage_birth *b)
+{
+	struct child ch = { .cage = c, .birth = b, .report_fd = b->report_fd };
+
+	log_forbid();
+	walk(&ch, STEP_SESSION, STEP_EXEC_INIT);
+	_exit(EXIT_CHILD);
+}

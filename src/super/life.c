@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/* life.c - the decisions about one life: what each fact means in each state. */
+#define _GNU_SOURCE
+#include "super/life.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "super/pool.h"
+
+#define STOP_DRAIN_MS 30000	/* contract: draining in a stop */
+#define KILL_GRACE_MS 5000	/* a killed leaf that is not empty by then is worth a line */
+#define EXTEND_MAX_MS 3600000	/* EXTEND_TIMEOUT_USEC at the most */
+
+const char *slot_name(const struct slot *s, char buf[LIFE_NAME_BYTES])
+{
+	if (s == &s->pool->spare_slot)
+		(void)snprintf(buf, LIFE_NAME_BYTES, "%s/spare", s->pool->conf->name);
+	else
+		(void)snprintf(buf, LIFE_NAME_BYTES, "%s/%u", s->pool->conf->name, s->index);
+	return buf;
+}
+
+const char *life_name(const struct life *l, char buf[LIFE_NAME_BYTES])
+{
+	return slot_name(l->slot ? l->slot : &l->pool->spare_slot, buf);
+}
+
+static uint64_t now(const struct life *l)
+{
+	return l->master->world->now_ms();
+}
+
+static void deadline_in(struct life *l, uint64_t ms)
+{
+	timer_set(&l->master->loop, &l->deadline, now(l) + ms);
+}
+
+static void tell(struct life *l, const char *name, const char *text)
+{
+	struct event ev = { .name = name, .pool = l->pool, .life = l, .text = text,
+			    .slot = l->slot ? (int)l->slot->index : -1 };
+
+	master_event(l->master, &ev);
+}
+
+static void birth_over(struct life *l)
+{
+	if (l->pool->in_birth > 0)
+		l->pool->in_birth--;
+}
+
+static void on_deadline(struct timer *t);
+static void on_watchdog(struct timer *t);
+
+struct life *life_new(struct pool *p, struct slot *s)
+{
+	struct life *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	list_init(&l->grave.node);
+	list_init(&l->node);
+	l->master = p->master;
+	l->master->lives++;
+	l->pool = p;
+	l->slot = s;
+	l->config = config_ref(p->config);
+	l->number = ++p->master->births;
+	l->generation = p->generation;
+	l->state = LIFE_NEW;
+	l->from_spare = !s;
+	if (s)
+		l->cpus = s->cpus;
+	else
+		l->cpus = p->conf->cpus;	/* pinned when it gets its slot */
+	l->init = PIDFD_NONE;
+	l->worker_fd = l->leaf_fd = l->events_fd = l->report_fd = l->lifeline_fd = -1;
+	l->out.fd = l->err.fd = -1;
+	l->err.is_err = true;
+	l->channel = CHANNEL_NONE;
+	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src =
+		l->out.src = l->err.src = SOURCE_NONE;
+	timer_init(&l->deadline, on_deadline);
+	timer_init(&l->watchdog, on_watchdog);
+	return l;
+}
+
+void life_start(struct life *l)
+{
+	char name[LIFE_NAME_BYTES];
+	struct err e;
+	int r;
+
+	l->born_ms = now(l);
+	l->pool->births++;
+	l->pool->in_birth++;
+	r = l->master->world->birth(l, &e);
+	if (r < 0) {
+		/* Out of memory, processes or descriptors: a failed birth, tried again. */
+		log_error("%s: cannot start: %s", life_name(l, name), e.msg);
+		l->failed_step = CHILD_STEP_NONE;
+		l->failed_error = -r;
+		(void)snprintf(l->detail, sizeof(l->detail), "%.150s", e.msg);
+		life_certify(l);
+		return;
+	}
+	ignore(life_step(l, EV_CLONED));
+	deadline_in(l, l->pool->conf->ready_timeout_ms);
+}
+
+void life_born(struct life *l, pid_t pid)
+{
+	int r;
+
+	l->pid = pid;
+	tell(l, "worker.spawn", NULL);
+	if (!l->slot)
+		return;		/* a spare parks before its socket */
+	r = l->master->world->hand_over(l);
+	if (r < 0 && r != -EPIPE)	/* EPIPE: dead already, its certificate comes */
+		life_protocol_error(l, "it does not take its sockets");
+}
+
+void life_exec_seen(struct life *l)
+{
+	l->exec_seen = true;
+	if (!l->slot && !l->pool->wire->parks_by_itself)
+		life_parked(l);
+}
+
+void life_parked(struct life *l)
+{
+	if (l->slot || life_step(l, EV_PARKED) < 0)
+		return;
+	birth_over(l);
+	timer_clear(&l->master->loop, &l->deadline);
+	tell(l, "worker.parked", NULL);
+	pool_kick(l->pool);
+}
+
+void life_ready(struct life *l)
+{
+	char name[LIFE_NAME_BYTES];
+	bool joined = l->state == LIFE_JOINING;
+
+	if (!l->slot || life_step(l, EV_READY) < 0)
+		return;		/* a second READY=1, or one while leaving: nothing new */
+	if (!joined)
+		birth_over(l);
+	timer_clear(&l->master->loop, &l->deadline);
+	l->was_ready = true;
+	l->ready_ms = now(l);
+	l->slot->boot_failures = 0;
+	output_flush(l);
+	life_watchdog_ping(l);
+	tell(l, joined ? "worker.promoted" : "worker.ready", NULL);
+	if (joined)
+		tell(l, "worker.ready", NULL);
+	log_debug("%s: ready, pid %d, after %llu ms", life_name(l, name), (int)l->pid,
+		  (unsigned long long)(l->ready_ms - l->born_ms));
+	l->pool->ever_ready = true;
+	pool_update(l->pool);
+	pool_kick(l->pool);
+}
+
+/* It will go by itself; its slot gets another at once. */
+static void leave(struct life *l)
+{
+	struct slot *s = l->slot;
+	bool current = s && s->current == l;
+
+	if (life_step(l, EV_DRAIN) < 0)
+		return;
+	if (!l->was_ready)
+		birth_over(l);
+	timer_clear(&l->master->loop, &l->watchdog);
+	deadline_in(l, l->pool->conf->drain_timeout_ms);
+	if (current)
+		slot_replace_leaving(s, l);
+}
+
+void life_suicide(struct life *l, const char *text, size_t len)
+{
+	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
+
+	/* Said once or a hundred times, while draining or in a stop: one replacement. */
+	if (l->suicide || !l->slot || l->state == LIFE_DEAD || l->state == LIFE_KILLED)
+		return;
+	l->suicide = true;
+	(void)text_safe(text, len, safe, sizeof(safe));
+	tell(l, "worker.suicide", safe);
+	log_info("%s (pid %d) met an error and leaves when its connections are done",
+		 life_name(l, name), (int)l->pid);
+	leave(l);
+}
+
+void life_leaving(struct life *l)
+{
+	if (l->state != LIFE_READY)
+		return;
+	tell(l, "worker.drain", NULL);
+	leave(l);
+}
+
+void life_protocol_error(struct life *l, const char *what)
+{
+	char name[LIFE_NAME_BYTES];
+
+	(void)snprintf(l->detail, sizeof(l->detail), "%s", what);
+	log_warn("%s (pid %d) broke the %s protocol: %s; it is ended", life_name(l, name),
+		 (int)l->pid, l->pool->wire->name, what);
+	life_kill(l, REASON_PROTOCOL);
+}
+
+bool life_promote(struct life *l, struct slot *s)
+{
+	int r;
+
+	list_remove(&l->node);
+	l->slot = s;
+	l->cpus = s->cpus;
+	ignore(life_step(l, EV_HANDED));
+	r = l->master->world->hand_over(l);
+	if (r < 0) {
+		/* Dead or deaf: its death counts against the spare, not the slot. */
+		l->slot = NULL;
+		list_append(&l->pool->spares, &l->node);
+		life_kill(l, REASON_START);
+		return false;
+	}
+	deadline_in(l, l->pool->wire->hand_over_ms);
+	s->current = l;
+	ignore(slot_step(s, SV_BIRTH));
+	return true;
+}
+
+void life_kill(struct life *l, enum reason why)
+{
+	if (life_step(l, EV_KILL) < 0)
+		return;
+	if (!l->asked || why == REASON_STOP_TIMEOUT)
+		l->asked = why;
+	timer_clear(&l->master->loop, &l->watchdog);
+	l->master->world->kill(l);
+	deadline_in(l, KILL_GRACE_MS);
+}
+
+static void stop_by_signal(struct life *l)
+{
+	if (life_step(l, EV_SIGNAL) < 0)
+		return;
+	timer_clear(&l->master->loop, &l->watchdog);
+	l->master->world->signal(l, l->pool->conf->stop_signal);
+	deadline_in(l, l->pool->conf->stop_timeout_ms);
+}
+
+void life_stop(struct life *l, enum reason why)
+{
+	uint64_t drain_ms = l->pool->conf->drain_timeout_ms;
+
+	if (drain_ms > STOP_DRAIN_MS)
+		drain_ms = STOP_DRAIN_MS;
+	if (!l->asked)
+		l->asked = why;
+	if (l->state == LIFE_DRAINING) {	/* a suicide that is still finishing */
+		if (l->deadline.at_ms > now(l) + drain_ms)
+			deadline_in(l, drain_ms);
+		return;
+	}
+	if (l->state == LIFE_READY && l->master->world->drain(l, drain_ms) == 0) {
+		ignore(life_step(l, EV_DRAIN));
+		timer_clear(&l->master->loop, &l->watchdog);
+		tell(l, "worker.drain", NULL);
+		deadline_in(l, drain_ms);
+		return;
+	}
+	if (l->pid == 0)	/* not even born: nobody to signal */
+		life_kill(l, why);
+	else
+		stop_by_signal(l);
+}
+
+static void on_deadline(struct timer *t)
+{
+	struct life *l = container_of(t, struct life, deadline);
+	char name[LIFE_NAME_BYTES];
+
+	switch (l->state) {
+	case LIFE_STARTING:
+	case LIFE_JOINING:
+		log_warn("%s (pid %d) was not ready within %llu ms; it is ended", life_name(l, name),
+			 (int)l->pid,
+			 (unsigned long long)(l->state == LIFE_JOINING
+						      ? l->pool->wire->hand_over_ms
+						      : l->pool->conf->ready_timeout_ms));
+		life_kill(l, REASON_READY_TIMEOUT);
+		break;
+	case LIFE_DRAINING:
+		if (!l->asked)
+			l->asked = REASON_DRAIN_TIMEOUT;
+		stop_by_signal(l);
+		break;
+	case LIFE_STOPPING:
+		life_kill(l, REASON_STOP_TIMEOUT);
+		break;
+	case LIFE_KILLED:
+		log_warn("%s (pid %d) was killed and is still there after %d ms: the kernel holds it",
+			 life_name(l, name), (int)l->pid, KILL_GRACE_MS);
+		break;
+	default:
+		break;
+	}
+}
+
+void life_watchdog_ping(struct life *l)
+{
+	uint64_t ms = l->pool->conf->watchdog_ms;
+
+	if (ms > 0 && l->state == LIFE_READY)
+		timer_set(&l->master->loop, &l->watchdog, now(l) + ms);
+}
+
+static void on_watchdog(struct timer *t)
+{
+	struct life *l = container_of(t, struct life, watchdog);
+	char name[LIFE_NAME_BYTES];
+
+	log_warn("%s (pid %d) has been silent for %llu ms; it is ended", life_name(l, name),
+		 (int)l->pid, (unsigned long long)l->pool->conf->watchdog_ms);
+	life_kill(l, REASON_WATCHDOG);
+}
+
+void life_extend(struct life *l, uint64_t usec)
+{
+	uint64_t until = now(l) + usec / 1000;
+
+	/* While it starts only: a leaving worker cannot talk itself out of a deadline. */
+	if (l->state != LIFE_STARTING || !l->deadline.armed)
+		return;
+	if (until > l->born_ms + EXTEND_MAX_MS)
+		until = l->born_ms + EXTEND_MAX_MS;
+	if (until > l->deadline.at_ms)
+		timer_set(&l->master->loop, &l->deadline, until);
+}
+
+static void log_certificate(struct life *l, const struct death *d)
+{
+	char name[LIFE_NAME_BYTES], cause[256], age[TEXT_DURATION_BYTES];
+	bool expected = d->reason == REASON_STOP || d->reason == REASON_SUICIDE;
+
+	death_cause(d, cause, sizeof(cause));
+	text_duration(d->uptime_ms, age);
+	if (expected && log_wants(LOG_L_INFO) == false)
+		return;
+	log_line(expected ? LOG_L_INFO : LOG_L_WARN, "%s (pid %d) died after %s: %s%s%s%s",
+		 life_name(l, name), (int)d->pid, age, cause,
+		 d->status_text[0] ? ", last status \"" : "", d->status_text,
+		 d->status_text[0] ? "\"" : "");
+	if (d->hint[0])
+		log_warn("%s: hint: %s", life_name(l, name), d->hint);
+}
+
+void life_certify(struct life *l)
+{
+	struct event ev = { .name = "worker.exit", .pool = l->pool, .life = l,
+			    .slot = l->slot ? (int)l->slot->index : -1 };
+	struct slot *place = l->slot ? l->slot : &l->pool->spare_slot;
+	struct pool *p = l->pool;
+	struct death d;
+
+	if (l->certified)
+		return;
+	l->certified = true;
+	if (l->state == LIFE_NEW || l->state == LIFE_STARTING)
+		birth_over(l);
+	ignore(life_step(l, EV_DIED));
+	timer_clear(&l->master->loop, &l->deadline);
+	timer_clear(&l->master->loop, &l->watchdog);
+	output_drain(l);
+	death_fill(&d, l);
+	death_hint(&d, l);
+	p->deaths++;
+	p->dead_cpu_usec += l->exit.cpu_usec;
+	if (l->have_exit && l->exit.maxrss_bytes > p->memory_peak_bytes)
+		p->memory_peak_bytes = l->exit.maxrss_bytes;
+	ev.death = &d;
+	master_event(l->master, &ev);
+	log_certificate(l, &d);
+	slot_keep_death(place, &d);
+	if (l->slot)
+		slot_died(l->slot, l, &d);
+	else
+		spare_died(p, l, &d);
+	l->master->world->release(l);
+	pool_update(p);
+	pool_kick(p);
+	master_check_idle(l->master);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* life.h - what happens to one process, from clone to an empty leaf. */
+#ifndef MPSUP_SUPER_LIFE_H
+#define MPSUP_SUPER_LIFE_H
+
+#include "super/super.h"
+
+/* A life for a slot, or for a spare (slot NULL). NULL: out of memory. */
+struct life *life_new(struct pool *p, struct slot *s);
+/* Clone it. On failure it is certified at once (reason start). */
+void life_start(struct life *l);
+
+/* Facts from the world or the wire. */
+void life_born(struct life *l, pid_t pid);
+void life_exec_seen(struct life *l);
+void life_parked(struct life *l);
+void life_ready(struct life *l);
+void life_suicide(struct life *l, const char *text, size_t len);
+void life_leaving(struct life *l);	/* STOPPING=1 of its own accord */
+void life_protocol_error(struct life *l, const char *what);
+/* Its end is known (or will not become clearer): write the certificate, decide. */
+void life_certify(struct life *l);
+
+/* Intentions. */
+bool life_promote(struct life *l, struct slot *s);	/* false: it does not take the socket */
+void life_stop(struct life *l, enum reason why);	/* drain, else signal, else kill */
+void life_kill(struct life *l, enum reason why);
+void life_watchdog_ping(struct life *l);
+void life_extend(struct life *l, uint64_t usec);
+
+/* "web/3", "web/spare"; for log lines. */
+#define LIFE_NAME_BYTES 64
+const char *life_name(const struct life *l, char buf[LIFE_NAME_BYTES]);
+const char *slot_name(const struct slot *s, char buf[LIFE_NAME_BYTES]);
+
+/* death.c */
+void death_fill(struct death *d, const struct life *l);
+/* "exit 1", "signal SIGKILL", "start (drop capabilities: EPERM)": the cause alone */
+void death_cause(const struct death *d, char *buf, size_t size);
+void death_hint(struct death *d, const struct life *l);
+
+/* output.c */
+void output_drain(struct life *l);	/* read what is there, without waiting */
+void output_flush(struct life *l);	/* unfinished lines, held stderr */
+void output_hold(struct life *l);	/* its stderr may only repeat the last boot's */
+/* The last `max` stderr lines of life `number` in the slot's log, each made safe. */
+void output_tail(const struct slot *s, uint64_t number, unsigned max,
+		 void (*fn)(void *ctx, const char *line), void *ctx);
+
+/* The world as it is. */
+extern const struct world world_real;
+
+#endif

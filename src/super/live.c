@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/* live.c - the world as it is, after the birth: what the kernel and the wire say
+ * about one process, and what is done to it. The other half of spawn.c. */
+#define _GNU_SOURCE
+#include "super/live.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "kernel/scm.h"
+#include "super/child.h"
+#include "super/life.h"
+#include "super/pipes.h"
+#include "super/pool.h"
+
+#define FACTS_MS 1000	/* the certificate waits for init's word no longer */
+#define PIPES_MS 100	/* a pipe that somebody outside holds is closed after this */
+
+static uint64_t real_now(void)
+{
+	return clock_boot_ms();
+}
+
+/* ---- facts from the birth ---- */
+
+static void take_report(struct life *l, const struct child_report *rep, struct scm_message *m)
+{
+	if (rep->kind == CHILD_FAILED) {
+		l->failed_step = rep->step;
+		l->failed_error = rep->error > 0 ? rep->error : EIO;
+		return;
+	}
+	if (rep->kind != CHILD_BORN || m->nfds != 1 || l->worker_fd >= 0)
+		return;
+	l->worker_fd = m->fds[0];
+	m->nfds = 0;
+	if (source_add(&l->master->loop, &l->worker_src, l->worker_fd, EPOLLIN, live_on_worker) < 0)
+		fd_close(&l->worker_fd);	/* init's report tells its end as well */
+	life_born(l, m->pid);
+}
+
+/* Returns false at the end of the channel or when nothing is left. */
+static bool read_report(struct life *l)
+{
+	struct child_report rep;
+	struct scm_message m = { .buf = (char *)&rep, .size = sizeof(rep), .max_fds = 1 };
+	int r = l->report_fd < 0 ? -EAGAIN : scm_recv(l->report_fd, &m);
+
+	if (r == 1) {
+		if (m.len == sizeof(rep))
+			take_report(l, &rep, &m);
+		scm_close_fds(&m);
+		return true;
+	}
+	if (r == -EAGAIN)
+		return false;
+	source_remove(&l->master->loop, &l->report_src);
+	fd_close(&l->report_fd);
+	/* End of file is death or exec: exec only if nobody failed and it lives. */
+	if (r == 0 && !l->failed_error && l->worker_fd >= 0 && !l->worker_gone && !l->have_exit)
+		life_exec_seen(l);
+	return false;
+}
+
+void live_on_report(struct source *s, uint32_t events)
+{
+	(void)events;
+	ignore(read_report(container_of(s, struct life, report_src)));
+}
+
+/* ---- facts of the end ---- */
+
+static void end_known(struct life *l)
+{
+	/* The last words of the birth may wait in another source of this batch. */
+	while (read_report(l))
+		;
+	life_certify(l);
+}
+
+static void on_facts_late(struct timer *t)
+{
+	struct life *l = container_of(t, struct life, facts);
+
+	if (!l->certified) {
+		end_known(l);
+		return;
+	}
+	/* Somebody outside the leaf holds the pipe: it is not waited for. */
+	pipes_close(l, &l->out);
+	pipes_close(l, &l->err);
+	life_check_gone(l);
+}
+
+void live_on_worker(struct source *s, uint32_t events)
+{
+	struct life *l = container_of(s, struct life, worker_src);
+
+	(void)events;
+	source_remove(&l->master->loop, s);
+	l->worker_gone = true;
+	if (l->have_exit || l->init_gone || l->lifeline_fd < 0)
+		end_known(l);
+	else
+		timer_set(&l->master->loop, &l->facts, real_now() + FACTS_MS);
+}
+
+void live_on_lifeline(struct source *s, uint32_t events)
+{
+	struct life *l = container_of(s, struct life, lifeline_src);
+	struct scm_message m = { .buf = (char *)&l->exit, .size = sizeof(l->exit) };
+	int r = scm_recv(l->lifeline_fd, &m);
+
+	(void)events;
+	if (r == -EAGAIN)
+		return;
+	if (r == 1 && m.len == sizeof(l->exit) && l->exit.magic == INIT_REPORT_MAGIC)
+		l->have_exit = true;
+	source_remove(&l->master->loop, s);
+	fd_close(&l->lifeline_fd);
+	if (l->have_exit || l->worker_gone)
+		end_known(l);
+}
+
+void live_on_init(struct source *s, uint32_t events)
+{
+	struct life *l = container_of(s, struct life, init_src);
+	struct pidfd_exit e;
+
+	(void)events;
+	source_remove(&l->master->loop, s);
+	ignore(pidfd_reap(&l->init, &e));
+	pidfd_done(&l->init);
+	l->init_gone = true;
+	if (l->lifeline_fd >= 0 && !l->have_exit)
+		live_on_lifeline(&l->lifeline_src, 0);
+	end_known(l);
+	life_check_gone(l);
+}
+
+/* ---- emptying ---- */
+
+static void leaf_emptied(struct life *l)
+{
+	int r;
+
+	if (l->leaf_fd < 0 || l->leaf_gone || !l->certified || cgroup_populated(l->leaf_fd) != 0)
+		return;
+	r = cgroup_leaf_remove(&l->master->cgroup, l->leaf_name);
+	if (r == -EBUSY)
+		return;		/* a zombie is still being collected: the next event tells */
+	if (r < 0 && r != -ENOENT)
+		log_warn("leaf %s stays: %s", l->leaf_name, strerror(-r));
+	l->leaf_gone = true;
+	source_remove(&l->master->loop, &l->events_src);
+	fd_close(&l->events_fd);
+	fd_close(&l->leaf_fd);
+}
+
+void live_on_leaf(struct source *s, uint32_t events)
+{
+	struct life *l = container_of(s, struct life, events_src);
+
+	(void)events;
+	ignore(cgroup_events_ack(l->events_fd));
+	leaf_emptied(l);
+	life_check_gone(l);
+}
+
+static void release_life(struct grave *g)
+{
+	struct life *l = container_of(g, struct life, grave);
+
+	l->master->lives--;
+	master_check_idle(l->master);
+	config_unref(l->config);
+	free(l->held);
+	free(l);
+}
+
+void life_check_gone(struct life *l)
+{
+	if (!l->certified || l->state == LIFE_GONE)
+		return;
+	leaf_emptied(l);
+	if (!l->init_gone || !l->leaf_gone)
+		return;
+	if (l->out.fd >= 0 || l->err.fd >= 0) {
+		if (!l->facts.armed)
+			timer_set(&l->master->loop, &l->facts, real_now() + PIPES_MS);
+		return;
+	}
+	ignore(life_step(l, EV_EMPTY));
+	timer_clear(&l->master->loop, &l->facts);
+	timer_clear(&l->master->loop, &l->deadline);
+	loop_bury(&l->master->loop, &l->grave);
+}
+
+static void live_kill(struct life *l)
+{
+	if (l->leaf_fd >= 0)
+		ignore(cgroup_kill(l->leaf_fd));
+	ignore(pidfd_signal(&l->init, SIGKILL));
+}
+
+static void live_release(struct life *l)
+{
+	timer_clear(&l->master->loop, &l->facts);
+	channel_close(&l->channel);
+	source_remove(&l->master->loop, &l->worker_src);
+	source_remove(&l->master->loop, &l->report_src);
+	fd_close(&l->worker_fd);
+	fd_close(&l->report_fd);
+	/* What the worker forked, and init if it still waits, go with the leaf. */
+	live_kill(l);
+	life_check_gone(l);
+}
+
+/* ---- intentions ---- */
+
+static void live_signal(struct life *l, int sig)
+{
+	struct pidfd worker = { .fd = l->worker_fd, .pid = l->pid };
+
+	if (l->worker_fd < 0)
+		live_kill(l);
+	else
+		ignore(pidfd_signal(&worker, sig));
+}
+
+/* A running program has many threads, each with its own mask: repeat until a
+ * pass over /proc/PID/task finds none that was not set (traps 20). */
+static void repin(const struct life *l)
+{
+	char path[64];
+	cpu_set_t have;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)l->pid);
+	for (int pass = 0; pass < 8; pass++) {
+		DIR *d = opendir(path);
+		bool moved = false;
+
+		for (struct dirent *e; d && (e = readdir(d));) {
+			pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
+
+			if (tid <= 0 || sched_getaffinity(tid, sizeof(have), &have) < 0 ||
+			    CPU_EQUAL(&have, &l->cpus))
+				continue;
+			moved |= sched_setaffinity(tid, sizeof(l->cpus), &l->cpus) == 0;
+		}
+		if (d)
+			(void)closedir(d);
+		if (!moved)
+			return;
+	}
+}
+
+static int live_hand_over(struct life *l)
+{
+	const struct pool *p = l->pool;
+	struct wire_hello h = {
+		.pool = p->conf->name,
+		.slot = l->slot->index,
+		.generation = l->generation,
+		.workers = p->nslots,
+		.pid = l->pid,
+		.promoted = l->from_spare,
+		.watchdog_usec = p->conf->watchdog_ms * 1000,
+		.fds = p->listener_fds,
+		.specs = p->conf->listens,
+		.nfds = p->conf->nlistens,
+	};
+
+	if (l->channel.fd < 0)
+		return -EPIPE;
+	if (l->from_spare && cage_has(&p->cage, CAGE_PIN))
+		repin(l);
+	return p->wire->hand_over(&l->channel, &h);
+}
+
+static int live_drain(struct life *l, uint64_t timeout_ms)
+{
+	return l->channel.fd < 0 ? -EPIPE : l->pool->wire->drain(&l->channel, timeout_ms);
+}
+
+const struct world world_real = {
+	.now_ms = real_now,
+	.birth = live_birth,
+	.hand_over = live_hand_over,
+	.drain = live_drain,
+	.signal = live_signal,
+	.kill = live_kill,
+	.release = live_release,
+};
+
+void live_init_timers(struct life *l)
+{
+	timer_init(&l->facts, on_facts_late);
+	l->grave.release = release_life;
+}
+
+/* ---- what the wire understood ---- */
+
+static struct life *life_of(struct channel *ch)
+{
+	return container_of(ch, struct life, channel);
+}
+
+static void up_parked(struct channel *ch)
+{
+	life_parked(life_of(ch));
+}
+
+static void up_ready(struct channel *ch)
+{
+	life_ready(life_of(ch));
+}
+
+static void up_status(struct channel *ch, const char *text, size_t len)
+{
+	struct life *l = life_of(ch);
+
+	(void)text_safe(text, len, l->status_text, sizeof(l->status_text));
+}
+
+static void up_watchdog(struct channel *ch)
+{
+	life_watchdog_ping(life_of(ch));
+}
+
+static void up_stopping(struct channel *ch)
+{
+	life_leaving(life_of(ch));
+}
+
+static void up_extend(struct channel *ch, uint64_t usec)
+{
+	life_extend(life_of(ch), usec);
+}
+
+static void up_suicide(struct channel *ch, const char *text, size_t len)
+{
+	life_suicide(life_of(ch), text, len);
+}
+
+static void up_message(struct channel *ch, const char *json, size_t len)
+{
+	struct life *l = life_of(ch);
+	char safe[TEXT_SHORT_BYTES + 1];
+	struct event ev = { .name = "worker.message", .pool = l->pool, .life = l, .text = safe,
+			    .slot = l->slot ? (int)l->slot->index : -1 };
+
+	(void)text_safe(json, len, safe, sizeof(safe));
+	master_event(l->master, &ev);
+}
+
+static void up_protocol_error(struct channel *ch, const char *what)
+{
+	life_protocol_error(life_of(ch), what);
+}
+
+/* It closed its channel: nothing more can be said; whether it serves is another
+ * question, and its readiness timeout or its death answers it. */
+static void up_closed(struct channel *ch)
+{
+	(void)ch;
+}
+
+const struct wire_up live_wire_up = {
+	.parked = up_parked,
+	.ready = up_ready,
+	.status = up_status,
+	.watchdog = up_watchdog,
+	.stopping = up_stopping,
+	.extend = up_extend,
+	.suicide = up_suicide,
+	.message = up_message,
+	.protocol_error = up_protocol_error,
+	.closed = up_closed,
+};

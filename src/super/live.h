@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* live.h - between spawn.c and live.c. */
+#ifndef MPSUP_SUPER_LIVE_H
+#define MPSUP_SUPER_LIVE_H
+
+#include "super/super.h"
+
+int live_birth(struct life *l, struct err *e);	/* spawn.c: struct world's birth */
+void live_init_timers(struct life *l);
+
+void live_on_report(struct source *s, uint32_t events);
+void live_on_worker(struct source *s, uint32_t events);
+void live_on_lifeline(struct source *s, uint32_t events);
+void live_on_init(struct source *s, uint32_t events);
+void live_on_leaf(struct source *s, uint32_t events);
+
+extern const struct wire_up live_wire_up;
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "super/pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "super/life.h"
+
+const char *pool_state_name(enum pool_state s)
+{
+	static const char *const names[] = {
+		[POOL_STARTING] = "starting",   [POOL_READY] = "ready",
+		[POOL_DEGRADED] = "degraded",   [POOL_RELOADING] = "reloading",
+		[POOL_DRAINING] = "draining",   [POOL_FAILED] = "failed",
+		[POOL_STOPPED] = "stopped",
+	};
+
+	return names[s];
+}
+
+static void slot_init(struct slot *s, struct pool *p, unsigned index)
+{
+	s->pool = p;
+	s->index = index;
+	s->state = SLOT_STOPPED;
+	list_init(&s->leaving);
+	timer_init(&s->timer, slot_on_timer);
+}
+
+int pool_init(struct pool *p, struct master *m)
+{
+	p->master = m;
+	p->phase = POOL_STARTING;
+	p->generation = 1;
+	p->since_ms = clock_real_ms();
+	p->nslots = (unsigned)p->conf->workers;
+	list_init(&p->spares);
+	p->slots = calloc(p->nslots, sizeof(*p->slots));
+	if (!p->slots)
+		return -ENOMEM;
+	for (unsigned i = 0; i < p->nslots; i++)
+		slot_init(&p->slots[i], p, i);
+	slot_init(&p->spare_slot, p, 0);
+	return 0;
+}
+
+static void slot_done(struct slot *s)
+{
+	restarts_done(&s->restarts);
+	logring_done(&s->log);
+	for (unsigned i = 0; i < DEATHS_KEPT; i++)
+		free(s->deaths[i]);
+}
+
+void pool_done(struct pool *p)
+{
+	for (unsigned i = 0; i < p->nslots && p->slots; i++)
+		slot_done(&p->slots[i]);
+	if (p->slots)
+		slot_done(&p->spare_slot);
+	free(p->slots);
+	free(p->boot_stderr);
+	p->slots = NULL;
+	p->boot_stderr = NULL;
+}
+
+unsigned pool_count_ready(const struct pool *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->nslots; i++)
+		n += p->slots[i].current && p->slots[i].current->state == LIFE_READY;
+	return n;
+}
+
+static unsigned count_state(const struct pool *p, enum slot_state s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->nslots; i++)
+		n += p->slots[i].state == s;
+	return n;
+}
+
+static unsigned count_spares(const struct pool *p)
+{
+	unsigned n = 0;
+
+	list_each(it, &p->spares)
+		n += container_of(it, struct life, node)->state < LIFE_STOPPING;
+	return n;
+}
+
+void pool_kick(struct pool *p)
+{
+	unsigned at_once = p->ever_ready ? p->conf->parallel : 1;
+
+	if (p->draining || p->phase == POOL_FAILED || p->phase == POOL_STOPPED)
+		return;
+	/* While none was ever ready one is tried and the others follow it: a syntax
+	 * error is one stack trace, not one per CPU. */
+	if (!p->ever_ready && (p->in_birth > 0 || count_state(p, SLOT_BACKOFF) > 0))
+		return;
+	for (unsigned i = 0; i < p->nslots && p->in_birth < at_once; i++)
+		if (p->slots[i].state == SLOT_STOPPED)
+			slot_birth(&p->slots[i]);
+	if (!p->announced || p->spare_slot.timer.armed)
+		return;
+	while (count_spares(p) < p->conf->spares && p->in_birth < at_once &&
+	       !p->spare_slot.timer.armed)
+		spare_birth(p);
+}
+
+void pool_start(struct pool *p)
+{
+	p->started_ms = p->master->world->now_ms();
+	pool_kick(p);
+}
+
+static void tell(struct pool *p, const char *name)
+{
+	struct event ev = { .name = name, .pool = p, .slot = -1, .text = p->reason };
+
+	master_event(p->master, &ev);
+}
+
+static void announce(struct pool *p)
+{
+	char where[256] = "", took[TEXT_DURATION_BYTES];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < p->conf->nlistens && n < sizeof(where); i++) {
+		const struct listen_spec *s = &p->conf->listens[i];
+		bool unix_sock = s->addr.ss_family == AF_UNIX;
+
+		n += (size_t)snprintf(where + n, sizeof(where) - n, "%s%s%s", i ? ", " : " on ",
+				      unix_sock ? "" : "http://", s->shown);
+	}
+	text_duration(p->master->world->now_ms() - p->started_ms, took);
+	log_info("ready: %u worker%s%s in %s", p->nslots, p->nslots == 1 ? "" : "s", where, took);
+	p->announced = true;
+}
+
+static void fail_pool(struct pool *p)
+{
+	struct slot *s = &p->slots[0];
+
+	for (unsigned i = 0; i < p->nslots; i++)
+		if (p->slots[i].state == SLOT_FAILED)
+			s = &p->slots[i];
+	p->phase = POOL_FAILED;
+	if (s->deaths[0]) {
+		char cause[160];
+
+		death_cause(s->deaths[0], cause, sizeof(cause));
+		(void)snprintf(p->reason, sizeof(p->reason), "every worker failed, the last by %s",
+			       cause);
+	}
+	log_error("pool %s failed: %s", p->conf->name, p->reason);
+	for (unsigned i = 0; i < p->nslots; i++)
+		timer_clear(&p->master->loop, &p->slots[i].timer);
+	list_each(it, &p->spares)
+		life_stop(container_of(it, struct life, node), REASON_STOP);
+	tell(p, "pool.failed");
+}
+
+static bool all_gone(const struct pool *p)
+{
+	for (unsigned i = 0; i < p->nslots; i++)
+		if (p->slots[i].current || !list_empty(&p->slots[i].leaving))
+			return false;
+	return list_empty(&p->spares);
+}
+
+void pool_update(struct pool *p)
+{
+	unsigned ready = pool_count_ready(p);
+	unsigned failed = count_state(p, SLOT_FAILED);
+
+	if (p->phase == POOL_FAILED || p->phase == POOL_STOPPED)
+		return;
+	if (p->draining) {
+		if (all_gone(p)) {
+			p->phase = POOL_STOPPED;
+			tell(p, "pool.stop");
+		}
+		return;
+	}
+	if (failed == p->nslots || (failed > 0 && !p->ever_ready)) {
+		fail_pool(p);
+		return;
+	}
+	if (ready == p->nslots) {
+		bool first = !p->announced;
+
+		if (p->phase != POOL_READY) {
+			p->phase = POOL_READY;
+			p->reason[0] = '\0';
+			if (first)
+				announce(p);
+			tell(p, "pool.ready");
+		}
+	} else if (p->announced && p->phase == POOL_READY && (failed > 0 || ready == 0)) {
+		p->phase = POOL_DEGRADED;
+		(void)snprintf(p->reason, sizeof(p->reason), "%u of %u workers ready, %u failed",
+			       ready, p->nslots, failed);
+		tell(p, "pool.degraded");
+	}
+}
+
+void pool_stop(struct pool *p)
+{
+	if (p->draining || p->phase == POOL_STOPPED)
+		return;
+	p->draining = true;
+	if (p->phase != POOL_FAILED)
+		p->phase = POOL_DRAINING;
+	timer_clear(&p->master->loop, &p->spare_slot.timer);
+	for (unsigned i = 0; i < p->nslots; i++) {
+		struct slot *s = &p->slots[i];
+
+		timer_clear(&p->master->loop, &s->timer);
+		list_each(it, &s->leaving)
+			life_stop(container_of(it, struct life, node), REASON_STOP);
+		if (s->current)
+			life_stop(s->current, REASON_STOP);
+		else
+			ignore(slot_step(s, SV_STOP));
+	}
+	list_each(it, &p->spares)
+		life_stop(container_of(it, struct life, node), REASON_STOP);
+	pool_update(p);
+}
+
+unsigned pool_reset(struct pool *p, int slot)
+{
+	unsigned started = 0;
+
+	if (p->draining)
+		return 0;
+	if (p->phase == POOL_FAILED)
+		p->phase = POOL_DEGRADED;
+	for (unsigned i = 0; i < p->nslots; i++) {
+		struct slot *s = &p->slots[i];
+
+		if (slot >= 0 && (unsigned)slot != i)
+			continue;
+		restarts_reset(&s->restarts);
+		s->boot_failures = 0;
+		s->total_restarts = 0;
+		if (s->state == SLOT_FAILED || s->state == SLOT_BACKOFF) {
+			slot_birth(s);
+			started++;
+		}
+	}
+	pool_update(p);
+	return started;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.h - desired against actual: when a slot gets a life, from where, and what
+ * its death means. Decisions only: what is done to the world goes through
+ * struct world, so that tests run them against a fake one. */
+#ifndef MPSUP_SUPER_POOL_H
+#define MPSUP_SUPER_POOL_H
+
+#include "super/super.h"
+
+/* Slots and bookkeeping of a pool whose conf, cage and listeners are prepared. */
+MUST_CHECK int pool_init(struct pool *p, struct master *m);
+void pool_done(struct pool *p);
+
+/* deal.c: CPUs to slots, once they are there. */
+void pool_deal_cpus(struct pool *p);
+
+void pool_start(struct pool *p);
+/* Graceful stop of all its workers; pool.stop and master's on_idle follow. */
+void pool_stop(struct pool *p);
+/* Clear restart counters and start failed slots now; slot -1: all. Returns how many started. */
+unsigned pool_reset(struct pool *p, int slot);
+
+/* Births that are due, as far as `parallel` and the first-one-first rule allow. */
+void pool_kick(struct pool *p);
+/* Derive the pool's state from its slots, announce what changed. */
+void pool_update(struct pool *p);
+unsigned pool_count_ready(const struct pool *p);
+
+/* slot.c: called by life.c and pool.c */
+void slot_birth(struct slot *s);
+void slot_died(struct slot *s, struct life *l, const struct death *d);
+void slot_replace_leaving(struct slot *s, struct life *l);
+void slot_fail(struct slot *s, const char *why);
+void slot_on_timer(struct timer *t);
+void slot_keep_death(struct slot *s, const struct death *d);
+void spare_birth(struct pool *p);
+void spare_died(struct pool *p, struct life *l, const struct death *d);
+
+/* master.c */
+void master_event(struct master *m, struct event *ev);
+/* Ends the loop with this exit status when nothing is left. */
+void master_check_idle(struct master *m);
+void master_stop(struct master *m, int exit_code);
+/* Second INT or TERM: every leaf is killed now. */
+void master_end_at_once(struct master *m);
+
+#endif

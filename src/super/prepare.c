@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "super/prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "config/environment.h"
+#include "kernel/listener.h"
+#include "kernel/pidfd.h"
+#include "kernel/seccomp.h"
+#include "policy/policy.h"
+#include "super/companions.h"
+
+#define ROOT_WORDS                                                                                 \
+	(CAGE_BIT(CAGE_PID) | CAGE_BIT(CAGE_MOUNT) | CAGE_BIT(CAGE_IPC) | CAGE_BIT(CAGE_UTS) |     \
+	 CAGE_BIT(CAGE_CGROUP) | CAGE_BIT(CAGE_NET) | CAGE_BIT(CAGE_UID) | CAGE_BIT(CAGE_GROUPS) | \
+	 CAGE_BIT(CAGE_CAPS) | CAGE_BIT(CAGE_VIEW))
+/* Had only where asked for, or not built yet: never a reason to refuse. */
+#define OPTIONAL_WORDS (CAGE_BIT(CAGE_USER) | CAGE_BIT(CAGE_LANDLOCK))
+#define ALL_WORDS (CAGE_BIT(CAGE_WORDS) - 1u)
+
+static const struct {
+	enum cage_word word;
+	uint64_t flag;
+} namespaces[] = {
+	{ CAGE_PID, CLONE_NEWPID }, { CAGE_IPC, CLONE_NEWIPC },       { CAGE_UTS, CLONE_NEWUTS },
+	{ CAGE_NET, CLONE_NEWNET }, { CAGE_CGROUP, CLONE_NEWCGROUP },
+};
+
+/* ---- the master's own ---- */
+
+static void raise_nofile(void)
+{
+	struct rlimit rl;
+
+	/* Nine descriptors a worker; the hard limit is what the host allows us. */
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = rl.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static int prepare_cgroup(struct master *m, struct err *e)
+{
+	char base[64];
+	int r = cgroup_root_find(&m->cgroup, e);
+
+	(void)snprintf(base, sizeof(base), "mpsup-%s", m->config->name);
+	if (r == 0)
+		r = cgroup_base_open(&m->cgroup, base, e);
+	if (r < 0) {
+		if (m->root)
+			return err_set(e, -EOPNOTSUPP,
+				       "no cgroup for the workers (%s); --no-sandbox cgroup would "
+				       "do without", e->msg);
+		log_warn("no cgroup of its own for each worker: %s", e->msg);
+		return 0;
+	}
+	m->has_cgroup = true;
+	if (!cgroup_has_controllers(&m->cgroup))
+		log_warn("cgroup v2 at %s has no controllers here (hybrid host): workers get leaves, "
+			 "resource limits cannot be set", m->cgroup.mount);
+	return 0;
+}
+
+static bool any_wants(const struct master *m, enum cage_word w)
+{
+	for (unsigned i = 0; i < m->config->npools; i++)
+		if (!(m->config->pools[i].cage_off & CAGE_BIT(w)))
+			return true;
+	return false;
+}
+
+int prepare_master(struct master *m, struct err *e)
+{
+	int r = 0;
+
+	raise_nofile();
+	m->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (m->null_fd < 0)
+		return err_sys(e, -errno, "/dev/null");
+	r = companion_open("mpsup-init", &m->init_fd, e);
+	if (r == 0)
+		r = companion_open("mpsup-worker", &m->worker_exe_fd, e);
+	if (r == 0 && any_wants(m, CAGE_CGROUP))
+		r = prepare_cgroup(m, e);
+	return r;
+}
+
+void prepare_master_done(struct master *m)
+{
+	if (m->has_cgroup)
+		cgroup_base_remove(&m->cgroup);
+	cgroup_root_done(&m->cgroup);
+	m->has_cgroup = false;
+	fd_close(&m->null_fd);
+	fd_close(&m->init_fd);
+	fd_close(&m->worker_exe_fd);
+}
+
+/* ---- the cage ---- */
+
+/* Can a process be cloned with these flags here? */
+static int probe(uint64_t flags)
+{
+	struct pidfd child = PIDFD_NONE;
+	struct pidfd_exit ex;
+	int r = pidfd_clone(flags, -1, &child);
+
+	if (r == 0)
+		_exit(0);
+	if (r < 0)
+		return r;
+	while ((r = pidfd_reap(&child, &ex)) == 0)
+		(void)pidfd_wait(&child);
+	return 0;
+}
+
+static uint64_t clone_flags(uint32_t words)
+{
+	uint64_t flags = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
+		if (words & CAGE_BIT(namespaces[i].word))
+			flags |= namespaces[i].flag;
+	return flags;
+}
+
+static int check_namespaces(uint32_t words, struct err *e)
+{
+	int r = probe(clone_flags(words));
+
+	if (r == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
+		uint32_t one = words & CAGE_BIT(namespaces[i].word);
+
+		if (one && probe(clone_flags(one)) < 0)
+			return err_set(e, -EOPNOTSUPP,
+				       "this host or these rights give no %s namespace (%s); "
+				       "--no-sandbox %s would do without",
+				       cage_word_name[namespaces[i].word], strerror(-r),
+				       cage_word_name[namespaces[i].word]);
+	}
+	return err_set(e, -EOPNOTSUPP, "namespaces cannot be made: %s", strerror(-r));
+}
+
+/* Which words are applied. As root all that is not switched off; as an ordinary
+ * user what needs root is left out with a line each, or refused if required. */
+static int settle_words(struct master *m, const struct pool_config *conf, uint32_t *ret_words,
+			struct err *e)
+{
+	uint32_t words = ALL_WORDS & ~conf->cage_off & ~OPTIONAL_WORDS;
+
+	if (!conf->net_none)
+		words &= ~CAGE_BIT(CAGE_NET);
+	if (!m->has_cgroup)
+		words &= ~CAGE_BIT(CAGE_CGROUP);
+	if (!(words & CAGE_BIT(CAGE_MOUNT)))
+		words &= ~CAGE_BIT(CAGE_VIEW);
+	for (unsigned w = 0; w < CAGE_WORDS; w++) {
+		if (m->root || !(words & ROOT_WORDS & CAGE_BIT(w)))
+			continue;
+		if (conf->cage_required & CAGE_BIT(w))
+			return err_set(e, -EOPNOTSUPP, "--require %s: it needs root",
+				       cage_word_name[w]);
+		log_warn("not root: workers run without %s", cage_word_name[w]);
+		words &= ~CAGE_BIT(w);
+	}
+	for (unsigned w = 0; w < CAGE_WORDS; w++) {
+		if (!(conf->cage_required & ~words & ~CAGE_BIT(CAGE_NET) & CAGE_BIT(w)))
+			continue;
+		return err_set(e, -EOPNOTSUPP, "--require %s: it is not available%s",
+			       cage_word_name[w],
+			       conf->cage_off & CAGE_BIT(w) ? " with --no-sandbox for it" : " here");
+	}
+	*ret_words = words;
+	return 0;
+}
+
+static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
+{
+	const char *const *dirs = companion_policy_dirs();
+	const char *name = p->conf->policy;
+	struct policy *pol = NULL;
+	struct bpf bpf = { 0 };
+	int r;
+
+	if (!name)
+		name = policy_auto(p->conf->exec_path, (const char *const *)p->conf->command);
+	p->policy_name = name;
+	r = policy_load(name, dirs, &pol, e);
+	if (r == 0)
+		r = policy_compile(pol, &bpf, e);
+	policy_free(pol);
+	if (r < 0)
+		return err_wrap(e, "--policy %s", name);
+	c->filter = bpf.insns;
+	c->filter_len = bpf.len;
+	log_info("policy %s for the workers of %s%s", name, p->conf->name,
+		 p->conf->policy ? "" : " (picked by the command)");
+	return 0;
+}
+
+static int prepare_view(struct pool *p, struct cage *c, struct err *e)
+{
+	const struct view_request req = {
+		.app = p->conf->view == VIEW_KIND_APP,
+		.cwd = p->conf->cwd,
+		.argv = p->conf->command,
+		.exec_path = p->conf->exec_path,
+		.ro = p->conf->ro,
+		.rw = p->conf->rw,
+		.hide = p->conf->hide,
+	};
+	int r = view_plan(&req, &p->config->arena, &c->view, e);
+
+	if (r < 0)
+		return r;
+	c->view.tmp_bytes = p->conf->tmp_bytes;
+	c->view.own_cgroup = cage_has(c, CAGE_CGROUP);
+	c->view.own_pid = cage_has(c, CAGE_PID);
+	c->view.uid = c->uid;
+	c->view.gid = c->gid;
+	r = view_build_mold(&c->view, &c->mold_fd, e);
+	/* What a person wrote wrong is theirs (2); what the kernel refuses is the host's. */
+	if (r == -EPERM || r == -ENOSYS)
+		return err_set(e, -EOPNOTSUPP, "%s; --no-sandbox view would do without", e->msg);
+	return r;
+}
+
+static int prepare_command(struct master *m, struct pool *p, struct cage *c, struct err *e)
+{
+	struct arena *a = &p->config->arena;
+	char **envp;
+	int r = config_environment(p->conf, environ, a, &envp, e);
+
+	if (r < 0)
+		return r;
+	c->envp = envp;
+	c->cwd = p->conf->cwd;
+	c->nofile = p->conf->nofile;
+	if (p->conf->command) {
+		c->argv = p->conf->command;
+		c->exec_path = p->conf->exec_path;
+		return 0;
+	}
+	/* By descriptor: a clone under a 0700 folder works for a foreign uid (traps 19). */
+	char **argv = arena_alloc(a, 3 * sizeof(*argv));
+
+	if (!argv)
+		return err_set(e, -ENOMEM, "out of memory");
+	argv[0] = arena_strdup(a, "mpsup-worker");
+	argv[1] = p->conf->demo ? arena_strdup(a, "--demo") : NULL;
+	c->argv = argv;
+	c->exec_fd = m->worker_exe_fd;
+	return 0;
+}
+
+static int prepare_cage(struct master *m, struct pool *p, struct err *e)
+{
+	struct cage *c = &p->cage;
+	int r;
+
+	*c = CAGE_NONE;
+	r = settle_words(m, p->conf, &c->words, e);
+	if (r < 0)
+		return r;
+	c->clone_flags = clone_flags(c->words);
+	if (m->root) {
+		r = check_namespaces(c->words, e);
+		if (r < 0)
+			return r;
+	}
+	c->uid = p->conf->uid;
+	c->gid = p->conf->gid;
+	c->gids = p->conf->gids;
+	c->ngids = p->conf->ngids;
+	c->no_caps = cap_init();
+	if (!c->no_caps)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = prepare_command(m, p, c, e);
+	if (r == 0 && cage_has(c, CAGE_SECCOMP))
+		r = prepare_filter(p, c, e);
+	if (r == 0 && cage_has(c, CAGE_VIEW))
+		r = prepare_view(p, c, e);
+	return r;
+}
+
+/* ---- listeners ---- */
+
+/* Even with no event asked for, HUP is told: a worker shut the shared listener
+ * down for everybody. It is revived on the same descriptor (traps 1). */
+static void on_listener_hup(struct source *s, uint32_t events)
+{
+	struct listener *l = container_of(s, struct listener, src);
+	const struct listen_spec *spec = &l->pool->conf->listens[l - l->pool->listeners];
+	int r = listener_revive(l->fd, l->pool->conf->backlog);
+
+	(void)events;
+	l->revived++;
+	if (r == 0 && l->revived < 1000) {
+		log_warn("%s: a worker shut down the shared listener %s; it listens again",
+			 l->pool->conf->name, spec->shown);
+		return;
+	}
+	log_error("%s: the listener %s is shut down and cannot be revived: %s",
+		  l->pool->conf->name, spec->shown, strerror(-r));
+	source_remove(&l->pool->master->loop, s);
+}
+
+static struct listener_spec spec_of(const struct pool_config *conf, const struct listen_spec *s)
+{
+	return (struct listener_spec){
+		.shown = s->shown, .addr = s->addr, .addr_len = s->addr_len,
+		.dual_stack = s->dual_stack, .backlog = conf->backlog,
+		.has_mode = s->has_mode, .mode = s->mode, .uid = s->uid, .gid = s->gid,
+	};
+}
+
+static int prepare_listeners(struct master *m, struct pool *p, struct err *e)
+{
+	unsigned n = p->conf->nlistens;
+
+	p->listeners = calloc(n ? n : 1, sizeof(*p->listeners));
+	p->listener_fds = calloc(n ? n : 1, sizeof(*p->listener_fds));
+	if (!p->listeners || !p->listener_fds)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < n; i++)
+		p->listeners[i] = (struct listener){ .pool = p, .fd = -1, .src = SOURCE_NONE };
+	for (unsigned i = 0; i < n; i++) {
+		struct listener_spec s = spec_of(p->conf, &p->conf->listens[i]);
+		int r = listener_open(&s, &p->listeners[i].fd, e);
+
+		if (r < 0)
+			return r;
+		p->listener_fds[i] = p->listeners[i].fd;
+		r = source_add(&m->loop, &p->listeners[i].src, p->listeners[i].fd, 0,
+			       on_listener_hup);
+		if (r < 0)
+			return err_sys(e, r, "watch %s", s.shown);
+	}
+	return 0;
+}
+
+static void listeners_done(struct pool *p)
+{
+	for (unsigned i = 0; p->listeners && i < p->conf->nlistens; i++) {
+		struct listener_spec s = spec_of(p->conf, &p->conf->listens[i]);
+
+		if (p->listeners[i].fd < 0)
+			continue;
+		source_remove(&p->master->loop, &p->listeners[i].src);
+		listener_unlink(&s);
+		fd_close(&p->listeners[i].fd);
+	}
+	free(p->listeners);
+	free(p->listener_fds);
+	p->listeners = NULL;
+	p->listener_fds = NULL;
+}
+
+int prepare_pool(struct master *m, struct pool *p, struct err *e)
+{
+	int r;
+
+	p->master = m;
+	p->wire = wire_find(p->conf->protocol);
+	if (!p->wire)
+		return err_set(e, -EINVAL,
+			       "--protocol: this mpsup speaks native and node-ipc; the protocol that "
+			       "fits this command is not built yet");
+	r = prepare_cage(m, p, e);
+	if (r == 0)
+		r = prepare_listeners(m, p, e);
+	if (r < 0)
+		prepare_pool_done(p);
+	return r;
+}
+
+void prepare_pool_done(struct pool *p)
+{
+	listeners_done(p);
+	cage_done(&p->cage);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* prepare.h - from a pool's configuration to everything its births need: the
+ * listeners, the cage (view, filter, identity, environment). Before any birth;
+ * a failure leaves nothing behind.
+ *
+ * Layer: super. Logs what is left out, with the word that names it. */
+#ifndef MPSUP_SUPER_PREPARE_H
+#define MPSUP_SUPER_PREPARE_H
+
+#include "super/super.h"
+
+/* Descriptors and facts of the master itself: /dev/null, mpsup-init, the
+ * built-in worker, the cgroup base. -EOPNOTSUPP: this host or these rights
+ * cannot give what was asked (exit 69). */
+MUST_CHECK int prepare_master(struct master *m, struct err *e);
+void prepare_master_done(struct master *m);
+
+/* conf is resolved. On failure the pool is as before. */
+MUST_CHECK int prepare_pool(struct master *m, struct pool *p, struct err *e);
+void prepare_pool_done(struct pool *p);
+
+#endif

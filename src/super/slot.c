@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* slot.c - a place in the pool: who takes it, when, and when it is given up. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "super/life.h"
+#include "super/pool.h"
+
+#define RETRY_WINDOWS 10	/* a failed slot with a ready sibling is tried again */
+#define TAIL_LINES 10
+
+static struct restart_policy policy_of(const struct pool *p)
+{
+	return (struct restart_policy){
+		.limit = p->conf->restart_limit.count,
+		.window_ms = p->conf->restart_limit.window_ms,
+		.min_ms = p->conf->backoff_min_ms,
+		.max_ms = p->conf->backoff_max_ms,
+	};
+}
+
+static unsigned dice(const struct pool *p)
+{
+	/* Spread, not secrecy: births is different for each. */
+	return (unsigned)((p->master->births * 2654435761u) >> 7) % 1000u;
+}
+
+void slot_keep_death(struct slot *s, const struct death *d)
+{
+	struct death *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return;		/* the log has it */
+	*copy = *d;
+	free(s->deaths[DEATHS_KEPT - 1]);
+	memmove(&s->deaths[1], &s->deaths[0], (DEATHS_KEPT - 1) * sizeof(s->deaths[0]));
+	s->deaths[0] = copy;
+}
+
+void slot_birth(struct slot *s)
+{
+	struct life *l = life_new(s->pool, s);
+
+	if (!l) {
+		log_error("%s: no memory for a worker; tried again", s->pool->conf->name);
+		ignore(slot_step(s, SV_WAIT));
+		timer_set(&s->pool->master->loop, &s->timer,
+			  s->pool->master->world->now_ms() + s->pool->conf->backoff_max_ms);
+		return;
+	}
+	timer_clear(&s->pool->master->loop, &s->timer);
+	s->current = l;
+	ignore(slot_step(s, SV_BIRTH));
+	if (s->boot_failures > 0 && s->pool->boot_stderr)
+		output_hold(l);
+	life_start(l);
+}
+
+static struct life *parked_spare(struct pool *p)
+{
+	list_each(it, &p->spares) {
+		struct life *l = container_of(it, struct life, node);
+
+		if (l->state == LIFE_PARKED)
+			return l;
+	}
+	return NULL;
+}
+
+static void tell_respawn(struct slot *s, uint64_t delay_ms, unsigned count, bool spare)
+{
+	struct event ev = { .name = "worker.respawn", .pool = s->pool, .slot = (int)s->index,
+			    .delay_ms = delay_ms, .count = count,
+			    .limit = s->pool->conf->restart_limit.count, .from_spare = spare };
+	char name[LIFE_NAME_BYTES];
+
+	s->total_restarts++;
+	master_event(s->pool->master, &ev);
+	log_info("%s: respawn %s%s (%u/%u)", slot_name(s, name), spare ? "from a spare " : "",
+		 delay_ms ? "after backoff" : "now", count, ev.limit);
+}
+
+static bool promote_a_spare(struct slot *s, unsigned count)
+{
+	struct life *l;
+
+	while ((l = parked_spare(s->pool))) {
+		if (!life_promote(l, s))
+			continue;	/* it was killed: no longer parked */
+		tell_respawn(s, 0, count, true);
+		return true;
+	}
+	return false;
+}
+
+/* The next life after a ready one's end: a spare at once, else by the ladder. */
+static void respawn(struct slot *s, uint64_t ready_ms, bool at_once)
+{
+	struct restart_policy pol = policy_of(s->pool);
+	uint64_t now = s->pool->master->world->now_ms();
+	bool spare = parked_spare(s->pool) != NULL;
+	unsigned count = 0;
+	int64_t delay = spare || at_once
+				? restarts_now(&s->restarts, &pol, now, &count)
+				: restarts_next(&s->restarts, &pol, now, ready_ms, dice(s->pool),
+						&count);
+
+	if (delay == -EAGAIN) {
+		slot_fail(s, "past its restart limit");
+		return;
+	}
+	if (delay < 0)
+		delay = (int64_t)pol.max_ms;	/* no memory to count: be slow */
+	if (spare && promote_a_spare(s, count))
+		return;
+	tell_respawn(s, (uint64_t)delay, count, false);
+	if (delay == 0) {
+		slot_birth(s);
+		return;
+	}
+	ignore(slot_step(s, SV_WAIT));
+	timer_set(&s->pool->master->loop, &s->timer, now + (uint64_t)delay);
+}
+
+void slot_on_timer(struct timer *t)
+{
+	struct slot *s = container_of(t, struct slot, timer);
+
+	if (s == &s->pool->spare_slot) {
+		pool_kick(s->pool);
+		return;
+	}
+	if (s->state == SLOT_FAILED) {
+		s->boot_failures = 0;
+		restarts_reset(&s->restarts);
+	}
+	slot_birth(s);
+}
+
+void slot_replace_leaving(struct slot *s, struct life *l)
+{
+	s->current = NULL;
+	l->replaced = true;
+	list_append(&s->leaving, &l->node);
+	if (!s->pool->draining)
+		respawn(s, 0, true);
+	pool_update(s->pool);
+}
+
+static uint64_t boot_delay(const struct pool *p, unsigned failures)
+{
+	uint64_t wait = p->conf->backoff_min_ms;
+
+	if (failures <= 1)
+		return 0;
+	for (unsigned i = 2; i < failures && wait < p->conf->backoff_max_ms; i++)
+		wait *= 2;
+	return wait < p->conf->backoff_max_ms ? wait : p->conf->backoff_max_ms;
+}
+
+static void boot_failure(struct slot *s, const struct death *d)
+{
+	struct pool *p = s->pool;
+	struct event ev = { .name = "worker.boot_failure", .pool = p, .slot = (int)s->index,
+			    .death = d, .count = s->boot_failures + 1,
+			    .limit = p->conf->boot_limit };
+	uint64_t delay;
+
+	s->boot_failures++;
+	master_event(p->master, &ev);
+	if (s->boot_failures >= p->conf->boot_limit) {
+		char why[64];
+
+		(void)snprintf(why, sizeof(why), "never got ready in %u starts in a row",
+			       s->boot_failures);
+		slot_fail(s, why);
+		return;
+	}
+	delay = boot_delay(p, s->boot_failures);
+	s->total_restarts++;
+	ev = (struct event){ .name = "worker.respawn", .pool = p, .slot = (int)s->index,
+			     .delay_ms = delay, .count = s->boot_failures,
+			     .limit = p->conf->boot_limit };
+	master_event(p->master, &ev);
+	if (delay == 0) {
+		slot_birth(s);
+		return;
+	}
+	ignore(slot_step(s, SV_WAIT));
+	timer_set(&p->master->loop, &s->timer, p->master->world->now_ms() + delay);
+}
+
+static bool is_fatal(const struct pool_config *c, const struct death *d)
+{
+	for (unsigned i = 0; i < c->nfatal_exit; i++)
+		if (d->code == c->fatal_exit[i])
+			return true;
+	return false;
+}
+
+void slot_died(struct slot *s, struct life *l, const struct death *d)
+{
+	uint64_t ready_ms = l->was_ready ? s->pool->master->world->now_ms() - l->ready_ms : 0;
+
+	if (s->current != l) {	/* one that left; its place is taken or given up */
+		list_remove(&l->node);
+		return;
+	}
+	s->current = NULL;
+	if (s->pool->draining || l->asked == REASON_STOP) {
+		ignore(slot_step(s, SV_STOP));
+		return;
+	}
+	if (d->code >= 0 && is_fatal(s->pool->conf, d)) {
+		char why[64];
+
+		(void)snprintf(why, sizeof(why), "exit code %d is in --fatal-exit", d->code);
+		slot_fail(s, why);
+	} else if (!l->was_ready && !l->from_spare) {
+		boot_failure(s, d);
+	} else {
+		respawn(s, ready_ms, false);
+	}
+}
+
+static void print_tail(void *ctx, const char *line)
+{
+	log_error("%s:   %s", (const char *)ctx, line);
+}
+
+static bool has_ready_sibling(const struct slot *s)
+{
+	for (unsigned i = 0; i < s->pool->nslots; i++) {
+		const struct life *l = s->pool->slots[i].current;
+
+		if (l && l->state == LIFE_READY)
+			return true;
+	}
+	return false;
+}
+
+/* Said once, with what is known: the last certificates and the last words. */
+void slot_fail(struct slot *s, const char *why)
+{
+	struct pool *p = s->pool;
+	struct event ev = { .name = "worker.failed", .pool = p, .slot = (int)s->index,
+			    .death = s->deaths[0], .text = why };
+	char name[LIFE_NAME_BYTES], cause[256];
+	bool retry = has_ready_sibling(s);
+
+	ignore(slot_step(s, SV_GIVE_UP));
+	slot_name(s, name);
+	log_error("%s failed: %s%s", name, why,
+		  retry ? "; tried again later, its siblings serve" : "");
+	for (unsigned i = 0; i < 3 && i < DEATHS_KEPT && s->deaths[i]; i++) {
+		death_cause(s->deaths[i], cause, sizeof(cause));
+		log_error("%s:   death %u before: pid %d, %s", name, i + 1,
+			  (int)s->deaths[i]->pid, cause);
+	}
+	if (s->deaths[0]) {
+		log_error("%s: last lines of its stderr:", name);
+		output_tail(s, s->deaths[0]->life, TAIL_LINES, print_tail, name);
+	}
+	master_event(p->master, &ev);
+	timer_clear(&p->master->loop, &s->timer);
+	if (retry)
+		timer_set(&p->master->loop, &s->timer,
+			  p->master->world->now_ms() +
+				  RETRY_WINDOWS * p->conf->restart_limit.window_ms);
+}
+
+void spare_birth(struct pool *p)
+{
+	struct life *l = life_new(p, NULL);
+
+	if (!l)
+		return;
+	list_append(&p->spares, &l->node);
+	life_start(l);
+}
+
+void spare_died(struct pool *p, struct life *l, const struct death *d)
+{
+	struct restart_policy pol = policy_of(p);
+	uint64_t now = p->master->world->now_ms();
+	unsigned count = 0;
+	int64_t delay;
+
+	(void)d;
+	list_remove(&l->node);
+	if (p->draining)
+		return;
+	delay = restarts_next(&p->spare_slot.restarts, &pol, now, 0, dice(p), &count);
+	if (delay < 0) {
+		log_error("%s: its spares die too often; none for a while", p->conf->name);
+		delay = (int64_t)(RETRY_WINDOWS * pol.window_ms);
+	}
+	timer_set(&p->master->loop, &p->spare_slot.timer, now + (uint64_t)delay);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* spawn.c - the parent half of a birth: everything the child needs is made
+ * here, then one clone3, then the child's ends are closed. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "kernel/scm.h"
+#include "super/child.h"
+#include "super/life.h"
+#include "super/live.h"
+#include "super/pipes.h"
+
+#define INNER_PID_FIRST 100
+#define INNER_PID_SPAN 29000	/* below the smallest pid_max, 32768 */
+
+/* The child's ends; all closed in the parent when the block is left. */
+struct ends {
+	int out, err, report, lifeline, channel;
+};
+
+static void ends_done(struct ends *x)
+{
+	fd_close(&x->out);
+	fd_close(&x->err);
+	fd_close(&x->report);
+	fd_close(&x->lifeline);
+	fd_close(&x->channel);
+}
+
+static int make_pair(int type, int *ret_mine, int *ret_theirs)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	*ret_mine = sv[0];
+	*ret_theirs = sv[1];
+	return 0;
+}
+
+static int make_pipe(const struct cage *c, int *ret_mine, int *ret_theirs)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	*ret_mine = fds[0];
+	*ret_theirs = fds[1];
+	/* Else opening /dev/stdout is EACCES for the worker (traps 18). */
+	if (cage_has(c, CAGE_UID) && fchown(fds[1], c->uid, c->gid) < 0)
+		return -errno;
+	return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int make_leaf(struct life *l, struct err *e)
+{
+	int r;
+
+	(void)snprintf(l->leaf_name, sizeof(l->leaf_name), "%s.%llu", l->pool->conf->name,
+		       (unsigned long long)l->number);
+	if (!l->master->has_cgroup)
+		return 0;
+	r = cgroup_leaf_make(&l->master->cgroup, l->leaf_name, &l->leaf_fd);
+	if (r < 0)
+		return err_sys(e, r, "make the cgroup leaf %s", l->leaf_name);
+	r = cgroup_events_open(l->leaf_fd, &l->events_fd);
+	if (r < 0)
+		return err_sys(e, r, "watch the cgroup leaf %s", l->leaf_name);
+	return 0;
+}
+
+static int make_channels(struct life *l, struct ends *x, struct err *e)
+{
+	const int on = 1;
+	int channel = -1;
+	int r = make_pipe(&l->pool->cage, &l->out.fd, &x->out);
+
+	if (r == 0)
+		r = make_pipe(&l->pool->cage, &l->err.fd, &x->err);
+	if (r == 0)
+		r = make_pair(SOCK_SEQPACKET, &l->report_fd, &x->report);
+	if (r == 0)
+		r = make_pair(SOCK_SEQPACKET, &l->lifeline_fd, &x->lifeline);
+	if (r == 0)
+		r = make_pair(l->pool->wire->sock_type, &channel, &x->channel);
+	/* Before the clone: the kernel translates the worker's number for us (traps 16). */
+	if (r == 0 && setsockopt(l->report_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		r = -errno;
+	if (r == 0)
+		r = channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
+				 channel);
+	else
+		fd_close(&channel);
+	return r < 0 ? err_sys(e, r, "make its channels") : 0;
+}
+
+/* Base environment plus what this birth adds; the strings live in *text. */
+struct birth_env {
+	char text[CAGE_ENV_EXTRA][96];
+	char **envp;	/* owned */
+};
+
+PRINTF(3, 4) static void env_add(struct birth_env *be, size_t *n, const char *fmt, ...)
+{
+	va_list ap;
+	char *slot = be->text[*n % CAGE_ENV_EXTRA];
+
+	va_start(ap, fmt);
+	(void)vsnprintf(slot, sizeof(be->text[0]), fmt, ap);
+	va_end(ap);
+	++*n;
+}
+
+static int make_env(const struct life *l, struct birth_env *be)
+{
+	char *const *base = l->pool->cage.envp;
+	size_t nbase = 0, n = 0;
+
+	while (base[nbase])
+		nbase++;
+	if (l->slot) {
+		env_add(be, &n, "MPSUP_WORKER=%u", l->slot->index);
+		env_add(be, &n, "NODE_APP_INSTANCE=%u", l->slot->index);
+	} else {
+		env_add(be, &n, "MPSUP_SPARE=1");	/* its slot is unknown at exec (traps 32) */
+	}
+	env_add(be, &n, "MPSUP_WORKERS=%u", l->pool->nslots);
+	env_add(be, &n, "MPSUP_POOL=%s", l->pool->conf->name);
+	env_add(be, &n, "MPSUP_GENERATION=%u", l->generation);
+	env_add(be, &n, "%s=%d", l->pool->wire->env_name, CAGE_CHANNEL_FD);
+	be->envp = calloc(nbase + n + 1, sizeof(*be->envp));
+	if (!be->envp)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		be->envp[i] = be->text[i];
+	memcpy(be->envp + n, base, nbase * sizeof(*base));
+	return 0;
+}
+
+static int watch(struct life *l)
+{
+	struct loop *loop = &l->master->loop;
+	int r = source_add(loop, &l->init_src, l->init.fd, EPOLLIN, live_on_init);
+
+	if (r == 0)
+		r = source_add(loop, &l->report_src, l->report_fd, EPOLLIN, live_on_report);
+	if (r == 0)
+		r = source_add(loop, &l->lifeline_src, l->lifeline_fd, EPOLLIN, live_on_lifeline);
+	if (r == 0 && l->events_fd >= 0)
+		r = source_add(loop, &l->events_src, l->events_fd, EPOLLPRI, live_on_leaf);
+	if (r == 0)
+		r = pipes_watch(l);
+	return r;
+}
+
+/* Numbers that no living sibling has: programs name files after their pid. */
+static pid_t inner_pid(const struct life *l)
+{
+	if (!cage_has(&l->pool->cage, CAGE_PID))
+		return 0;
+	return (pid_t)(INNER_PID_FIRST + l->number % INNER_PID_SPAN);
+}
+
+static int clone_it(struct life *l, const struct ends *x, char *const *envp, struct err *e)
+{
+	const struct cage *c = &l->pool->cage;
+	char title[96], name[LIFE_NAME_BYTES], uid[16], gid[16], flags[16];
+	char *init_argv[] = { title, uid, uid, gid, flags, NULL };
+	struct cage_birth b = {
+		.cpus = l->cpus,
+		.inner_pid = l->inner_pid = inner_pid(l),
+		.null_fd = l->master->null_fd,
+		.out_fd = x->out,
+		.err_fd = x->err,
+		.channel_fd = x->channel,
+		.report_fd = x->report,
+		.lifeline_fd = x->lifeline,
+		.init_fd = l->master->init_fd,
+		.envp = envp,
+		.init_argv = init_argv,
+	};
+	int r;
+
+	(void)snprintf(title, sizeof(title), "mpsup: init %s", life_name(l, name));
+	(void)snprintf(uid, sizeof(uid), "%u", c->uid);
+	(void)snprintf(gid, sizeof(gid), "%u", c->gid);
+	(void)snprintf(flags, sizeof(flags), "%d",
+		       (cage_has(c, CAGE_PID) ? INIT_FLAG_PIDNS : 0) |
+			       (cage_has(c, CAGE_UID) ? INIT_FLAG_DROP : 0));
+	r = pidfd_clone(c->clone_flags, l->leaf_fd, &l->init);
+	if (r == 0)
+		child_main(c, &b);
+	return r < 0 ? err_sys(e, r, "clone a process into its namespaces") : 0;
+}
+
+int live_birth(struct life *l, struct err *e)
+{
+	CLEANUP(ends_done) struct ends x = { -1, -1, -1, -1, -1 };
+	struct birth_env be;
+	struct pidfd_exit ex;
+	int r;
+
+	live_init_timers(l);
+	/* What is not there cannot be waited for; set as soon as it is. */
+	l->init_gone = l->leaf_gone = true;
+	r = make_leaf(l, e);
+	l->leaf_gone = l->leaf_fd < 0;
+	if (r == 0)
+		r = make_channels(l, &x, e);
+	if (r < 0)
+		goto fail;
+	r = make_env(l, &be);
+	if (r < 0) {
+		r = err_sys(e, r, "make its environment");
+		goto fail;
+	}
+	r = clone_it(l, &x, be.envp, e);
+	free(be.envp);
+	if (r < 0)
+		goto fail;
+	r = watch(l);
+	if (r == 0) {
+		l->init_gone = false;
+		return 0;
+	}
+	/* The loop has no room for it: it goes before anybody heard of it. */
+	ignore(pidfd_signal(&l->init, SIGKILL));
+	while (pidfd_reap(&l->init, &ex) == 0)
+		;
+	r = err_sys(e, r, "watch it");
+fail:
+	pipes_close(l, &l->out);
+	pipes_close(l, &l->err);
+	source_remove(&l->master->loop, &l->lifeline_src);
+	source_remove(&l->master->loop, &l->init_src);
+	fd_close(&l->lifeline_fd);
+	return r;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* native.c - the protocol of libmpsup: datagrams of KEY=VALUE lines over
+ * SOCK_SEQPACKET, sd_notify(3)'s vocabulary from the worker. docs/protocol.md. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel/scm.h"
+#include "wire/wire.h"
+
+#define LINES_MAX 64	/* lines in one datagram */
+
+PRINTF(4, 5) static int add(char *buf, size_t size, size_t *len, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf + *len, size - *len, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= size - *len)
+		return -EMSGSIZE;
+	*len += (size_t)n;
+	return 0;
+}
+
+static int native_hand_over(struct channel *ch, const struct wire_hello *h)
+{
+	char buf[4096];
+	size_t len = 0;
+	ssize_t n;
+	int r = add(buf, sizeof(buf), &len,
+		    "HELLO=1\nPOOL=%s\nSLOT=%u\nGENERATION=%u\nWORKERS=%u\nHOST_PID=%d\n"
+		    "LISTEN_FDS=%u\nLISTEN_FDNAMES=",
+		    h->pool, h->slot, h->generation, h->workers, h->pid, h->nfds);
+
+	for (unsigned i = 0; r == 0 && i < h->nfds; i++)
+		r = add(buf, sizeof(buf), &len, "%s%s", i ? ":" : "", h->specs[i].name);
+	if (r == 0)
+		r = add(buf, sizeof(buf), &len, "\n");
+	if (r == 0 && h->watchdog_usec)
+		r = add(buf, sizeof(buf), &len, "WATCHDOG_USEC=%" PRIu64 "\n", h->watchdog_usec);
+	if (r < 0)
+		return r;
+	n = scm_send(ch->fd, buf, len, h->fds, h->nfds);
+	return n < 0 ? (int)n : 0;
+}
+
+static int native_drain(struct channel *ch, uint64_t timeout_ms)
+{
+	char buf[64];
+	int len = snprintf(buf, sizeof(buf), "DRAIN=1\nTIMEOUT_USEC=%" PRIu64 "\n",
+			   timeout_ms * 1000);
+	ssize_t n = ch->fd < 0 ? -EPIPE : scm_send(ch->fd, buf, (size_t)len, NULL, 0);
+
+	return n < 0 ? (int)n : 0;
+}
+
+static void say(struct channel *ch, const char *key, const char *value)
+{
+	size_t len = strlen(value);
+
+	if (strcmp(key, "READY") == 0 && strcmp(value, "1") == 0)
+		ch->up->ready(ch);
+	else if (strcmp(key, "PARKED") == 0 && strcmp(value, "1") == 0)
+		ch->up->parked(ch);
+	else if (strcmp(key, "STATUS") == 0)
+		ch->up->status(ch, value, len);
+	else if (strcmp(key, "WATCHDOG") == 0 && strcmp(value, "1") == 0)
+		ch->up->watchdog(ch);
+	else if (strcmp(key, "STOPPING") == 0 && strcmp(value, "1") == 0)
+		ch->up->stopping(ch);
+	else if (strcmp(key, "EXTEND_TIMEOUT_USEC") == 0)
+		ch->up->extend(ch, strtoull(value, NULL, 10));
+	else if (strcmp(key, "SUICIDE") == 0)
+		ch->up->suicide(ch, value, len);
+	else if (strcmp(key, "MESSAGE") == 0)
+		ch->up->message(ch, value, len);
+	/* Unknown keys are for later versions, as in sd_notify(3). */
+}
+
+/* The whole datagram is checked before the first word of it is believed. */
+static const char *check(const char *buf, size_t len)
+{
+	unsigned lines = 0;
+
+	if (memchr(buf, '\0', len))
+		return "a zero byte in a message";
+	for (size_t i = 0; i < len;) {
+		const char *nl = memchr(buf + i, '\n', len - i);
+		size_t n = nl ? (size_t)(nl - (buf + i)) : len - i;
+		const char *eq = memchr(buf + i, '=', n);
+
+		if (n > 0 && (!eq || eq == buf + i))
+			return "a line that is not KEY=VALUE";
+		if (++lines > LINES_MAX)
+			return "more than 64 lines in one message";
+		i += n + 1;
+	}
+	return NULL;
+}
+
+static int native_input(struct channel *ch)
+{
+	static char buf[CHANNEL_LINE_MAX + 1];	/* single-threaded; nothing of it is kept */
+	struct scm_message m = { .buf = buf, .size = CHANNEL_LINE_MAX };
+	int r = scm_recv(ch->fd, &m);
+	const char *bad;
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r == -EPROTO)
+		return channel_broken(ch, "descriptors that nobody asked for");
+	if (r == -EMSGSIZE)
+		return channel_broken(ch, "a message longer than 64 KiB");
+	if (r <= 0)
+		return channel_eof(ch);
+	bad = check(buf, m.len);
+	if (bad)
+		return channel_broken(ch, bad);
+	buf[m.len] = '\0';
+	for (char *line = buf, *next; line && *line && ch->source.live; line = next) {
+		char *eq = strchr(line, '=');
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (!eq || *line == '\0')
+			continue;
+		*eq = '\0';
+		say(ch, line, eq + 1);
+	}
+	return ch->source.live ? 1 : -EPIPE;
+}
+
+const struct wire wire_native = {
+	.name = "native",
+	.sock_type = SOCK_SEQPACKET,
+	.hand_over_ms = 100,
+	.env_name = "MPSUP_FD",
+	.parks_by_itself = true,
+	.hand_over = native_hand_over,
+	.drain = native_drain,
+	.on_input = native_input,
+};

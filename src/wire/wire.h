@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* wire.h - how a worker gets its socket and talks: the vtable of the protocols,
+ * and the channel that one life speaks on.
+ *
+ * Layer: wire. Everything that comes in is hostile: the identity of a worker is
+ * the descriptor it speaks on, never what it says. What was understood goes up
+ * through struct wire_up; the functions return -Exxx and never log. */
+#ifndef MPSUP_WIRE_WIRE_H
+#define MPSUP_WIRE_WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "kernel/loop.h"
+
+struct channel;
+
+/* Callbacks; called from inside the loop. After protocol_error() or closed()
+ * the channel reads no more. */
+struct wire_up {
+	void (*parked)(struct channel *ch);
+	void (*ready)(struct channel *ch);
+	void (*status)(struct channel *ch, const char *text, size_t len);
+	void (*watchdog)(struct channel *ch);
+	void (*stopping)(struct channel *ch);
+	void (*extend)(struct channel *ch, uint64_t usec);
+	void (*suicide)(struct channel *ch, const char *text, size_t len);
+	void (*message)(struct channel *ch, const char *json, size_t len);
+	void (*protocol_error)(struct channel *ch, const char *what);
+	void (*closed)(struct channel *ch);
+};
+
+struct wire_hello {		/* borrowed for the call */
+	const char *pool;
+	unsigned slot, generation, workers;
+	int pid;		/* the worker's number on the host */
+	bool promoted;		/* a spare: it learns its slot here */
+	uint64_t watchdog_usec;	/* 0: off */
+	const int *fds;		/* listeners */
+	const struct listen_spec *specs;
+	unsigned nfds;
+};
+
+struct wire {
+	const char *name;
+	int sock_type;		/* of the channel's socketpair: SOCK_SEQPACKET or SOCK_STREAM */
+	const char *env_name;	/* variable that names the channel's descriptor */
+	unsigned hand_over_ms;	/* a promoted spare must be ready within this */
+	bool parks_by_itself;	/* false: counts as parked when exec was seen */
+	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
+	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
+	/* Ask to leave: stop accepting, finish, end. -EOPNOTSUPP: cannot be asked. */
+	int (*drain)(struct channel *ch, uint64_t timeout_ms);
+	/* One read's worth of input. 1: more may be there, 0: nothing, <0: over. */
+	int (*on_input)(struct channel *ch);
+};
+
+extern const struct wire wire_native, wire_node_ipc;
+
+/* NULL: this protocol is not built. */
+const struct wire *wire_find(enum protocol p);
+
+#define CHANNEL_LINE_MAX 65536		/* bytes of one message */
+#define CHANNEL_RATE 500		/* messages a second before it is paused */
+
+struct channel {
+	int fd;			/* the master's end, owned; -1: closed */
+	const struct wire *wire;
+	const struct wire_up *up;
+	struct loop *loop;
+	struct source source;
+	struct timer pause;	/* a flooding worker is not listened to until then */
+	uint64_t window_ms;	/* start of the current second */
+	unsigned in_window;
+	char *buf;		/* stream wires: half a line; owned */
+	size_t buf_len, buf_size;
+	/* node-ipc: handles go one at a time, each acknowledged */
+	struct wire_hello hello;
+	const int *pending_fds;
+	unsigned next_fd;
+	bool waiting_ack;
+};
+#define CHANNEL_NONE ((struct channel){ .fd = -1, .source = SOURCE_NONE })
+
+/* Takes over fd. */
+MUST_CHECK int channel_open(struct channel *ch, struct loop *loop, const struct wire *wire,
+			    const struct wire_up *up, int fd);
+void channel_close(struct channel *ch);	/* harmless when closed */
+
+/* For the wires: the worker broke the protocol, or is gone. Return -EPROTO / -EPIPE. */
+int channel_broken(struct channel *ch, const char *what);
+int channel_eof(struct channel *ch);
+
+#endif

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Node programs by node-ipc: the tutorial's worker, and programs that do not live."""
+
+import json
+import pathlib
+import shutil
+import tempfile
+import time
+
+from harness import Failed, timeout, wait_until
+from harness import http
+
+IPC = ("--protocol", "node-ipc")
+
+
+def start_tutorial(env, port, *more):
+    node = env.need_program("node")
+    worker = env.fixture("worker.js")
+    return env.start("--workers", 2, "--port", port, *IPC, "--restart-limit", "1000/60s", *more,
+                     "--", node, "worker.js", cwd=worker.parent)
+
+
+def check_tutorial(m, answers):
+    bad = [a for a in answers if a.outcome != http.OK or a.status != 200
+           or not a.text.startswith("I am worker, pid:")]
+    if bad:
+        raise Failed(f"{len(bad)} of {len(answers)} requests failed, the first: {bad[0]}")
+    events = m.events()
+    said = [e["pid"] for e in events if e["event"] == "worker.suicide"]
+    if len(said) != len(set(said)):
+        raise Failed("a worker's suicide was counted twice")
+    # Each worker that was replaced was replaced once.
+    births = sum(e["event"] == "worker.spawn" for e in events)
+    if births > 2 + len(said):
+        raise Failed(f"{births} births for 2 slots and {len(said)} suicides")
+
+
+@timeout(120)
+def test_tutorial_worker_one_after_another(env):
+    port = env.port()
+    m = start_tutorial(env, port)
+    check_tutorial(m, [http.get(port, seconds=20) for _ in range(100)])
+    m.stop()
+
+
+@timeout(120)
+def test_tutorial_worker_ten_at_a_time(env):
+    port = env.port()
+    m = start_tutorial(env, port)
+    check_tutorial(m, http.many(port, 100, 10, seconds=30))
+    m.stop()
+
+
+@timeout(120)
+def test_tutorial_worker_with_a_spare(env):
+    port = env.port()
+    m = start_tutorial(env, port, "--spares", 1)
+    m.wait_workers(1, state="parked", role="spare")
+    answers = [http.get(port, seconds=20) for _ in range(20)]
+    if any(a.status != 200 for a in answers):
+        raise Failed(f"{[a for a in answers if a.status != 200][0]}")
+    if not m.events("worker.promoted"):
+        raise Failed("no spare was promoted")
+    m.stop()
+
+
+def test_syntax_error_is_given_up_within_seconds(env):
+    node = env.need_program("node")
+    app = env.fixture("syntax.js")
+    started = time.monotonic()
+    m = env.start("--port", env.port(), "--workers", 2, *IPC, "--", node, "syntax.js",
+                  cwd=app.parent, ready=False)
+    m.wait_exit(70, 15)
+    seconds = time.monotonic() - started
+    if seconds > 5:
+        raise Failed(f"it took {seconds:.1f} s")
+    traces = m.output().count("SyntaxError")
+    if traces != 1:
+        raise Failed(f"{traces} stack traces instead of one")
+
+
+def test_program_that_dies_after_a_while(env):
+    node = env.need_program("node")
+    app = env.fixture("dies.js")
+    m = env.start("--port", env.port(), "--workers", 1, *IPC, "--restart-limit", "2/60s",
+                  "--backoff", "10ms..50ms", "--", node, "dies.js", cwd=app.parent, ready=False)
+    m.wait_exit(70, 30)
+    last = m.output()[m.output().rfind("web/0"):]
+    tail = "\n".join(m.output().splitlines()[-40:])
+    if "the database went away" not in tail or "first of the last words" not in tail:
+        raise Failed(f"the last lines of stderr are not shown at the end:\n{last}")
+
+
+def test_worker_sees_a_clean_environment_and_a_tmp_of_its_own(env):
+    node = env.need_program("node")
+    app = env.fixture("serve.js")
+    port = env.port()
+    m = env.start("--port", port, "--workers", 1, *IPC, "--env", "COLOUR=green", "--", node,
+                  "serve.js", cwd=app.parent,
+                  env={"MY_VAR": "kept", "LISTEN_FDS": "3", "NOTIFY_SOCKET": "/x",
+                       "SSH_AUTH_SOCK": "/y", "NODE_UNIQUE_ID": "9"})
+    seen = json.loads(http.get(port).text)
+    variables = seen["env"]
+    for name in ("LISTEN_FDS", "NOTIFY_SOCKET", "SSH_AUTH_SOCK", "NODE_UNIQUE_ID"):
+        if name in variables:
+            raise Failed(f"{name} reached the worker")
+    for name, value in (("MY_VAR", "kept"), ("COLOUR", "green"), ("PORT", str(port)),
+                        ("MPSUP_WORKER", "0"), ("MPSUP_WORKERS", "1"), ("MPSUP_POOL", "web"),
+                        ("MPSUP_GENERATION", "1"), ("NODE_APP_INSTANCE", "0")):
+        if variables.get(name) != value:
+            raise Failed(f"{name} is {variables.get(name)!r}, not {value!r}")
+    if seen["tmp"] != "yes" or seen["cwd"] != str(app.parent) or seen["uid"] == 0:
+        raise Failed(f"tmp {seen['tmp']}, cwd {seen['cwd']}, uid {seen['uid']}")
+    m.stop()
+
+
+def test_output_is_prefixed_and_made_safe(env):
+    node = env.need_program("node")
+    app = env.fixture("serve.js")
+    port = env.port()
+    m = env.start("--port", port, "--workers", 1, *IPC, "--", node, "serve.js", cwd=app.parent,
+                  pty=True)
+    http.get(port, "/shout")
+    m.wait_line(r"web/0.*plain line")
+    m.wait_line(r"web/0.*red \\x1b\[31m line \\xe2\\x80\\xae end")
+    wait_until("logs shows it", lambda: "plain line" in m.ctl("logs", "web/0"))
+    m.stop()
+
+
+def test_program_in_a_folder_below_tmp(env):
+    """/tmp is the worker's own, and its working directory is still there."""
+    node = env.need_program("node")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="mpsup-app."))
+    try:
+        folder.chmod(0o755)
+        shutil.copy(env.fixture("serve.js"), folder)
+        port = env.port()
+        m = env.start("--port", port, "--workers", 1, *IPC, "--", node, "serve.js", cwd=folder)
+        if json.loads(http.get(port).text)["cwd"] != str(folder):
+            raise Failed("the working directory is another")
+        m.stop()
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""The built-in worker by itself: its pages, its drain, its ends. fake_master.py is its master."""
+
+import http.client
+import os
+import signal
+import socket
+import threading
+import time
+
+from fake_master import FakeMaster
+from harness import Failed
+from harness.env import BUILD
+
+
+def start(*args, spare=False, **hello):
+    master = FakeMaster([str(BUILD / "mpsup-worker"), *args], spare)
+    if spare:
+        master.hear_until("PARKED=1")
+    master.hello(**hello)
+    master.hear_until("READY=1")
+    return master
+
+
+def ask(connection, path, method="GET", body=None):
+    connection.request(method, path, body=body)
+    answer = connection.getresponse()
+    return answer, answer.read().decode()
+
+
+def connect(master):
+    return http.client.HTTPConnection("127.0.0.1", master.port, timeout=5)
+
+
+def check(what, found, expected):
+    if found != expected:
+        raise Failed(f"{what}: {found!r}, not {expected!r}")
+
+
+def test_pages(_env):
+    with start() as m:
+        c = connect(m)
+        answer, text = ask(c, "/")
+        first, second, rest = text.split("\n")
+        check("type", answer.headers["Content-Type"], "text/plain; charset=utf-8")
+        check("length", answer.headers["Content-Length"], str(len(text)))
+        check("first line", first, f"I am worker, pid:{m.pid}, ppid:{os.getpid()}")
+        check("second line", second.rsplit(":", 1)[0],
+              f"slot:1 host-pid:{m.pid} generation:3 cpu")
+        check("rest", rest, "")
+        check("/healthz", ask(c, "/healthz")[1], "ok\n")
+        for path, method, status in (
+                ("/nothing", "GET", 404), ("/", "POST", 405), ("/slow", "GET", 400),
+                ("/slow?ms=", "GET", 400), ("/slow?ms=-1", "GET", 400),
+                ("/slow?ms=600001", "GET", 400), ("/slow?ms=1x", "GET", 400),
+                ("/slow?ms=99999999999999999999", "GET", 400), ("/slow?ms=0", "GET", 200),
+                ("/crash", "GET", 404), ("/exit?code=3", "GET", 404), ("/", "HEAD", 200),
+                ("//", "GET", 404), ("/healthz?x=1", "GET", 200)):
+            check(f"{method} {path}", ask(c, path, method)[0].status, status)
+        check("a body", ask(connect(m), "/", "POST", b"x" * 300000)[0].status, 405)
+        check("GET with a body", ask(c, "/healthz", "GET", b"x" * 300000)[0].status, 200)
+        c.close()
+
+
+def test_keep_alive_and_many_at_once(_env):
+    with start() as m:
+        clients = [connect(m) for _ in range(100)]
+        for _ in range(3):
+            for c in clients:
+                c.request("GET", "/healthz")
+            for c in clients:
+                check("answer", c.getresponse().read(), b"ok\n")
+        for c in clients:
+            c.close()
+
+
+def test_slow_waits_without_holding_up(_env):
+    with start() as m:
+        begin = time.monotonic()
+        slow, quick = connect(m), connect(m)
+        slow.request("GET", "/slow?ms=300")
+        check("/healthz", ask(quick, "/healthz")[1], "ok\n")
+        if time.monotonic() - begin > 0.2:
+            raise Failed("/slow held up another connection")
+        check("/slow", slow.getresponse().read(), b"waited 300 ms\n")
+        if not 0.29 < time.monotonic() - begin < 1.5:
+            raise Failed(f"/slow took {time.monotonic() - begin:.3f} s")
+
+
+def test_demo_ends(_env):
+    with start("--demo") as m:
+        connect(m).request("GET", "/crash")
+        check("/crash", m.exit_status(), -signal.SIGSEGV)
+    with start("--demo") as m:
+        check("bad code", ask(connect(m), "/exit?code=256")[0].status, 400)
+        connect(m).request("GET", "/exit?code=42")
+        check("/exit", m.exit_status(), 42)
+
+
+def test_drain_when_idle(_env):
+    with start() as m:
+        m.drain()
+        m.hear_until("STOPPING=1")
+        check("exit", m.exit_status(1), 0)
+
+
+def test_drain_finishes_what_is_open(_env):
+    with start() as m:
+        slow, idle, fresh = connect(m), connect(m), connect(m)
+        ask(idle, "/healthz")
+        fresh.connect()
+        slow.request("GET", "/slow?ms=600")
+        time.sleep(0.1)
+        m.drain()
+        m.hear_until("STOPPING=1")
+        late = socket.create_connection(("127.0.0.1", m.port))    # stays in the queue
+        check("idle keep-alive", idle.sock.recv(1), b"")
+        answer, text = ask(fresh, "/healthz")
+        check("accepted before", (text, answer.headers["Connection"]), ("ok\n", "close"))
+        answer = slow.getresponse()
+        check("slow", (answer.read(), answer.headers["Connection"]),
+              (b"waited 600 ms\n", "close"))
+        check("exit", m.exit_status(1), 0)
+        late.settimeout(0.1)
+        taken = m.listener.accept()[0]
+        taken.close()
+        late.close()
+
+
+def test_drain_ends_at_its_time(_env):
+    with start() as m:
+        c = connect(m)
+        c.request("GET", "/slow?ms=20000")
+        time.sleep(0.1)
+        begin = time.monotonic()
+        m.drain(0.5)
+        check("exit", m.exit_status(3), 0)
+        if time.monotonic() - begin < 0.45:
+            raise Failed("ended before the drain's time")
+
+
+def test_signals(_env):
+    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        with start() as m:
+            c = connect(m)
+            c.request("GET", "/slow?ms=200")
+            time.sleep(0.05)
+            m.process.send_signal(sig)
+            check("answer", c.getresponse().read(), b"waited 200 ms\n")
+            check("exit", m.exit_status(1), 0)
+
+
+def test_master_gone(_env):
+    with start() as m:
+        m.channel.close()
+        check("exit, idle", m.exit_status(1), 0)
+    with start() as m:
+        c = connect(m)
+        c.request("GET", "/slow?ms=400")
+        time.sleep(0.1)
+        m.channel.close()
+        check("answer", c.getresponse().read(), b"waited 400 ms\n")
+        check("exit, busy", m.exit_status(1), 0)
+
+
+def test_spare_parks(_env):
+    with start(spare=True) as m:
+        check("answer", ask(connect(m), "/healthz")[1], "ok\n")
+    with FakeMaster([str(BUILD / "mpsup-worker")], spare=True) as m:
+        m.hear_until("PARKED=1")
+        m.drain()
+        check("a parked spare leaves", m.exit_status(1), 0)
+
+
+def test_watchdog(_env):
+    with start(WATCHDOG_USEC=200000) as m:
+        begin = time.monotonic()
+        for _ in range(5):
+            m.hear_until("WATCHDOG=1", 1)
+        if not 0.3 < time.monotonic() - begin < 0.9:
+            raise Failed(f"5 pings in {time.monotonic() - begin:.2f} s")
+
+
+def test_bad_masters(_env):
+    for how in ({"LISTEN_FDS": 2}, {"SLOT": "x"}, {"SLOT": 2}, {"LISTEN_FDNAMES": "a:b"}):
+        with FakeMaster([str(BUILD / "mpsup-worker")]) as m:
+            m.hello(**how)
+            check(f"exit after {how}", m.exit_status(2), 1)
+            if b"protocol" not in m.process.stderr.read():
+                raise Failed("said nothing about it")
+
+
+def test_half_requests_and_hang_ups(_env):
+    with start() as m:
+        for text in (b"", b"GET", b"GET / HTTP/1.1\r\nHost", b"\0\1\2\r\n\r\n", b"x" * 100000,
+                     b"GET /slow?ms=300 HTTP/1.1\r\nHost: a\r\n\r\n"):
+            s = socket.create_connection(("127.0.0.1", m.port))
+            try:
+                s.sendall(text)
+            except OSError:
+                pass
+            s.close()
+        time.sleep(0.5)
+        check("answer", ask(connect(m), "/healthz")[1], "ok\n")
+        m.drain()
+        check("exit", m.exit_status(2), 0)
+
+
+def test_drain_under_load_loses_nothing(_env):
+    """Clients that open a connection for each request: each one accepted is answered."""
+    with start() as m:
+        stop, bad, count = threading.Event(), [], [0]
+
+        def client():
+            while not stop.is_set():
+                s = socket.create_connection(("127.0.0.1", m.port))
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                s.settimeout(0.3)
+                try:
+                    data = s.recv(1000)
+                    if not data.startswith(b"HTTP/1.1 200"):
+                        bad.append(data)
+                    count[0] += 1
+                except TimeoutError:
+                    pass        # in the queue, for a sibling
+                except OSError as error:
+                    bad.append(error)
+                s.close()
+
+        threads = [threading.Thread(target=client) for _ in range(8)]
+        for t in threads:
+            t.start()
+        time.sleep(0.5)
+        m.drain()
+        check("exit", m.exit_status(3), 0)
+        stop.set()
+        for t in threads:
+            t.join()
+        check("bad answers", bad, [])
+        if count[0] < 20:
+            raise Failed(f"only {count[0]} answers")
