@@ -111,7 +111,8 @@ int mpsup_watchdog(struct mpsup *m);
 /* Leaving by itself: no error, whatever the exit status says later. */
 int mpsup_stopping(struct mpsup *m);
 
-/* The current wait (to be ready, to be drained) takes up to usec from now. */
+/* While it starts: the wait for READY lasts until usec from now. Later it has no
+ * effect: a worker cannot put off its own end. */
 int mpsup_extend_timeout(struct mpsup *m, uint64_t usec);
 
 /* Met an error it should not live with: asks to be replaced at once, while it
@@ -119,7 +120,7 @@ int mpsup_extend_timeout(struct mpsup *m, uint64_t usec);
  * -EMSGSIZE: longer than MPSUP_STATUS_MAX. */
 int mpsup_suicide(struct mpsup *m, const char *reason);
 
-/* Send JSON text; what it may say is in docs/protocol.md. It is not looked into.
+/* Send JSON text; it is not looked into here.
  * -EINVAL: empty, or a line end or zero byte in it (JSON needs neither);
  * -EMSGSIZE: longer than MPSUP_MESSAGE_MAX. */
 int mpsup_message(struct mpsup *m, const char *json, size_t len);

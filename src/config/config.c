@@ -57,7 +57,6 @@ static struct config *config_new(void)
 		.rw = (const char **)(uintptr_t)no_paths,
 		.hide = (const char **)(uintptr_t)no_paths,
 		.tmp_bytes = 256u << 20,
-		.nofile = 65536,
 		.restart_limit = { 10, 60000 },
 		.boot_limit = 5,
 		.backoff_min_ms = 100,

@@ -113,7 +113,7 @@ struct pool_config {
 	uint32_t cage_required;	/* CAGE_BIT()s of --require */
 	bool net_none;		/* --net none */
 	uint64_t tmp_bytes;	/* size of the private /tmp, default 256M */
-	uint64_t nofile;	/* RLIMIT_NOFILE, default 65536 (or the hard limit if lower) */
+	uint64_t nofile;	/* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
 
 	struct restart_limit restart_limit;	/* 10/60s */
 	unsigned boot_limit;			/* 5 */

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +19,8 @@
 #include "config/config.h"
 #include "config/uid.h"
 #include "kernel/topology.h"
+
+#define NOFILE_DEFAULT 65536
 
 static int no_memory(struct err *e)
 {
@@ -402,13 +406,25 @@ static int resolve_instance(struct config *c, struct err *e)
 	return r;
 }
 
-static void resolve_nofile(struct pool_config *p)
+/* The default never fails for a host that is set lower: raising a hard limit
+ * needs CAP_SYS_RESOURCE, which not every root has. */
+static int resolve_nofile(struct pool_config *p, struct err *e)
 {
 	struct rlimit rl;
+	bool asked = p->nofile != 0;
 
-	/* Raising the hard limit needs a capability; the default never fails for it. */
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && p->nofile > rl.rlim_max && geteuid() != 0)
-		p->nofile = rl.rlim_max;
+	if (!asked)
+		p->nofile = NOFILE_DEFAULT;
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || p->nofile <= rl.rlim_max)
+		return 0;
+	if (prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1 && geteuid() == 0)
+		return 0;
+	if (asked)
+		return err_set(e, -EOPNOTSUPP, "--nofile %llu: the hard limit here is %llu and these "
+			       "rights do not raise it", (unsigned long long)p->nofile,
+			       (unsigned long long)rl.rlim_max);
+	p->nofile = rl.rlim_max;
+	return 0;
 }
 
 int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
@@ -431,6 +447,5 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 		r = resolve_workers(p, e);
 	if (r == 0)
 		r = resolve_listens(p, e);
-	resolve_nofile(p);
-	return r;
+	return r == 0 ? resolve_nofile(p, e) : r;
 }
