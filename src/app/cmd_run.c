@@ -191,6 +191,7 @@ static int start(struct run *run, struct err *e)
 	r = signals_open(&run->signals, m);
 	if (r < 0)
 		return err_sys(e, r, "signals");
+	prepare_say(m);
 	master_event(m, &ev);
 	for (unsigned i = 0; i < m->npools; i++)
 		pool_start(&m->pools[i]);

@@ -33,6 +33,7 @@ static void conn_event(void *ctx, struct MHD_Connection *mhd, void **socket_cont
 		*socket_context = c;
 		if (!c)
 			return; /* its first request is refused instead */
+		c->mhd = mhd;
 		c->fd = info->connect_fd;
 		c->accepted_ms = now_ms();
 		c->next = w->conns;
@@ -219,7 +220,10 @@ uint64_t http_hang_up_idle(struct worker *w, uint64_t now)
 
 		if (quiet && c->quiet && !c->hung_up) {
 			c->hung_up = true;
-			(void)shutdown(c->fd, SHUT_RD);
+			/* A filter may refuse this: on a listener it would harm all. */
+			if (shutdown(c->fd, SHUT_RD) < 0)
+				(void)MHD_set_connection_option(c->mhd,
+								MHD_CONNECTION_OPTION_TIMEOUT, 1u);
 		}
 		c->quiet = quiet;
 	}

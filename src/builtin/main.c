@@ -159,8 +159,9 @@ static void dispatch(struct worker *w, uint32_t token, uint64_t now)
 /* Everything that depends on the clock. Returns when it wants to be called again. */
 static uint64_t on_time(struct worker *w, uint64_t now)
 {
-	uint64_t next = http_wake_slow(w, now);
+	uint64_t next;
 
+	(void)http_wake_slow(w, now);
 	if (w->accept_again_ms <= now) {
 		w->accept_again_ms = NEVER;
 		if (!w->draining)
@@ -175,6 +176,8 @@ static uint64_t on_time(struct worker *w, uint64_t now)
 	http_run(w);
 	if (w->draining && (w->nconns == 0 || w->deadline_ms <= now))
 		w->done = true;
+	/* Only now: a request of this turn may be a slow one. */
+	next = http_wake_slow(w, now);
 	next = sooner(next, sooner(w->accept_again_ms, w->watchdog_ms));
 	next = sooner(next, sooner(w->look_ms, w->deadline_ms));
 	return sooner(next, http_due(w, now));

@@ -19,6 +19,7 @@
 /* An accepted connection; lives as libmicrohttpd's socket context. */
 struct conn {
 	struct conn *prev, *next;
+	struct MHD_Connection *mhd;
 	int fd;	       /* libmicrohttpd's */
 	bool busy;     /* a request is being answered */
 	bool answered; /* had at least one answer */

@@ -146,7 +146,8 @@ static int make_dev(struct mold *m)
 	if (r < 0)
 		return r;
 	if (mkdir("dev/.mpsup", 0711) < 0 || mkdir("dev/.mpsup/empty", 0555) < 0 ||
-	    mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 0755) < 0)
+	    mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 0755) < 0 ||
+	    mknod("dev/.mpsup/none", S_IFREG, 0) < 0)
 		return -errno;
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		if (symlink(links[i][0], links[i][1]) < 0)
@@ -188,8 +189,7 @@ static int hide(const struct view_bind *b)
 {
 	const char *rel = b->path + 1;
 	int r = b->is_dir ? mount_bind(AT_FDCWD, "dev/.mpsup/empty", AT_FDCWD, rel, ATTR_RO, false)
-			  : mount_bind(AT_FDCWD, "/dev/null", AT_FDCWD, rel,
-				       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
+			  : mount_bind(AT_FDCWD, "dev/.mpsup/none", AT_FDCWD, rel, ATTR_RO, false);
 
 	return r == -ENOENT ? 0 : r;	/* not in this view: hidden enough */
 }

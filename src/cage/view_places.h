@@ -8,6 +8,7 @@
 /* Where the mold keeps what births need: an empty folder, an empty file, late binds. */
 #define VIEW_STORE "/dev/.mpsup"
 #define VIEW_STORE_EMPTY VIEW_STORE "/empty"
+#define VIEW_STORE_NONE VIEW_STORE "/none"
 
 extern const char *const view_system_places[];	/* shown read-only; symlinks as symlinks */
 extern const char *const view_service_places[];	/* of /run: name resolution and logging */

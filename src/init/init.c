@@ -7,7 +7,7 @@
  * other descriptor and no privilege: nothing in it is worth stealing.
  *
  * The worker is already there (a child of this process, cloned before the
- * exec). All signals are blocked since then; none is ever handled. */
+ * exec). All signals are blocked since then, but SIGCHLD while it waits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -50,13 +49,8 @@ static int confine(void)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		ALLOW(read),
 		ALLOW(write),
-		ALLOW(close),
 		ALLOW(ppoll),
-#ifdef __NR_poll
-		ALLOW(poll),
-#endif
 		ALLOW(wait4),
 		ALLOW(exit),
 		ALLOW(exit_group),
@@ -156,10 +150,15 @@ static void collect(pid_t worker, int flags)
 		leave(flags, EXIT_SETUP);
 }
 
+/* Only interrupts ppoll(2). */
+static void on_child(int sig)
+{
+	(void)sig;
+}
+
 static int setup(pid_t *ret_worker, int *ret_flags, int argc, char **argv)
 {
-	sigset_t chld;
-	int fd;
+	struct sigaction sa = { .sa_handler = on_child };
 
 	if (argc != 5)
 		return -1;
@@ -169,10 +168,7 @@ static int setup(pid_t *ret_worker, int *ret_flags, int argc, char **argv)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -1;
 	(void)prctl(PR_SET_NAME, "mpsup-init", 0, 0, 0);
-	(void)sigemptyset(&chld);
-	(void)sigaddset(&chld, SIGCHLD);
-	fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
+	if (sigaction(SIGCHLD, &sa, NULL) < 0)
 		return -1;
 	if ((*ret_flags & INIT_FLAG_DROP) && drop((uid_t)strtoul(argv[2], NULL, 10),
 						  (gid_t)strtoul(argv[3], NULL, 10)) < 0)
@@ -182,30 +178,28 @@ static int setup(pid_t *ret_worker, int *ret_flags, int argc, char **argv)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -1;
 	if (!(*ret_flags & INIT_FLAG_PIDNS))	/* must open /proc and signal later */
-		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? -1 : fd;
-	return confine() < 0 ? -1 : fd;
+		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	return confine();
 }
 
 int main(int argc, char **argv)
 {
-	struct pollfd p[2] = { { .fd = INIT_LIFELINE_FD, .events = POLLIN },
-			       { .fd = -1, .events = POLLIN } };
-	struct signalfd_siginfo si;
+	struct pollfd p = { .fd = INIT_LIFELINE_FD, .events = POLLIN };
+	sigset_t mask;
 	pid_t worker = 0;
 	int flags = 0;
 
-	p[1].fd = setup(&worker, &flags, argc, argv);
-	if (p[1].fd < 0)
+	if (setup(&worker, &flags, argc, argv) < 0)
 		leave(flags, EXIT_SETUP);
-	/* A child that ended before the signalfd existed has left a pending SIGCHLD
-	 * (blocked), or is collected by this first look. */
+	(void)sigfillset(&mask);
+	(void)sigdelset(&mask, SIGCHLD);
+	/* SIGCHLD is blocked but inside ppoll(): an end between the two lines makes
+	 * it return at once. */
 	for (;;) {
 		collect(worker, flags);
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (ppoll(&p, 1, NULL, &mask) < 0 && errno != EINTR)
 			leave(flags, EXIT_SETUP);
-		if (p[0].revents)	/* the master never writes here: this is its end */
+		if (p.revents)	/* the master never writes here: this is its end */
 			leave(flags, EXIT_SETUP);
-		if (p[1].revents)
-			ignore((int)read(p[1].fd, &si, sizeof(si)));
 	}
 }

@@ -11,6 +11,19 @@ void master_event(struct master *m, struct event *ev)
 		m->on_event(m, ev);
 }
 
+void master_check_ready(struct master *m)
+{
+	struct event ev = { .name = "master.ready", .slot = -1 };
+
+	for (unsigned i = 0; i < m->npools; i++)
+		if (!m->pools[i].announced)
+			return;
+	if (m->announced)
+		return;
+	m->announced = true;
+	master_event(m, &ev);
+}
+
 static bool pool_over(const struct pool *p)
 {
 	if (p->phase == POOL_STOPPED)

@@ -205,6 +205,7 @@ void pool_update(struct pool *p)
 			if (first)
 				announce(p);
 			tell(p, "pool.ready");
+			master_check_ready(p->master);
 		}
 	} else if (p->announced && p->phase == POOL_READY && (failed > 0 || ready == 0)) {
 		p->phase = POOL_DEGRADED;

@@ -69,9 +69,6 @@ static int prepare_cgroup(struct master *m, struct err *e)
 		return 0;
 	}
 	m->has_cgroup = true;
-	if (!cgroup_has_controllers(&m->cgroup))
-		log_warn("cgroup v2 at %s has no controllers here (hybrid host): workers get leaves, "
-			 "resource limits cannot be set", m->cgroup.mount);
 	return 0;
 }
 
@@ -176,7 +173,6 @@ static int settle_words(struct master *m, const struct pool_config *conf, uint32
 		if (conf->cage_required & CAGE_BIT(w))
 			return err_set(e, -EOPNOTSUPP, "--require %s: it needs root",
 				       cage_word_name[w]);
-		log_warn("not root: workers run without %s", cage_word_name[w]);
 		words &= ~CAGE_BIT(w);
 	}
 	for (unsigned w = 0; w < CAGE_WORDS; w++) {
@@ -209,8 +205,6 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 		return err_wrap(e, "--policy %s", name);
 	c->filter = bpf.insns;
 	c->filter_len = bpf.len;
-	log_info("policy %s for the workers of %s%s", name, p->conf->name,
-		 p->conf->policy ? "" : " (picked by the command)");
 	return 0;
 }
 
@@ -382,12 +376,38 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 		return err_set(e, -EINVAL,
 			       "--protocol: this mpsup speaks native and node-ipc; the protocol that "
 			       "fits this command is not built yet");
-	r = prepare_cage(m, p, e);
+	/* Listeners first: a second start on a port is refused before it costs anything. */
+	r = prepare_listeners(m, p, e);
 	if (r == 0)
-		r = prepare_listeners(m, p, e);
+		r = prepare_cage(m, p, e);
 	if (r < 0)
 		prepare_pool_done(p);
 	return r;
+}
+
+static void say_without(const struct master *m, const struct pool *p)
+{
+	for (unsigned w = 0; w < CAGE_WORDS; w++)
+		if (!m->root && (ROOT_WORDS & CAGE_BIT(w)) && !cage_has(&p->cage, w) &&
+		    !(p->conf->cage_off & CAGE_BIT(w)) && (w != CAGE_NET || p->conf->net_none))
+			log_warn("not root: the workers of %s run without %s", p->conf->name,
+				 cage_word_name[w]);
+}
+
+void prepare_say(const struct master *m)
+{
+	if (m->has_cgroup && !cgroup_has_controllers(&m->cgroup))
+		log_warn("cgroup v2 at %s has no controllers here (hybrid host): workers get leaves, "
+			 "resource limits cannot be set", m->cgroup.mount);
+	for (unsigned i = 0; i < m->npools; i++) {
+		const struct pool *p = &m->pools[i];
+
+		say_without(m, p);
+		log_info("pool %s: %u worker%s on %u CPU%s (%s)%s%s, as %s", p->conf->name, p->nslots,
+			 p->nslots == 1 ? "" : "s", p->conf->ncpus, p->conf->ncpus == 1 ? "" : "s",
+			 p->conf->cpus_reason, p->policy_name ? ", policy " : "",
+			 p->policy_name ? p->policy_name : "", p->conf->user_name);
+	}
 }
 
 void prepare_pool_done(struct pool *p)

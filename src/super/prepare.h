@@ -17,6 +17,8 @@ void prepare_master_done(struct master *m);
 
 /* conf is resolved. On failure the pool is as before. */
 MUST_CHECK int prepare_pool(struct master *m, struct pool *p, struct err *e);
+/* What the start found worth a line: once, when all is prepared. */
+void prepare_say(const struct master *m);
 void prepare_pool_done(struct pool *p);
 
 #endif

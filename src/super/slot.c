@@ -263,7 +263,8 @@ void slot_fail(struct slot *s, const char *why)
 		log_error("%s:   death %u before: pid %d, %s", name, i + 1,
 			  (int)s->deaths[i]->pid, cause);
 	}
-	if (s->deaths[0]) {
+	/* A boot that never worked has shown its words just now. */
+	if (s->deaths[0] && p->ever_ready) {
 		log_error("%s: last lines of its stderr:", name);
 		output_tail(s, s->deaths[0]->life, TAIL_LINES, print_tail, name);
 	}

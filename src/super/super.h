@@ -206,7 +206,7 @@ struct master {
 	unsigned lives;			/* structs that are not gone yet */
 	uint64_t births;		/* of the whole instance: leaf names, inner pids */
 	uint64_t started_ms;
-	bool root, stopping, ending;
+	bool root, stopping, ending, announced;
 	int exit_code;
 	void (*on_event)(struct master *m, const struct event *ev);
 	void (*on_log)(struct master *m, const struct logline *line);

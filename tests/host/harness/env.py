@@ -131,6 +131,9 @@ class Env:
         self.masters.append(master)
         if ready:
             master.wait_ready(seconds)
+        else:
+            wait_until("the master listens for commands, or ends", lambda: not master.alive() or
+                       list(self.root.glob("run/mpsup/*.sock")), seconds)
         return master
 
     def client(self, *args, seconds=10.0, env=None):
