@@ -207,7 +207,8 @@ void pool_update(struct pool *p)
 			tell(p, "pool.ready");
 			master_check_ready(p->master);
 		}
-	} else if (p->announced && p->phase == POOL_READY && (failed > 0 || ready == 0)) {
+	} else if (failed > 0 ? p->phase != POOL_DEGRADED
+			      : p->phase == POOL_READY && ready == 0) {
 		p->phase = POOL_DEGRADED;
 		(void)snprintf(p->reason, sizeof(p->reason), "%u of %u workers ready, %u failed",
 			       ready, p->nslots, failed);

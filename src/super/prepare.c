@@ -125,6 +125,26 @@ static int probe(uint64_t flags)
 	return 0;
 }
 
+/* Does this kernel take the filter? Better asked now than at every birth. */
+static int probe_filter(const struct cage *c)
+{
+	struct pidfd child = PIDFD_NONE;
+	struct pidfd_exit ex = { 0 };
+	int r = pidfd_clone(0, -1, &child);
+
+	if (r == 0) {
+		r = cage_no_new_privs();
+		if (r == 0)
+			r = cage_filter(c);
+		_exit(-r);
+	}
+	if (r < 0)
+		return r;
+	while ((r = pidfd_reap(&child, &ex)) == 0)
+		(void)pidfd_wait(&child);
+	return ex.by_signal ? -EIO : -ex.code;
+}
+
 static uint64_t clone_flags(uint32_t words)
 {
 	uint64_t flags = 0;
@@ -205,6 +225,10 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 		return err_wrap(e, "--policy %s", name);
 	c->filter = bpf.insns;
 	c->filter_len = bpf.len;
+	r = probe_filter(c);
+	if (r < 0)
+		return err_set(e, -EOPNOTSUPP, "this host takes no seccomp filter (%s); "
+			       "--no-sandbox seccomp would do without", strerror(-r));
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "kernel/scm.h"
 #include "wire/wire.h"
 
+#define NOTE_MAX  4096	/* bytes of one datagram that is no MESSAGE= */
 #define LINES_MAX 64	/* lines in one datagram */
 
 PRINTF(4, 5) static int add(char *buf, size_t size, size_t *len, const char *fmt, ...)
@@ -120,7 +121,9 @@ static int native_input(struct channel *ch)
 		return channel_broken(ch, "a message longer than 64 KiB");
 	if (r <= 0)
 		return channel_eof(ch);
-	bad = check(buf, m.len);
+	/* Only a message for others may be long. */
+	bad = m.len > NOTE_MAX && strncmp(buf, "MESSAGE=", 8) != 0
+		      ? "a message longer than 4 KiB" : check(buf, m.len);
 	if (bad)
 		return channel_broken(ch, bad);
 	buf[m.len] = '\0';

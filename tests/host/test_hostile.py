@@ -98,7 +98,7 @@ def test_flood_does_not_stop_the_master(env):
 
 def test_flood_of_suicides_is_one(env):
     port = env.port()
-    m = start(env, "suicide-flood", port, "--on-failed", "hold")
+    m = start(env, "suicide-flood", port, "--on-failed", "hold", "--drain-timeout", "2s")
     wait_until("slot 1 is failed", lambda: [
         w for w in m.workers(state="failed") if w["slot"] == 1], 20, 0.1)
     said = [e["pid"] for e in m.events("worker.suicide")]
