@@ -106,7 +106,7 @@ RUN_ARGS ?= --cpus all --port 3000
 run:  ## install what is missing (apt, as root), build, and run the main job on port 3000
 	$(Q)scripts/install-deps.sh run
 	$(Q)$(MAKE) --no-print-directory all
-	$(O)/mpsup $(RUN_ARGS)
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(O)/mpsup $(RUN_ARGS)
 
 .PHONY: check check-unit check-host tests
 check:  ## install what is missing (apt, as root), build, and run all tests

@@ -13,6 +13,8 @@
 #include "app/paths.h"
 #include "base/text.h"
 
+#define END_WAIT_MS 2000
+
 void client_setup(struct render *ret)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -144,6 +146,16 @@ int client_ask(struct remote *r, const char *verb, json_t *args, int timeout_ms,
 	return n;
 }
 
+/* One who follows follows to the end of the instance; others were promised an answer. */
+static int cut_off(struct remote *r, bool follows)
+{
+	bool ended = follows && remote_is_gone(r, END_WAIT_MS);
+
+	(void)fprintf(stderr, "mpsup: instance %s %s\n", r->instance,
+		      ended ? "has ended" : "ended the connection before its answer was whole");
+	return ended ? CLIENT_OK : CLIENT_NO;
+}
+
 int client_run(const char *target, const char *verb, json_t *args, int timeout_ms,
 	       client_line *on_line, void *ctx, json_t **ret_final)
 {
@@ -152,13 +164,8 @@ int client_run(const char *target, const char *verb, json_t *args, int timeout_m
 
 	if (status == 0) {
 		status = client_ask(&r, verb, args, timeout_ms, on_line, ctx, ret_final);
-		if (status == -ECONNRESET) {
-			(void)fprintf(stderr,
-				      "mpsup: instance %s ended the connection before its "
-				      "answer was whole\n",
-				      r.instance);
-			status = CLIENT_NO;
-		}
+		if (status == -ECONNRESET)
+			status = cut_off(&r, timeout_ms < 0);
 	} else {
 		json_decref(args);
 	}

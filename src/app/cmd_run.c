@@ -31,8 +31,8 @@ struct run {
 	struct instance instance;
 	struct ctl ctl;
 	struct signals signals;
-	struct sink out, err;	/* the terminal's, or the log file's */
-	int log_fd;		/* --log-file, -1: stderr */
+	struct sink out, err; /* the terminal's, or the log file's */
+	int log_fd;	      /* --log-file, -1: stderr */
 	bool out_tty, err_tty;
 };
 
@@ -72,8 +72,8 @@ static void show_line_json(struct run *run, const struct logline *line)
 	(void)text_safe(line->text, line->len, safe, sizeof(safe));
 	(void)text_json(safe, quoted, sizeof(quoted));
 	n = snprintf(text, sizeof(text),
-		     "{\"time\":\"%s\",\"worker\":\"%s\",\"stream\":\"%s\",\"line\":\"%s\"}\n", when,
-		     slot_name(line->slot, name), line->is_err ? "err" : "out", quoted);
+		     "{\"time\":\"%s\",\"worker\":\"%s\",\"stream\":\"%s\",\"line\":\"%s\"}\n",
+		     when, slot_name(line->slot, name), line->is_err ? "err" : "out", quoted);
 	sink_write(line->is_err ? &run->err : &run->out, text, (size_t)n);
 }
 
@@ -90,7 +90,8 @@ static void on_log(struct master *m, const struct logline *line)
 
 static int open_log(struct run *run, const char *path, struct err *e)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+	int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
 
 	if (fd < 0)
 		return err_sys(e, -errno, "--log-file %s", path);
@@ -127,7 +128,7 @@ static int exit_status(int code)
 	case -EIO:
 		return EXIT_OTHER;
 	default:
-		return EXIT_USAGE;	/* what was asked for is wrong, missing or taken */
+		return EXIT_USAGE; /* what was asked for is wrong, missing or taken */
 	}
 }
 
@@ -254,9 +255,15 @@ int cmd_run(int argc, char **argv)
 	signals_block();
 	run->log_fd = run->signals.fd = run->instance.lock_fd = -1;
 	run->master = (struct master){
-		.world = &world_real, .root = geteuid() == 0, .null_fd = -1, .init_fd = -1,
-		.worker_exe_fd = -1, .cgroup = CGROUP_ROOT_NONE, .on_log = on_log,
-		.on_idle = on_idle, .started_ms = clock_boot_ms(),
+		.world = &world_real,
+		.root = geteuid() == 0,
+		.null_fd = -1,
+		.init_fd = -1,
+		.worker_exe_fd = -1,
+		.cgroup = CGROUP_ROOT_NONE,
+		.on_log = on_log,
+		.on_idle = on_idle,
+		.started_ms = clock_boot_ms(),
 	};
 	run->signals.reopen = reopen_logs;
 	run->signals.ctx = run;

@@ -34,9 +34,8 @@ static int make_run_dir(const char *path, struct err *e)
 	if (lstat(part, &st) < 0)
 		return err_sys(e, -errno, "%s", part);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
-		return err_set(e, -EACCES,
-			       "%s must be a folder that only uid %u can write in", part,
-			       geteuid());
+		return err_set(e, -EACCES, "%s must be a folder that only uid %u can write in",
+			       part, geteuid());
 	return 0;
 }
 
@@ -70,8 +69,10 @@ int instance_claim(struct instance *in, struct config *c, struct err *e)
 		return r;
 	for (int i = 2; (r = try_name(in, c->name, e)) == 1; i++) {
 		if (c->name_given || i > 1000)
-			return err_set(e, -EBUSY, "an instance '%s' is running already; another "
-				       "needs a --name of its own", c->name);
+			return err_set(e, -EBUSY,
+				       "an instance '%s' is running already; another "
+				       "needs a --name of its own",
+				       c->name);
 		c->name = arena_printf(&c->arena, "%.27s-%d", base, i);
 		if (!c->name)
 			return err_set(e, -ENOMEM, "out of memory");
@@ -83,6 +84,6 @@ void instance_release(struct instance *in)
 {
 	if (in->lock_fd < 0)
 		return;
-	(void)rmdir(in->dir);	/* before the lock is given up: nobody else can be in it */
+	(void)rmdir(in->dir); /* before the lock is given up: nobody else can be in it */
 	fd_close(&in->lock_fd);
 }

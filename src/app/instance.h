@@ -8,9 +8,9 @@
 #include "config/config.h"
 
 struct instance {
-	char run_dir[PATH_MAX];		/* /run/mpsup */
-	char dir[PATH_MAX];		/* /run/mpsup/NAME, 0700 */
-	int lock_fd;			/* flock on dir: one master a name */
+	char run_dir[PATH_MAX]; /* /run/mpsup */
+	char dir[PATH_MAX];	/* /run/mpsup/NAME, 0700 */
+	int lock_fd;		/* flock on dir: one master a name */
 };
 
 /* Take c->name, or name-2, name-3, ... when it was not given and is taken.

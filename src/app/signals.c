@@ -61,7 +61,7 @@ static void take(struct signals *s, const struct signalfd_siginfo *si)
 		log_warn("signal %u: this version cannot upgrade or scale; nothing is done",
 			 si->ssi_signo);
 		break;
-	default:	/* WINCH of a resize, PIPE, CHLD, ...: nothing to do */
+	default: /* WINCH of a resize, PIPE, CHLD, ...: nothing to do */
 		break;
 	}
 }
@@ -78,7 +78,7 @@ static void on_signal(struct source *src, uint32_t events)
 
 int signals_open(struct signals *s, struct master *m)
 {
-	static const int wanted[] = { SIGTERM, SIGINT,  SIGQUIT, SIGHUP, SIGUSR1,
+	static const int wanted[] = { SIGTERM, SIGINT,	SIGQUIT, SIGHUP,  SIGUSR1,
 				      SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH };
 	sigset_t set;
 	int r;

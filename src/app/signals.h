@@ -9,7 +9,7 @@ struct signals {
 	struct master *master;
 	int fd;
 	struct source src;
-	void (*reopen)(void *ctx);	/* USR1 */
+	void (*reopen)(void *ctx); /* USR1 */
 	void *ctx;
 };
 

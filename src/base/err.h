@@ -9,8 +9,8 @@
 #include "base/base.h"
 
 struct err {
-	int code;	/* -Exxx, or 0 */
-	char msg[512];	/* one sentence without a full stop or a newline */
+	int code;      /* -Exxx, or 0 */
+	char msg[512]; /* one sentence without a full stop or a newline */
 };
 
 /* Fill *e and return code, so that callers write: return err_set(e, -EINVAL, ...); */

@@ -12,15 +12,18 @@
 struct init_report {
 	uint32_t magic;
 #define INIT_REPORT_MAGIC 0x6d707331u
-	int32_t by_signal;	/* 0: exited */
+	int32_t by_signal; /* 0: exited */
 	int32_t core_dumped;
-	int32_t code;		/* exit status, or the signal */
-	uint64_t cpu_usec;	/* user + system, with collected children: getrusage(2) */
+	int32_t code;	   /* exit status, or the signal */
+	uint64_t cpu_usec; /* user + system, with collected children: getrusage(2) */
 	uint64_t maxrss_bytes;
 };
 
-/* argv of init: title, worker's pid, uid, gid, flags */
-#define INIT_FLAG_PIDNS 1	/* PID 1: its end ends everything below it */
-#define INIT_FLAG_DROP 2	/* started as root: take uid and gid, drop capabilities */
+/* argv of init is its title alone; these four numbers are its environment, which
+ * ps does not show by default and no library reads. */
+enum init_arg { INIT_ARG_WORKER, INIT_ARG_UID, INIT_ARG_GID, INIT_ARG_FLAGS, INIT_ARGS };
+
+#define INIT_FLAG_PIDNS 1 /* PID 1: its end ends everything below it */
+#define INIT_FLAG_DROP	2 /* started as root: take uid and gid, drop capabilities */
 
 #endif

@@ -16,19 +16,19 @@
 /* A write of at most PIPE_BUF bytes is never torn by another writer's line,
  * and does not block on a pipe that poll() calls writable. */
 #define LINE_BYTES PIPE_BUF
-#define MSG_BYTES  1900	/* twice this (JSON doubles a quote), and the frame, fit in a line */
+#define MSG_BYTES  1900 /* twice this (JSON doubles a quote), and the frame, fit in a line */
 
 static const char *const level_json[] = {
 	[LOG_L_ERROR] = "error",
-	[LOG_L_WARN]  = "warn",
-	[LOG_L_INFO]  = "info",
+	[LOG_L_WARN] = "warn",
+	[LOG_L_INFO] = "info",
 	[LOG_L_DEBUG] = "debug",
 };
 
 static const char *const level_text[] = {
 	[LOG_L_ERROR] = "error: ",
-	[LOG_L_WARN]  = "warning: ",
-	[LOG_L_INFO]  = "",
+	[LOG_L_WARN] = "warning: ",
+	[LOG_L_INFO] = "",
 	[LOG_L_DEBUG] = "debug: ",
 };
 
@@ -38,7 +38,7 @@ static struct {
 	enum log_format format;
 	log_writer *writer;
 	void *ctx;
-	unsigned long lost;	/* lines that descriptor 2 had no room for */
+	unsigned long lost; /* lines that descriptor 2 had no room for */
 	bool forbidden;
 } sink = { .max_level = LOG_L_INFO };
 

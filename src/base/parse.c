@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DURATION_MAX_MS (400ull * 86400 * 1000)	/* more is a slip of the pen */
+#define DURATION_MAX_MS (400ull * 86400 * 1000) /* more is a slip of the pen */
 
 static bool digit(char c)
 {
@@ -64,7 +64,7 @@ int parse_duration(const char *s, uint64_t *ret_ms)
 	static const struct {
 		const char *unit;
 		uint64_t ms;
-	} units[] = { { "ms", 1 },	  { "s", 1000 },      { "m", 60000 },
+	} units[] = { { "ms", 1 },	{ "s", 1000 },	   { "m", 60000 },
 		      { "h", 3600000 }, { "d", 86400000 }, { "", 1000 } };
 	uint64_t total = 0;
 

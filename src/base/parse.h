@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-#define PARSE_MAX UINT64_MAX	/* what "max" means for a size */
+#define PARSE_MAX UINT64_MAX /* what "max" means for a size */
 
 MUST_CHECK int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret_value);
 /* 100ms 10s 5m 2h 1d, 1h30m, bare = seconds, fractions as 1.5s; in ms. */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TEXT_SHORT_BYTES 200	/* status texts, messages, argv in tables */
+#define TEXT_SHORT_BYTES 200 /* status texts, messages, argv in tables */
 
 /* Copy in[0..in_len) to out as valid UTF-8: control characters (tab excepted),
  * bidirectional controls and bytes that are not UTF-8 become \xNN. Stops at

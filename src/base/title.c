@@ -27,8 +27,8 @@ void title_init(int argc, char **argv)
 	for (size_t i = 0; i < n; i++) {
 		copy[i] = strdup(environ[i]);
 		if (!copy[i])
-			return;		/* the title stays; a few bytes are lost at start */
-		if (environ[i] == end)	/* contiguous: it may be overwritten */
+			return;	       /* the title stays; a few bytes are lost at start */
+		if (environ[i] == end) /* contiguous: it may be overwritten */
 			end += strlen(environ[i]) + 1;
 	}
 	environ = copy;

@@ -21,30 +21,30 @@
 #include "base/err.h"
 #include "cage/view.h"
 
-#define CAGE_ENV_EXTRA 16	/* variables of one birth: MPSUP_*, NODE_* */
-#define CAGE_CHANNEL_FD 3	/* where the worker finds its channel */
+#define CAGE_ENV_EXTRA	16 /* variables of one birth: MPSUP_*, NODE_* */
+#define CAGE_CHANNEL_FD 3  /* where the worker finds its channel */
 
 struct cage {
-	uint32_t words;		/* CAGE_BIT() of what is applied */
-	uint64_t clone_flags;	/* CLONE_NEW* of the one clone3 */
+	uint32_t words;	      /* CAGE_BIT() of what is applied */
+	uint64_t clone_flags; /* CLONE_NEW* of the one clone3 */
 	struct view view;
-	int mold_fd;		/* owned; -1: no view */
+	int mold_fd; /* owned; -1: no view */
 
 	uid_t uid;
 	gid_t gid;
 	const gid_t *gids;
 	unsigned ngids;
-	cap_t no_caps;		/* owned: the empty set, so that no malloc is needed later */
+	cap_t no_caps; /* owned: the empty set, so that no malloc is needed later */
 
-	struct sock_filter *filter;	/* owned */
+	struct sock_filter *filter; /* owned */
 	unsigned short filter_len;
 
 	uint64_t nofile;
 	const char *cwd;
-	const char *exec_path;	/* absolute inside the view; NULL with exec_fd */
-	int exec_fd;		/* borrowed: the built-in worker, executed by descriptor */
+	const char *exec_path; /* absolute inside the view; NULL with exec_fd */
+	int exec_fd;	       /* borrowed: the built-in worker, executed by descriptor */
 	char *const *argv;
-	char *const *envp;	/* base; each birth adds its own */
+	char *const *envp; /* base; each birth adds its own */
 };
 #define CAGE_NONE ((struct cage){ .mold_fd = -1, .exec_fd = -1 })
 
@@ -58,7 +58,8 @@ struct cage_birth {
 	int lifeline_fd;	/* SEQPACKET: init's end */
 	int init_fd;		/* O_PATH of mpsup-init */
 	char *const *envp;	/* complete */
-	char *const *init_argv;
+	char *const *init_argv; /* its title */
+	char **init_args;	/* its environment: INIT_ARG_*; the worker's number is filled in */
 };
 
 void cage_done(struct cage *c);
@@ -69,13 +70,13 @@ static inline bool cage_has(const struct cage *c, unsigned word)
 	return c->words & (1u << word);
 }
 
-int cage_drop_bounding(const struct cage *c);	/* capability bounding set; needs CAP_SETPCAP */
+int cage_drop_bounding(const struct cage *c); /* capability bounding set; needs CAP_SETPCAP */
 int cage_set_groups(const struct cage *c);
-int cage_set_uid(const struct cage *c);		/* gid, then uid; verified by reading back */
-int cage_drop_caps(const struct cage *c);	/* every set empty; verified */
+int cage_set_uid(const struct cage *c);	  /* gid, then uid; verified by reading back */
+int cage_drop_caps(const struct cage *c); /* every set empty; verified */
 int cage_no_new_privs(void);
-int cage_limit(const struct cage *c);		/* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE */
-int cage_pin(const cpu_set_t *cpus);		/* and read back */
+int cage_limit(const struct cage *c); /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE */
+int cage_pin(const cpu_set_t *cpus);  /* and read back */
 int cage_filter(const struct cage *c);
 
 /* Put stdin, stdout, stderr and the channel in their places and mark all other

@@ -24,7 +24,7 @@ bool view_is_below(const char *path, const char *folder)
 {
 	size_t n = strlen(folder);
 
-	if (n == 1)	/* "/" */
+	if (n == 1) /* "/" */
 		return true;
 	return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
@@ -48,7 +48,9 @@ static int add(struct planning *p, const char *path, enum view_mode mode, const 
 			       BINDS_MAX);
 	if (!b)
 		b = &p->v->binds[p->v->nbinds++];
-	*b = (struct view_bind){ .path = arena_strdup(p->arena, path), .mode = mode, .why = why,
+	*b = (struct view_bind){ .path = arena_strdup(p->arena, path),
+				 .mode = mode,
+				 .why = why,
 				 .is_dir = is_dir };
 	return b->path ? 0 : err_set(p->e, -ENOMEM, "out of memory");
 }
@@ -165,8 +167,8 @@ static int show_prefix(struct planning *p, const char *file)
 	slash = strrchr(real, '/');
 	*slash = '\0';
 	up = strrchr(real, '/');
-	if (up && (strcmp(up, "/bin") == 0 || strcmp(up, "/sbin") == 0 ||
-		   strcmp(up, "/shims") == 0)) {
+	if (up &&
+	    (strcmp(up, "/bin") == 0 || strcmp(up, "/sbin") == 0 || strcmp(up, "/shims") == 0)) {
 		*up = '\0';
 		if (is_home(*real ? real : "/"))
 			*up = '/';
@@ -183,8 +185,7 @@ static int show_command(struct planning *p, const struct view_request *req)
 		return 0;
 	r = show_prefix(p, req->exec_path);
 	/* The name it was called by may be a link from elsewhere. */
-	if (r == 0 && !visible(p->v, req->exec_path) &&
-	    strlen(req->exec_path) < sizeof(folder)) {
+	if (r == 0 && !visible(p->v, req->exec_path) && strlen(req->exec_path) < sizeof(folder)) {
 		memcpy(folder, req->exec_path, strlen(req->exec_path) + 1);
 		slash = strrchr(folder, '/');
 		if (slash && slash != folder) {
@@ -203,7 +204,7 @@ static int show_arguments(struct planning *p, char *const *argv)
 		int r;
 
 		if (argv[i][0] != '/' || !realpath(argv[i], real) || stat(real, &st) < 0)
-			continue;	/* not there: the program will say so itself */
+			continue; /* not there: the program will say so itself */
 		if (view_is_below(real, "/proc") || view_is_below(real, "/sys") ||
 		    view_is_below(real, "/dev"))
 			continue;
@@ -211,10 +212,10 @@ static int show_arguments(struct planning *p, char *const *argv)
 		if (!S_ISDIR(st.st_mode) && slash != real) {
 			*slash = '\0';
 			if (view_own_place(real) && strcmp(view_own_place(real), real) == 0)
-				*slash = '/';	/* /tmp/x.js shows the file, not all of /tmp */
+				*slash = '/'; /* /tmp/x.js shows the file, not all of /tmp */
 		}
-		if (strcmp(real, "/") == 0 || (view_own_place(real) &&
-					      strcmp(view_own_place(real), real) == 0))
+		if (strcmp(real, "/") == 0 ||
+		    (view_own_place(real) && strcmp(view_own_place(real), real) == 0))
 			continue;
 		r = show(p, real, "argument");
 		if (r < 0)
@@ -233,8 +234,8 @@ static int add_asked(struct planning *p, const char **paths, enum view_mode mode
 		if (!realpath(paths[i], real) || stat(real, &st) < 0)
 			return err_sys(p->e, -errno, "%s %s", why, paths[i]);
 		if (mode == VIEW_RW && (strcmp(real, "/") == 0 || view_is_below(real, "/proc") ||
-					view_is_below(real, "/sys") || view_is_below(real, "/dev") ||
-					strcmp(real, "/run") == 0))
+					view_is_below(real, "/sys") ||
+					view_is_below(real, "/dev") || strcmp(real, "/run") == 0))
 			return err_set(p->e, -EINVAL,
 				       "%s %s: this would open the host; name a folder of data",
 				       why, paths[i]);

@@ -21,10 +21,10 @@
 enum view_mode { VIEW_RO, VIEW_RW, VIEW_HIDE };
 
 struct view_bind {
-	const char *path;	/* absolute, no symlink in it; same place inside and outside */
+	const char *path; /* absolute, no symlink in it; same place inside and outside */
 	enum view_mode mode;
-	const char *link_to;	/* not a bind but a symlink with this text */
-	const char *why;	/* for messages: "--rw", "--cwd", ... */
+	const char *link_to; /* not a bind but a symlink with this text */
+	const char *why;     /* for messages: "--rw", "--cwd", ... */
 	bool is_dir;
 	/* Below a folder that each birth mounts anew (/tmp, /run, ...): kept in the
 	 * mold at `late_from` and put in its place by view_mount_own(). */
@@ -33,24 +33,24 @@ struct view_bind {
 
 /* What a person asked for. */
 struct view_request {
-	bool app;		/* false: host view, everything read-only but rw */
-	const char *cwd;	/* absolute */
-	char *const *argv;	/* NULL: built-in worker */
-	const char *exec_path;	/* resolved absolute path of argv[0], or NULL */
-	const char **ro, **rw, **hide;	/* NULL-terminated, never NULL */
+	bool app;		       /* false: host view, everything read-only but rw */
+	const char *cwd;	       /* absolute */
+	char *const *argv;	       /* NULL: built-in worker */
+	const char *exec_path;	       /* resolved absolute path of argv[0], or NULL */
+	const char **ro, **rw, **hide; /* NULL-terminated, never NULL */
 };
 
 /* What is done: plain data, strings in the arena. */
 struct view {
 	bool app;
-	struct view_bind *binds;	/* parents before what is below them */
+	struct view_bind *binds; /* parents before what is below them */
 	unsigned nbinds;
-	uint64_t tmp_bytes;	/* size limit of the private /tmp (and /var/tmp, each) */
-	bool own_cgroup;	/* a cgroup namespace is there: /sys/fs/cgroup = own leaf */
-	bool own_pid;		/* a PID namespace is there: mount a new /proc */
-	uid_t uid;		/* owner of the private /run */
+	uint64_t tmp_bytes; /* size limit of the private /tmp (and /var/tmp, each) */
+	bool own_cgroup;    /* a cgroup namespace is there: /sys/fs/cgroup = own leaf */
+	bool own_pid;	    /* a PID namespace is there: mount a new /proc */
+	uid_t uid;	    /* owner of the private /run */
 	gid_t gid;
-	char tmp_options[64], run_options[64];	/* filled by view_build_mold() */
+	char tmp_options[64], run_options[64]; /* filled by view_build_mold() */
 };
 
 /* Turn a request into binds: standard folders, cwd, the prefix of the command,
@@ -65,9 +65,9 @@ MUST_CHECK int view_plan(const struct view_request *req, struct arena *arena, st
 MUST_CHECK int view_build_mold(struct view *v, int *ret_ns_fd, struct err *e);
 
 /* The child's steps, after the clone, as root, only system calls: 0 or -errno. */
-int view_enter(int mold_fd);			/* setns + unshare(CLONE_NEWNS) */
-int view_mount_proc(const struct view *v);	/* own /proc, masked and read-only as runc */
-int view_mount_own(const struct view *v);	/* /tmp /var/tmp /dev/shm /run, /dev/pts */
-int view_mount_cgroup(const struct view *v);	/* /sys/fs/cgroup: the own leaf, read-only */
+int view_enter(int mold_fd);		     /* setns + unshare(CLONE_NEWNS) */
+int view_mount_proc(const struct view *v);   /* own /proc, masked and read-only as runc */
+int view_mount_own(const struct view *v);    /* /tmp /var/tmp /dev/shm /run, /dev/pts */
+int view_mount_cgroup(const struct view *v); /* /sys/fs/cgroup: the own leaf, read-only */
 
 #endif

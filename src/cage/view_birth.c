@@ -31,10 +31,10 @@ static int cover(const char *path)
 	int r;
 
 	if (lstat(path, &st) < 0)
-		return 0;	/* this kernel has no such file */
-	r = S_ISDIR(st.st_mode)
-		    ? mount_bind(AT_FDCWD, VIEW_STORE_EMPTY, AT_FDCWD, path, 0, false)
-		    : mount_bind(AT_FDCWD, VIEW_STORE_NONE, AT_FDCWD, path, MOUNT_READ_ONLY, false);
+		return 0; /* this kernel has no such file */
+	r = S_ISDIR(st.st_mode) ?
+		    mount_bind(AT_FDCWD, VIEW_STORE_EMPTY, AT_FDCWD, path, 0, false) :
+		    mount_bind(AT_FDCWD, VIEW_STORE_NONE, AT_FDCWD, path, MOUNT_READ_ONLY, false);
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -29,20 +29,20 @@ extern int umount2(const char *target, int flags);
 #define MNT_DETACH 2
 
 /* Covered only in the child's own namespace; nothing is bound from below it. */
-#define STAGE "/proc"
+#define STAGE	  "/proc"
 #define ATTR_SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define ATTR_RO	  (ATTR_SAFE | MOUNT_ATTR_RDONLY)
 
 struct mold_report {
-	int32_t error;		/* 0 or negative errno */
-	int32_t bind;		/* index of what failed, -1: not a bind */
+	int32_t error; /* 0 or negative errno */
+	int32_t bind;  /* index of what failed, -1: not a bind */
 	char step[32];
 };
 
 struct mold {
 	const struct view *v;
-	int sources[256];	/* opened before anything is covered */
-	int root_tree;		/* host view: a copy of everything */
+	int sources[256]; /* opened before anything is covered */
+	int root_tree;	  /* host view: a copy of everything */
 	const char *step;
 	int bind;
 };
@@ -113,7 +113,8 @@ static int make_stage(struct mold *m)
 {
 	m->step = "stage";
 	if (m->v->app) {
-		int r = mount_tmpfs(STAGE, MS_NOSUID | MS_NODEV, "mode=0755,size=4m,nr_inodes=8192");
+		int r = mount_tmpfs(STAGE, MS_NOSUID | MS_NODEV,
+				    "mode=0755,size=4m,nr_inodes=8192");
 
 		if (r < 0)
 			return r;
@@ -135,9 +136,9 @@ static int make_stage(struct mold *m)
 static int make_dev(struct mold *m)
 {
 	static const char *const links[][2] = {
-		{ "/proc/self/fd", "dev/fd" },	   { "/proc/self/fd/0", "dev/stdin" },
+		{ "/proc/self/fd", "dev/fd" },	     { "/proc/self/fd/0", "dev/stdin" },
 		{ "/proc/self/fd/1", "dev/stdout" }, { "/proc/self/fd/2", "dev/stderr" },
-		{ "pts/ptmx", "dev/ptmx" },	   { "/run/systemd/journal/dev-log", "dev/log" },
+		{ "pts/ptmx", "dev/ptmx" },	     { "/run/systemd/journal/dev-log", "dev/log" },
 	};
 	int r;
 
@@ -188,10 +189,11 @@ static int make_sys(struct mold *m)
 static int hide(const struct view_bind *b)
 {
 	const char *rel = b->path + 1;
-	int r = b->is_dir ? mount_bind(AT_FDCWD, "dev/.mpsup/empty", AT_FDCWD, rel, ATTR_RO, false)
-			  : mount_bind(AT_FDCWD, "dev/.mpsup/none", AT_FDCWD, rel, ATTR_RO, false);
+	int r = b->is_dir ?
+			mount_bind(AT_FDCWD, "dev/.mpsup/empty", AT_FDCWD, rel, ATTR_RO, false) :
+			mount_bind(AT_FDCWD, "dev/.mpsup/none", AT_FDCWD, rel, ATTR_RO, false);
 
-	return r == -ENOENT ? 0 : r;	/* not in this view: hidden enough */
+	return r == -ENOENT ? 0 : r; /* not in this view: hidden enough */
 }
 
 static int bind_one(const struct mold *m, const struct view_bind *b, int source)
@@ -291,8 +293,8 @@ _Noreturn static void mold_child(const struct view *v, int sock)
 
 static int say(const struct view *v, const struct mold_report *rep, struct err *e)
 {
-	const struct view_bind *b = rep->bind >= 0 && (unsigned)rep->bind < v->nbinds
-					    ? &v->binds[rep->bind] : NULL;
+	const struct view_bind *b =
+		rep->bind >= 0 && (unsigned)rep->bind < v->nbinds ? &v->binds[rep->bind] : NULL;
 
 	if (b)
 		return err_sys(e, rep->error, "view: %.31s %s %s", rep->step, b->why, b->path);

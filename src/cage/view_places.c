@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+/* clang-format off */
 const char *const view_system_places[] = { "/usr",   "/bin",   "/sbin",   "/lib", "/lib32",
 					   "/lib64", "/libx32", "/libexec", "/opt", "/etc",
 					   NULL };
@@ -30,6 +31,7 @@ const char *const view_readonly_proc[] = { "/proc/bus", "/proc/fs",	       "/pro
 					   "/proc/sys", "/proc/sysrq-trigger", NULL };
 
 const char *const view_masked_sys[] = { "sys/firmware", "sys/devices/virtual/powercap", NULL };
+/* clang-format on */
 
 const char *view_own_place(const char *path)
 {

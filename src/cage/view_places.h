@@ -6,12 +6,12 @@
 #include <stdbool.h>
 
 /* Where the mold keeps what births need: an empty folder, an empty file, late binds. */
-#define VIEW_STORE "/dev/.mpsup"
+#define VIEW_STORE	 "/dev/.mpsup"
 #define VIEW_STORE_EMPTY VIEW_STORE "/empty"
-#define VIEW_STORE_NONE VIEW_STORE "/none"
+#define VIEW_STORE_NONE	 VIEW_STORE "/none"
 
 extern const char *const view_system_places[];	/* shown read-only; symlinks as symlinks */
-extern const char *const view_service_places[];	/* of /run: name resolution and logging */
+extern const char *const view_service_places[]; /* of /run: name resolution and logging */
 extern const char *const view_hidden_places[];	/* secrets in what is shown */
 extern const char *const view_empty_places[];	/* there, and empty */
 extern const char *const view_devices[];	/* of /dev */

@@ -13,6 +13,7 @@
 #include "config/reading.h"
 #include "config/uid.h"
 
+/* clang-format off */
 const char *const cage_word_name[CAGE_WORDS] = {
 	[CAGE_PID] = "pid",	      [CAGE_MOUNT] = "mount",	  [CAGE_IPC] = "ipc",
 	[CAGE_UTS] = "uts",	      [CAGE_CGROUP] = "cgroup",	  [CAGE_NET] = "net",
@@ -21,6 +22,7 @@ const char *const cage_word_name[CAGE_WORDS] = {
 	[CAGE_VIEW] = "view",	      [CAGE_LANDLOCK] = "landlock", [CAGE_PIN] = "pin",
 	[CAGE_FDS] = "fds",	      [CAGE_RLIMITS] = "rlimits", [CAGE_ENV] = "env",
 };
+/* clang-format on */
 
 int cage_word_find(const char *word, size_t len)
 {
@@ -92,7 +94,8 @@ static int unknown_option(const char *name, size_t len, struct err *e)
 
 	(void)snprintf(text, sizeof(text), "%.*s", (int)(len > 63 ? 63 : len), name);
 	if (keys_is_planned(name, len))
-		return err_set(e, -EINVAL, "--%s is not built yet in mpsup %s", text, MPSUP_VERSION);
+		return err_set(e, -EINVAL, "--%s is not built yet in mpsup %s", text,
+			       MPSUP_VERSION);
 	near = keys_nearest(text);
 	return err_set(e, -EINVAL, "unknown option '--%s'%s%s%s", text,
 		       near ? "; did you mean '--" : "; see mpsup --help", near ? near : "",
@@ -122,8 +125,7 @@ static int take_long(struct reading *rd, int *i, int argc, char **argv, struct e
 	size_t len = eq ? (size_t)(eq - name) : strlen(name);
 	const struct key *k = keys_find(name, len, 0);
 
-	return k ? take(rd, k, eq ? eq + 1 : NULL, i, argc, argv, e)
-		 : unknown_option(name, len, e);
+	return k ? take(rd, k, eq ? eq + 1 : NULL, i, argc, argv, e) : unknown_option(name, len, e);
 }
 
 static int take_short(struct reading *rd, int *i, int argc, char **argv, struct err *e)
@@ -134,7 +136,7 @@ static int take_short(struct reading *rd, int *i, int argc, char **argv, struct 
 
 		if (!k)
 			return err_set(e, -EINVAL, "unknown option '-%c'; see mpsup --help", *p);
-		if (k->value)	/* the rest of the word, or the next one */
+		if (k->value) /* the rest of the word, or the next one */
 			return take(rd, k, p[1] ? p + 1 : NULL, i, argc, argv, e);
 		r = k->take(rd, k, NULL, e);
 		if (r < 0)
@@ -172,8 +174,10 @@ static int take_all(struct reading *rd, int argc, char **argv, struct err *e)
 		else if (argv[i][0] == '-' && argv[i][1])
 			r = take_short(rd, &i, argc, argv, e);
 		else
-			r = err_set(e, -EINVAL, "'%.60s' is no option; a command comes after --: "
-				    "mpsup ... -- %.60s", argv[i], argv[i]);
+			r = err_set(e, -EINVAL,
+				    "'%.60s' is no option; a command comes after --: "
+				    "mpsup ... -- %.60s",
+				    argv[i], argv[i]);
 		if (r < 0 || rd->help || rd->version)
 			return r;
 	}
@@ -190,14 +194,17 @@ static int check(const struct reading *rd, struct err *e)
 	if (p->demo && p->command)
 		return err_set(e, -EINVAL, "--demo is for the built-in worker, not for a command");
 	if (p->protocol == PROTO_NODE_IPC && !p->command)
-		return err_set(e, -EINVAL, "--protocol node-ipc: a Node program is missing after --");
+		return err_set(e, -EINVAL,
+			       "--protocol node-ipc: a Node program is missing after --");
 	if (p->nlistens == 0 && (!p->command || p->protocol != PROTO_AUTO))
 		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
 	if (p->watchdog_ms && p->protocol != PROTO_NATIVE && p->command)
-		return err_set(e, -EINVAL, "--watchdog needs --protocol native: only such a worker "
+		return err_set(e, -EINVAL,
+			       "--watchdog needs --protocol native: only such a worker "
 			       "says that it lives");
 	if (p->cage_off & p->cage_required)
-		return err_set(e, -EINVAL, "--require and --no-sandbox name the same part of the cage");
+		return err_set(e, -EINVAL,
+			       "--require and --no-sandbox name the same part of the cage");
 	if ((p->cage_required & CAGE_BIT(CAGE_NET)) && !p->net_none)
 		return err_set(e, -EINVAL, "--require net needs --net none");
 	return 0;
@@ -215,7 +222,7 @@ static const char *default_name(struct reading *rd)
 		word = argv[0];
 		for (int i = 1; argv[i]; i++)
 			if (argv[i][0] != '-' && strchr(argv[i], '.')) {
-				word = argv[i];	/* the script, not its interpreter */
+				word = argv[i]; /* the script, not its interpreter */
 				break;
 			}
 	}
@@ -225,7 +232,7 @@ static const char *default_name(struct reading *rd)
 		char c = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
 
 		if (c == '.' && strcspn(p + 1, ".") == strlen(p + 1))
-			break;	/* the ending */
+			break; /* the ending */
 		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
 		    (n > 0 && (c == '_' || c == '-' || c == '.')))
 			name[n++] = c;

@@ -29,27 +29,29 @@ enum protocol {
 };
 
 /* The words of --no-sandbox, --require and audit, in the contract's order. */
+/* clang-format off */
 enum cage_word {
 	CAGE_PID, CAGE_MOUNT, CAGE_IPC, CAGE_UTS, CAGE_CGROUP, CAGE_NET, CAGE_USER,
 	CAGE_UID, CAGE_GROUPS, CAGE_CAPS, CAGE_NNP, CAGE_SECCOMP, CAGE_VIEW,
 	CAGE_LANDLOCK, CAGE_PIN, CAGE_FDS, CAGE_RLIMITS, CAGE_ENV,
 	CAGE_WORDS
 };
+/* clang-format on */
 #define CAGE_BIT(word) (1u << (word))
 extern const char *const cage_word_name[CAGE_WORDS];
 
 struct listen_spec {
-	const char *text;	/* as a person wrote it: "3000", "127.0.0.1:80", "unix:/run/x.sock" */
-	const char *shown;	/* as sockets are shown: "[::]:3000", "unix:/run/x.sock" */
-	const char *name;	/* for LISTEN_FDNAMES; default "http" for the first, then "http2", ... */
+	const char *text;  /* as a person wrote it: "3000", "127.0.0.1:80", "unix:/run/x.sock" */
+	const char *shown; /* as sockets are shown: "[::]:3000", "unix:/run/x.sock" */
+	const char *name;  /* for LISTEN_FDNAMES; default "http" for the first, then "http2", ... */
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
-	bool dual_stack;	/* AF_INET6 any-address that also takes IPv4 (--port) */
+	bool dual_stack; /* AF_INET6 any-address that also takes IPv4 (--port) */
 	/* unix sockets only: */
 	bool has_mode;
-	mode_t mode;		/* default 0660 */
-	const char *user, *group;	/* NULL: root */
-	uid_t uid;		/* (uid_t)-1: leave; filled by config_resolve() */
+	mode_t mode;		  /* default 0660 */
+	const char *user, *group; /* NULL: root */
+	uid_t uid;		  /* (uid_t)-1: leave; filled by config_resolve() */
 	gid_t gid;
 };
 
@@ -65,79 +67,79 @@ struct env_var {
 enum env_inherit { ENV_INHERIT_ALL, ENV_INHERIT_NONE, ENV_INHERIT_NAMES };
 enum view_kind { VIEW_KIND_APP, VIEW_KIND_HOST };
 enum on_failed { ON_FAILED_EXIT, ON_FAILED_HOLD };
-enum cpus_kind { CPUS_ALL, CPUS_LIST };	/* physical, numa:N, llc:N: issue 3 */
+enum cpus_kind { CPUS_ALL, CPUS_LIST }; /* physical, numa:N, llc:N: issue 3 */
 
-#define WORKERS_PER_CPU 0	/* default and --workers max: one per CPU */
+#define WORKERS_PER_CPU 0 /* default and --workers max: one per CPU */
 
 struct pool_config {
 	const char *name;	/* "web" for a command line */
 	const char *exec_path;	/* resolved argv[0], absolute; NULL: the built-in worker */
 	char **command;		/* argv, NULL-terminated; NULL: the built-in worker */
-	enum protocol protocol;	/* never PROTO_AUTO after config_resolve() */
+	enum protocol protocol; /* never PROTO_AUTO after config_resolve() */
 	bool demo;		/* built-in worker: /crash and /exit are served */
 
 	struct listen_spec *listens;
 	unsigned nlistens;
-	int backlog;		/* default 4096; the kernel caps it at net.core.somaxconn */
+	int backlog; /* default 4096; the kernel caps it at net.core.somaxconn */
 
-	const char *cwd;	/* absolute after config_resolve() */
-	struct env_var *env;	/* --env and --env-file merged, in order, later wins */
+	const char *cwd;     /* absolute after config_resolve() */
+	struct env_var *env; /* --env and --env-file merged, in order, later wins */
 	unsigned nenv;
 	enum env_inherit env_inherit;
-	const char **env_names;	/* with ENV_INHERIT_NAMES, NULL-terminated */
+	const char **env_names; /* with ENV_INHERIT_NAMES, NULL-terminated */
 
-	int workers;		/* >0, WORKERS_PER_CPU, or negative: CPUs minus that many */
+	int workers; /* >0, WORKERS_PER_CPU, or negative: CPUs minus that many */
 	enum cpus_kind cpus_kind;
-	cpu_set_t cpus;		/* CPUS_LIST: as written; after config_resolve(): usable ones */
-	unsigned ncpus;		/* after config_resolve() */
-	const char *cpus_reason;	/* which fact decided, for the log */
+	cpu_set_t cpus;		 /* CPUS_LIST: as written; after config_resolve(): usable ones */
+	unsigned ncpus;		 /* after config_resolve() */
+	const char *cpus_reason; /* which fact decided, for the log */
 	bool pin;
 	unsigned spares;
-	unsigned parallel;	/* births at once; 0: number of CPUs, at least 2 */
+	unsigned parallel; /* births at once; 0: number of CPUs, at least 2 */
 
-	const char *user, *group;	/* as written, or NULL for the default */
-	const char **groups;		/* as written, NULL-terminated; NULL: none */
-	bool dynamic_uid;		/* filled by config_resolve(): uid comes from the pool's name */
-	bool caller_uid;		/* the uid is the sudo caller's (grade B) */
-	int uid_lock_fd;	/* dynamic uid: held as long as the configuration, -1 */
+	const char *user, *group; /* as written, or NULL for the default */
+	const char **groups;	  /* as written, NULL-terminated; NULL: none */
+	bool dynamic_uid;	  /* filled by config_resolve(): uid comes from the pool's name */
+	bool caller_uid;	  /* the uid is the sudo caller's (grade B) */
+	int uid_lock_fd;	  /* dynamic uid: held as long as the configuration, -1 */
 	uid_t uid;
 	gid_t gid;
-	gid_t *gids;			/* supplementary groups asked for */
+	gid_t *gids; /* supplementary groups asked for */
 	unsigned ngids;
-	const char *user_name, *home, *shell;	/* for USER, LOGNAME, HOME, SHELL */
+	const char *user_name, *home, *shell; /* for USER, LOGNAME, HOME, SHELL */
 
-	const char *policy;	/* name or file; NULL: auto by the command */
+	const char *policy; /* name or file; NULL: auto by the command */
 	enum view_kind view;
-	const char **ro, **rw, **hide;	/* absolute paths, NULL-terminated, never NULL */
-	uint32_t cage_off;	/* CAGE_BIT()s of --no-sandbox */
-	uint32_t cage_required;	/* CAGE_BIT()s of --require */
-	bool net_none;		/* --net none */
-	uint64_t tmp_bytes;	/* size of the private /tmp, default 256M */
-	uint64_t nofile;	/* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
+	const char **ro, **rw, **hide; /* absolute paths, NULL-terminated, never NULL */
+	uint32_t cage_off;	       /* CAGE_BIT()s of --no-sandbox */
+	uint32_t cage_required;	       /* CAGE_BIT()s of --require */
+	bool net_none;		       /* --net none */
+	uint64_t tmp_bytes;	       /* size of the private /tmp, default 256M */
+	uint64_t nofile; /* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
 
-	struct restart_limit restart_limit;	/* 10/60s */
-	unsigned boot_limit;			/* 5 */
-	uint64_t backoff_min_ms, backoff_max_ms;	/* 100 ms .. 10 s */
+	struct restart_limit restart_limit;	 /* 10/60s */
+	unsigned boot_limit;			 /* 5 */
+	uint64_t backoff_min_ms, backoff_max_ms; /* 100 ms .. 10 s */
 	enum on_failed on_failed;
-	uint8_t *fatal_exit;	/* exit codes that end the slot at once */
+	uint8_t *fatal_exit; /* exit codes that end the slot at once */
 	unsigned nfatal_exit;
-	uint64_t ready_timeout_ms;	/* 30 s */
-	uint64_t stop_timeout_ms;	/* 10 s, from the signal to cgroup.kill */
-	uint64_t drain_timeout_ms;	/* 60 s; at most 30 s in a stop */
-	int stop_signal;		/* SIGTERM */
-	uint64_t watchdog_ms;		/* 0: off */
+	uint64_t ready_timeout_ms; /* 30 s */
+	uint64_t stop_timeout_ms;  /* 10 s, from the signal to cgroup.kill */
+	uint64_t drain_timeout_ms; /* 60 s; at most 30 s in a stop */
+	int stop_signal;	   /* SIGTERM */
+	uint64_t watchdog_ms;	   /* 0: off */
 };
 
 struct config {
 	unsigned refs;
 	struct arena arena;
 
-	const char *name;	/* [a-z0-9][a-z0-9._-]{0,31} */
-	bool name_given;	/* false: app may append -2, -3 when taken */
-	const char *log_file;	/* mpsup's own log, NULL: stderr */
+	const char *name;     /* [a-z0-9][a-z0-9._-]{0,31} */
+	bool name_given;      /* false: app may append -2, -3 when taken */
+	const char *log_file; /* mpsup's own log, NULL: stderr */
 	enum log_format log_format;
-	enum log_level log_level;	/* --quiet: WARN, default INFO, --verbose: DEBUG */
-	const char *control_group, *view_group;	/* names, or NULL */
+	enum log_level log_level;		/* --quiet: WARN, default INFO, --verbose: DEBUG */
+	const char *control_group, *view_group; /* names, or NULL */
 	gid_t control_gid, view_gid;		/* (gid_t)-1: none */
 
 	struct pool_config *pools;
@@ -163,6 +165,6 @@ int cage_word_find(const char *word, size_t len);
 const char *protocol_name(enum protocol p);
 
 struct config *config_ref(struct config *c);
-void config_unref(struct config *c);	/* accepts NULL */
+void config_unref(struct config *c); /* accepts NULL */
 
 #endif

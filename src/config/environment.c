@@ -14,8 +14,8 @@ static bool matches(const char *var, const char *const *patterns)
 	for (int i = 0; patterns[i]; i++) {
 		size_t len = strlen(patterns[i]);
 
-		if (patterns[i][len - 1] == '*' ? strncmp(var, patterns[i], len - 1) == 0
-						: len == n && strncmp(var, patterns[i], n) == 0)
+		if (patterns[i][len - 1] == '*' ? strncmp(var, patterns[i], len - 1) == 0 :
+						  len == n && strncmp(var, patterns[i], n) == 0)
 			return true;
 	}
 	return false;
@@ -24,11 +24,24 @@ static bool matches(const char *var, const char *const *patterns)
 static const char *const always[] = { "PATH", "LANG", "LC_*", "TZ", NULL };
 
 /* What belongs to the caller's session or to another supervisor's protocol. */
-static const char *const never[] = {
-	"SUDO_*", "LISTEN_*", "NOTIFY_SOCKET", "WATCHDOG_*", "MAINPID", "INVOCATION_ID",
-	"JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "NODE_CHANNEL_*", "NODE_UNIQUE_ID",
-	"XDG_RUNTIME_DIR", "DBUS_*", "SSH_AUTH_SOCK", "MPSUP_*", "MAIL", "OLDPWD", "_", NULL
-};
+static const char *const never[] = { "SUDO_*",
+				     "LISTEN_*",
+				     "NOTIFY_SOCKET",
+				     "WATCHDOG_*",
+				     "MAINPID",
+				     "INVOCATION_ID",
+				     "JOURNAL_STREAM",
+				     "CREDENTIALS_DIRECTORY",
+				     "NODE_CHANNEL_*",
+				     "NODE_UNIQUE_ID",
+				     "XDG_RUNTIME_DIR",
+				     "DBUS_*",
+				     "SSH_AUTH_SOCK",
+				     "MPSUP_*",
+				     "MAIL",
+				     "OLDPWD",
+				     "_",
+				     NULL };
 
 /* The worker's user's, below. */
 static const char *const users[] = { "HOME", "USER", "LOGNAME", "SHELL", "PWD", NULL };

@@ -6,11 +6,11 @@
 #include "base/nearest.h"
 #include "config/reading.h"
 
-#define I LEVEL_INSTANCE
-#define P LEVEL_POOL
-#define M LEVEL_LIMITS
-#define R LEVEL_RESTART
-#define L LEVEL_LOG
+#define I    LEVEL_INSTANCE
+#define P    LEVEL_POOL
+#define M    LEVEL_LIMITS
+#define R    LEVEL_RESTART
+#define L    LEVEL_LOG
 #define LIVE CHANGE_LIVE
 #define ROLL CHANGE_RELOAD
 #define HARD CHANGE_RESTART
@@ -70,11 +70,12 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"config",     "daemonize",  "pidfile",	  "metrics",	  "unlisted",	  "credential",
-	"compat",     "balance",    "memory",	  "memory-high",  "swap",	  "cpu-quota",
-	"cpu-weight", "pids",	    "io",	  "raw",	  "seccomp-profile", "state",
-	"root",	      "connect",    "userns",	  "keep-cap",	  "core",	  "max-age",
-	"recycle-memory", "ready",  "drain",	  "drain-idle",	  "kill",	  "watch",
+	"config",     "daemonize",	 "pidfile",    "metrics", "unlisted",
+	"credential", "compat",		 "balance",    "memory",  "memory-high",
+	"swap",	      "cpu-quota",	 "cpu-weight", "pids",	  "io",
+	"raw",	      "seccomp-profile", "state",      "root",	  "connect",
+	"userns",     "keep-cap",	 "core",       "max-age", "recycle-memory",
+	"ready",      "drain",		 "drain-idle", "kill",	  "watch",
 	"total",
 };
 
@@ -128,9 +129,10 @@ void keys_print_help(FILE *to)
 		       { L, "Log" },
 		       { I, "The instance" } };
 
-	(void)fprintf(to, "usage: mpsup [run] [options] [-- COMMAND ARG...]\n\n"
-			  "Supervise COMMAND, or the built-in worker: one caged worker per CPU, all of\n"
-			  "them accepting from one socket.\n");
+	(void)fprintf(
+		to, "usage: mpsup [run] [options] [-- COMMAND ARG...]\n\n"
+		    "Supervise COMMAND, or the built-in worker: one caged worker per CPU, all of\n"
+		    "them accepting from one socket.\n");
 	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
 		(void)fprintf(to, "\n%s:\n", groups[g].title);
 		for (size_t i = 0; i < keys_count; i++) {
@@ -139,16 +141,17 @@ void keys_print_help(FILE *to)
 
 			if (k->level != groups[g].level)
 				continue;
-			(void)snprintf(left, sizeof(left), "%c%c%s --%s %s",
-				       k->letter ? '-' : ' ', k->letter ? k->letter : ' ',
-				       k->letter ? "," : " ", k->option, k->value ? k->value : "");
+			(void)snprintf(left, sizeof(left), "%c%c%s --%s %s", k->letter ? '-' : ' ',
+				       k->letter ? k->letter : ' ', k->letter ? "," : " ",
+				       k->option, k->value ? k->value : "");
 			(void)fprintf(to, "  %-33s %s%s%s%s\n", left, k->help,
 				      k->standard ? " [" : "", k->standard ? k->standard : "",
 				      k->standard ? "]" : "");
 		}
 	}
-	(void)fprintf(to, "\nDURATION: 100ms 10s 5m 2h 1d, bare is seconds. SIZE: 512K 256M 2G, bare is "
-			  "bytes.\nExit status: 0 stopped as asked, 2 usage or configuration, 69 this "
-			  "host cannot give\nwhat was asked, 70 every worker is past its limit, 1 "
-			  "anything else.\n");
+	(void)fprintf(
+		to, "\nDURATION: 100ms 10s 5m 2h 1d, bare is seconds. SIZE: 512K 256M 2G, bare is "
+		    "bytes.\nExit status: 0 stopped as asked, 2 usage or configuration, 69 this "
+		    "host cannot give\nwhat was asked, 70 every worker is past its limit, 1 "
+		    "anything else.\n");
 }

@@ -17,17 +17,17 @@ enum key_change { CHANGE_LIVE, CHANGE_RELOAD, CHANGE_RESTART };
 struct reading;
 
 struct key {
-	const char *option;	/* long name without dashes */
-	char letter;		/* 0: none */
-	const char *key;	/* name in a file */
+	const char *option; /* long name without dashes */
+	char letter;	    /* 0: none */
+	const char *key;    /* name in a file */
 	enum key_level level;
 	enum key_change change;
-	const char *value;	/* placeholder; NULL: a flag */
-	const char *standard;	/* the default, as text */
+	const char *value;    /* placeholder; NULL: a flag */
+	const char *standard; /* the default, as text */
 	const char *help;
 	/* Take one value. -EINVAL with the sentence after "--option: ". */
 	int (*take)(struct reading *rd, const struct key *k, const char *value, struct err *e);
-	const char *form;	/* "what would be right", for the common error */
+	const char *form; /* "what would be right", for the common error */
 };
 
 extern const struct key keys[];

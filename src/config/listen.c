@@ -23,8 +23,8 @@ static int append(struct reading *rd, const struct key *k, struct listen_spec *s
 	if (p->nlistens == 32)
 		return reading_wrong(k, e, -EINVAL, "more than 32 sockets");
 	if (!s->name)
-		s->name = p->nlistens ? arena_printf(&rd->c->arena, "http%u", p->nlistens + 1)
-				      : "http";
+		s->name = p->nlistens ? arena_printf(&rd->c->arena, "http%u", p->nlistens + 1) :
+					"http";
 	more = arena_alloc(&rd->c->arena, (p->nlistens + 1) * sizeof(*more));
 	if (!more || !s->name || !s->shown)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -41,10 +41,12 @@ static int port_number(const struct key *k, const char *text, uint16_t *ret, str
 	uint64_t n = 0;
 
 	if (strcmp(text, "0") == 0)
-		return reading_wrong(k, e, -EINVAL, "port 0 would be another one at each start; "
+		return reading_wrong(k, e, -EINVAL,
+				     "port 0 would be another one at each start; "
 				     "right is: 1 to 65535");
 	if (parse_u64(text, 1, 65535, &n) < 0)
-		return reading_wrong(k, e, -EINVAL, "'%.40s' is no port; right is: 1 to 65535", text);
+		return reading_wrong(k, e, -EINVAL, "'%.40s' is no port; right is: 1 to 65535",
+				     text);
 	*ret = (uint16_t)n;
 	return 0;
 }
@@ -84,8 +86,8 @@ static int unix_address(struct reading *rd, const struct key *k, const char *pat
 	return 0;
 }
 
-static int inet_address(struct reading *rd, const struct key *k, char *text,
-			struct listen_spec *s, struct err *e)
+static int inet_address(struct reading *rd, const struct key *k, char *text, struct listen_spec *s,
+			struct err *e)
 {
 	struct sockaddr_in *a4 = (struct sockaddr_in *)(void *)&s->addr;
 	struct sockaddr_in6 *a6 = (struct sockaddr_in6 *)(void *)&s->addr;
@@ -94,7 +96,8 @@ static int inet_address(struct reading *rd, const struct key *k, char *text,
 	int r;
 
 	if (!colon)
-		return reading_wrong(k, e, -EINVAL, "'%s' has no port; right is: %s", text, k->form);
+		return reading_wrong(k, e, -EINVAL, "'%s' has no port; right is: %s", text,
+				     k->form);
 	r = port_number(k, colon + 1, &port, e);
 	if (r < 0)
 		return r;
@@ -114,8 +117,10 @@ static int inet_address(struct reading *rd, const struct key *k, char *text,
 	a4->sin_port = htons(port);
 	s->addr_len = sizeof(*a4);
 	if (inet_pton(AF_INET, strcmp(host, "*") == 0 ? "0.0.0.0" : host, &a4->sin_addr) != 1)
-		return reading_wrong(k, e, -EINVAL, "'%s' is no address (IPv6 goes in brackets, names "
-				     "are not looked up); right is: %s", host, k->form);
+		return reading_wrong(k, e, -EINVAL,
+				     "'%s' is no address (IPv6 goes in brackets, names "
+				     "are not looked up); right is: %s",
+				     host, k->form);
 	s->shown = arena_printf(&rd->c->arena, "%s:%u", strcmp(host, "*") ? host : "0.0.0.0", port);
 	return 0;
 }
@@ -153,7 +158,8 @@ static int suffix(struct reading *rd, const struct key *k, const char *text, str
 
 int reading_add_listen(struct reading *rd, const struct key *k, const char *text, struct err *e)
 {
-	struct listen_spec s = { .text = arena_strdup(&rd->c->arena, text), .uid = (uid_t)-1,
+	struct listen_spec s = { .text = arena_strdup(&rd->c->arena, text),
+				 .uid = (uid_t)-1,
 				 .gid = (gid_t)-1 };
 	char *copy = arena_strdup(&rd->c->arena, text), *save = NULL, *part;
 	int r;
@@ -163,8 +169,8 @@ int reading_add_listen(struct reading *rd, const struct key *k, const char *text
 	part = strtok_r(copy, ",", &save);
 	if (!part)
 		return reading_wrong(k, e, -EINVAL, "nothing is there; right is: %s", k->form);
-	r = strncmp(part, "unix:", 5) == 0 ? unix_address(rd, k, part + 5, &s, e)
-					   : inet_address(rd, k, part, &s, e);
+	r = strncmp(part, "unix:", 5) == 0 ? unix_address(rd, k, part + 5, &s, e) :
+					     inet_address(rd, k, part, &s, e);
 	while (r == 0 && (part = strtok_r(NULL, ",", &save)))
 		r = suffix(rd, k, part, &s, e);
 	return r < 0 ? r : append(rd, k, &s, e);

@@ -9,9 +9,9 @@
 struct reading {
 	struct config *c;
 	struct pool_config *p;
-	bool no_ports;		/* no --port or --listen so far */
+	bool no_ports; /* no --port or --listen so far */
 	bool quiet, verbose, backlog_set;
-	bool help, version;	/* asked for instead of a run */
+	bool help, version; /* asked for instead of a run */
 };
 
 /* take.c: one function a type or special case, named in the table. */
@@ -68,6 +68,15 @@ TAKE(version);
 
 /* "--port: '99999' ...". Returns code. */
 PRINTF(4, 5) int reading_wrong(const struct key *k, struct err *e, int code, const char *fmt, ...);
+
+/* The common error, from a parse function's -EINVAL, -ERANGE or -ENOMEM. */
+int reading_not_right(const struct key *k, const char *value, int why, struct err *e);
+int reading_no_memory(struct err *e);
+/* One word of a NULL-terminated list; -EINVAL with the nearest one. */
+MUST_CHECK int reading_one_of(const struct key *k, const char *value, const char *const *words,
+			      int *ret, struct err *e);
+MUST_CHECK int reading_text(struct reading *rd, const char **to, const struct key *k,
+			    const char *value, struct err *e);
 
 /* Append to NULL-terminated or counted lists in the arena. */
 MUST_CHECK int reading_append_text(struct reading *rd, const char ***list, const char *text);

@@ -52,8 +52,8 @@ static int from_passwd(struct config *c, struct pool_config *p, const struct pas
 	p->gid = pw->pw_gid;
 	p->user_name = arena_strdup(&c->arena, pw->pw_name);
 	p->home = arena_strdup(&c->arena, pw->pw_dir && *pw->pw_dir ? pw->pw_dir : "/");
-	p->shell = arena_strdup(&c->arena, pw->pw_shell && *pw->pw_shell ? pw->pw_shell
-									   : "/bin/sh");
+	p->shell =
+		arena_strdup(&c->arena, pw->pw_shell && *pw->pw_shell ? pw->pw_shell : "/bin/sh");
 	return p->user_name && p->home && p->shell ? 0 : no_memory(e);
 }
 
@@ -196,9 +196,11 @@ static int check_reach(const struct pool_config *p, const char *path, const char
 		return err_sys(e, -errno, "%s %s", what, path);
 	if (may(p, &st, S_IXOTH))
 		return 0;
-	return err_set(e, -EACCES, "%s %s: uid %u (%s) may not %s it (mode %03o, owner %u); chmod it "
-		       "or name another --user", what, path, p->uid, p->user_name,
-		       S_ISDIR(st.st_mode) ? "enter" : "execute", st.st_mode & 0777, st.st_uid);
+	return err_set(e, -EACCES,
+		       "%s %s: uid %u (%s) may not %s it (mode %03o, owner %u); chmod it "
+		       "or name another --user",
+		       what, path, p->uid, p->user_name, S_ISDIR(st.st_mode) ? "enter" : "execute",
+		       st.st_mode & 0777, st.st_uid);
 }
 
 static const char *worker_path(const struct pool_config *p)
@@ -208,7 +210,8 @@ static const char *worker_path(const struct pool_config *p)
 	for (unsigned i = 0; i < p->nenv; i++)
 		if (strcmp(p->env[i].name, "PATH") == 0)
 			path = p->env[i].value;
-	return path && *path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	return path && *path ? path :
+			       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
 static int check_file(const struct pool_config *p, const char *path, struct err *e)
@@ -220,8 +223,10 @@ static int check_file(const struct pool_config *p, const char *path, struct err 
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, -EISDIR, "command %s: it is a folder", path);
 	if (!(st.st_mode & 0111))
-		return err_set(e, -EACCES, "command %s: it is not executable (mode %03o); chmod +x, or "
-			       "name its interpreter", path, st.st_mode & 0777);
+		return err_set(e, -EACCES,
+			       "command %s: it is not executable (mode %03o); chmod +x, or "
+			       "name its interpreter",
+			       path, st.st_mode & 0777);
 	return check_reach(p, path, "command", e);
 }
 
@@ -233,7 +238,7 @@ static int check_interpreter(const char *path, struct err *e)
 	char *end, *name;
 
 	if (!f)
-		return 0;	/* executable and not readable: no script */
+		return 0; /* executable and not readable: no script */
 	if (!fgets(line, sizeof(line), f))
 		line[0] = '\0';
 	(void)fclose(f);
@@ -279,8 +284,7 @@ static int resolve_command(struct config *c, struct pool_config *p, struct err *
 	if (!strchr(cmd, '/'))
 		r = find_in_path(c, p, e);
 	else
-		p->exec_path = cmd[0] == '/' ? cmd
-					     : arena_printf(&c->arena, "%s/%s", p->cwd, cmd);
+		p->exec_path = cmd[0] == '/' ? cmd : arena_printf(&c->arena, "%s/%s", p->cwd, cmd);
 	if (r < 0)
 		return r;
 	if (!p->exec_path)
@@ -302,8 +306,9 @@ static int check_list(struct config *c, struct pool_config *p, const cpu_set_t *
 			n += (size_t)snprintf(have + n, sizeof(have) - n, "%s%zu", n ? "," : "", i);
 	for (size_t i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &p->cpus) && !CPU_ISSET(i, usable))
-			return err_set(e, -EINVAL, "--cpus: CPU %zu is not there for us; usable are: %s",
-				       i, have);
+			return err_set(e, -EINVAL,
+				       "--cpus: CPU %zu is not there for us; usable are: %s", i,
+				       have);
 	p->cpus_reason = arena_printf(&c->arena, "CPUs as listed");
 	p->ncpus = (unsigned)CPU_COUNT(&p->cpus);
 	return 0;
@@ -323,8 +328,8 @@ static int resolve_cpus(struct config *c, struct pool_config *p, struct err *e)
 	p->ncpus = (unsigned)CPU_COUNT(&usable);
 	p->cpus_reason = "all that this process may run on";
 	if (whole > 0 && whole < p->ncpus) {
-		p->cpus_reason = arena_printf(&c->arena, "a CPU quota of %u.%u of %u CPUs", quota / 1000,
-					      quota % 1000 / 100, p->ncpus);
+		p->cpus_reason = arena_printf(&c->arena, "a CPU quota of %u.%u of %u CPUs",
+					      quota / 1000, quota % 1000 / 100, p->ncpus);
 		p->ncpus = whole;
 	}
 	return 0;
@@ -337,8 +342,8 @@ static int resolve_workers(struct pool_config *p, struct err *e)
 	if (n <= 0)
 		n += (int)p->ncpus;
 	if (n < 1)
-		return err_set(e, -EINVAL, "--workers %d leaves none: there are %u CPUs", p->workers,
-			       p->ncpus);
+		return err_set(e, -EINVAL, "--workers %d leaves none: there are %u CPUs",
+			       p->workers, p->ncpus);
 	p->workers = n;
 	if (p->parallel == 0)
 		p->parallel = p->ncpus > 2 ? p->ncpus : 2;
@@ -366,10 +371,12 @@ static int resolve_protocol(struct pool_config *p, struct err *e)
 	}
 	node = strncmp(base_name(p->exec_path), "node", 4) == 0 ||
 	       strncmp(base_name(p->command[0]), "node", 4) == 0;
-	return err_set(e, -EINVAL,
-		       "--protocol is missing: mpsup %s cannot yet pick one for '%.60s'; native is for "
-		       "programs that use libmpsup%s", MPSUP_VERSION, p->command[0],
-		       node ? ", node-ipc for a worker that takes message 'server'" : "");
+	return err_set(
+		e, -EINVAL,
+		"--protocol is missing: mpsup %s cannot yet pick one for '%.60s'; native is for "
+		"programs that use libmpsup%s",
+		MPSUP_VERSION, p->command[0],
+		node ? ", node-ipc for a worker that takes message 'server'" : "");
 }
 
 static int resolve_listens(struct pool_config *p, struct err *e)
@@ -420,9 +427,10 @@ static int resolve_nofile(struct pool_config *p, struct err *e)
 	if (prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1 && geteuid() == 0)
 		return 0;
 	if (asked)
-		return err_set(e, -EOPNOTSUPP, "--nofile %llu: the hard limit here is %llu and these "
-			       "rights do not raise it", (unsigned long long)p->nofile,
-			       (unsigned long long)rl.rlim_max);
+		return err_set(e, -EOPNOTSUPP,
+			       "--nofile %llu: the hard limit here is %llu and these "
+			       "rights do not raise it",
+			       (unsigned long long)p->nofile, (unsigned long long)rl.rlim_max);
 	p->nofile = rl.rlim_max;
 	return 0;
 }

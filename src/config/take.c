@@ -23,7 +23,7 @@ int reading_wrong(const struct key *k, struct err *e, int code, const char *fmt,
 }
 
 /* The common error: what was found, what would be right. */
-static int not_right(const struct key *k, const char *value, int why, struct err *e)
+int reading_not_right(const struct key *k, const char *value, int why, struct err *e)
 {
 	if (why == -ENOMEM)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -31,14 +31,14 @@ static int not_right(const struct key *k, const char *value, int why, struct err
 			     why == -ERANGE ? "out of range" : "not understood", k->form);
 }
 
-static int out_of_memory(struct err *e)
+int reading_no_memory(struct err *e)
 {
 	return err_set(e, -ENOMEM, "out of memory");
 }
 
 /* One word of a NULL-terminated list; -EINVAL with the nearest. */
-static int one_of(const struct key *k, const char *value, const char *const *words, int *ret,
-		  struct err *e)
+int reading_one_of(const struct key *k, const char *value, const char *const *words, int *ret,
+		   struct err *e)
 {
 	const char *near;
 
@@ -88,13 +88,13 @@ int reading_append_env(struct reading *rd, const char *name, const char *value)
 	return 0;
 }
 
-static int text_into(struct reading *rd, const char **to, const struct key *k, const char *value,
-		     struct err *e)
+int reading_text(struct reading *rd, const char **to, const struct key *k, const char *value,
+		 struct err *e)
 {
 	if (!*value)
-		return not_right(k, value, -EINVAL, e);
+		return reading_not_right(k, value, -EINVAL, e);
 	*to = arena_strdup(&rd->c->arena, value);
-	return *to ? 0 : out_of_memory(e);
+	return *to ? 0 : reading_no_memory(e);
 }
 
 static int number_into(const struct key *k, const char *value, uint64_t min, uint64_t max,
@@ -102,7 +102,7 @@ static int number_into(const struct key *k, const char *value, uint64_t min, uin
 {
 	int r = parse_u64(value, min, max, ret);
 
-	return r < 0 ? not_right(k, value, r, e) : 0;
+	return r < 0 ? reading_not_right(k, value, r, e) : 0;
 }
 
 static int duration_into(const struct key *k, const char *value, uint64_t min_ms, uint64_t *ret,
@@ -114,7 +114,7 @@ static int duration_into(const struct key *k, const char *value, uint64_t min_ms
 	if (r == 0 && ms < min_ms)
 		r = -ERANGE;
 	if (r < 0)
-		return not_right(k, value, r, e);
+		return reading_not_right(k, value, r, e);
 	*ret = ms;
 	return 0;
 }
@@ -125,9 +125,9 @@ TAKE(name)
 
 	if (n < 1 || n > 32 || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789._-") != n ||
 	    strchr("._-", value[0]))
-		return not_right(k, value, -EINVAL, e);
+		return reading_not_right(k, value, -EINVAL, e);
 	rd->c->name_given = true;
-	return text_into(rd, &rd->c->name, k, value, e);
+	return reading_text(rd, &rd->c->name, k, value, e);
 }
 
 TAKE(port)
@@ -152,7 +152,7 @@ TAKE(backlog)
 
 TAKE(cwd)
 {
-	return text_into(rd, &rd->p->cwd, k, value, e);
+	return reading_text(rd, &rd->p->cwd, k, value, e);
 }
 
 static bool good_env_name(const char *name, size_t n)
@@ -171,10 +171,10 @@ TAKE(env)
 	char *name;
 
 	if (!eq || !good_env_name(value, (size_t)(eq - value)))
-		return not_right(k, value, -EINVAL, e);
+		return reading_not_right(k, value, -EINVAL, e);
 	name = arena_strndup(&rd->c->arena, value, (size_t)(eq - value));
 	if (!name || reading_append_env(rd, name, eq + 1) < 0)
-		return out_of_memory(e);
+		return reading_no_memory(e);
 	return 0;
 }
 
@@ -192,11 +192,11 @@ static int words_into(struct reading *rd, const char ***list, const struct key *
 
 	*list = NULL;
 	if (!copy)
-		return out_of_memory(e);
+		return reading_no_memory(e);
 	for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save))
 		if (reading_append_text(rd, list, w) < 0)
-			return out_of_memory(e);
-	return *list ? 0 : not_right(k, value, -EINVAL, e);
+			return reading_no_memory(e);
+	return *list ? 0 : reading_not_right(k, value, -EINVAL, e);
 }
 
 TAKE(env_inherit)
@@ -224,16 +224,18 @@ TAKE(cpus)
 	}
 	if (strcmp(value, "physical") == 0 || strncmp(value, "numa:", 5) == 0 ||
 	    strncmp(value, "llc:", 4) == 0)
-		return reading_wrong(k, e, -EINVAL, "'%.32s' is not built yet in mpsup %s; right "
-				     "is: %s", value, MPSUP_VERSION, k->form);
+		return reading_wrong(k, e, -EINVAL,
+				     "'%.32s' is not built yet in mpsup %s; right "
+				     "is: %s",
+				     value, MPSUP_VERSION, k->form);
 	rd->p->cpus_kind = CPUS_LIST;
 	r = parse_cpus(value, &rd->p->cpus);
 	if (r < 0) {
 		static const char *const words[] = { "all", NULL };
 		const char *near = nearest_word(value, words);
 
-		return reading_wrong(k, e, -EINVAL, "'%.100s' is no CPU list; right is: %s%s", value,
-				     k->form, near ? " (did you mean 'all'?)" : "");
+		return reading_wrong(k, e, -EINVAL, "'%.100s' is no CPU list; right is: %s%s",
+				     value, k->form, near ? " (did you mean 'all'?)" : "");
 	}
 	return 0;
 }
@@ -249,7 +251,7 @@ TAKE(workers)
 	}
 	r = parse_u64(value[0] == '-' ? value + 1 : value, 1, 4096, &n);
 	if (r < 0)
-		return not_right(k, value, r, e);
+		return reading_not_right(k, value, r, e);
 	rd->p->workers = value[0] == '-' ? -(int)n : (int)n;
 	return 0;
 }
@@ -285,12 +287,12 @@ TAKE(spares)
 
 TAKE(user)
 {
-	return text_into(rd, &rd->p->user, k, value, e);
+	return reading_text(rd, &rd->p->user, k, value, e);
 }
 
 TAKE(group)
 {
-	return text_into(rd, &rd->p->group, k, value, e);
+	return reading_text(rd, &rd->p->group, k, value, e);
 }
 
 TAKE(groups)
@@ -302,11 +304,13 @@ TAKE(groups)
 	return words_into(rd, &rd->p->groups, k, value, e);
 }
 
-static const char *const protocols[] = {
-	[PROTO_AUTO] = "auto",		 [PROTO_NATIVE] = "native",
-	[PROTO_NODE_CLUSTER] = "node-cluster", [PROTO_NODE_IPC] = "node-ipc",
-	[PROTO_SYSTEMD] = "systemd",	 [PROTO_BIND] = "bind", NULL
-};
+static const char *const protocols[] = { [PROTO_AUTO] = "auto",
+					 [PROTO_NATIVE] = "native",
+					 [PROTO_NODE_CLUSTER] = "node-cluster",
+					 [PROTO_NODE_IPC] = "node-ipc",
+					 [PROTO_SYSTEMD] = "systemd",
+					 [PROTO_BIND] = "bind",
+					 NULL };
 
 const char *protocol_name(enum protocol p)
 {
@@ -315,116 +319,16 @@ const char *protocol_name(enum protocol p)
 
 TAKE(protocol)
 {
-	int i = 0, r = one_of(k, value, protocols, &i, e);
+	int i = 0, r = reading_one_of(k, value, protocols, &i, e);
 
 	if (r < 0)
 		return r;
 	if (i == PROTO_NODE_CLUSTER || i == PROTO_SYSTEMD || i == PROTO_BIND)
-		return reading_wrong(k, e, -EINVAL, "'%s' is not built yet in mpsup %s; right is: %s",
-				     value, MPSUP_VERSION, k->form);
+		return reading_wrong(k, e, -EINVAL,
+				     "'%s' is not built yet in mpsup %s; right is: %s", value,
+				     MPSUP_VERSION, k->form);
 	rd->p->protocol = (enum protocol)i;
 	return 0;
-}
-
-TAKE(view)
-{
-	static const char *const words[] = { "app", "host", NULL };
-	int i = 0, r = one_of(k, value, words, &i, e);
-
-	if (r == 0)
-		rd->p->view = i ? VIEW_KIND_HOST : VIEW_KIND_APP;
-	return r;
-}
-
-static int path_into(struct reading *rd, const char ***list, const struct key *k,
-		     const char *value, struct err *e)
-{
-	if (value[0] != '/')
-		return not_right(k, value, -EINVAL, e);
-	return reading_append_text(rd, list, value) < 0 ? out_of_memory(e) : 0;
-}
-
-TAKE(ro)
-{
-	return path_into(rd, &rd->p->ro, k, value, e);
-}
-
-TAKE(rw)
-{
-	return path_into(rd, &rd->p->rw, k, value, e);
-}
-
-TAKE(hide)
-{
-	return path_into(rd, &rd->p->hide, k, value, e);
-}
-
-TAKE(policy)
-{
-	return text_into(rd, &rd->p->policy, k, value, e);
-}
-
-TAKE(net)
-{
-	static const char *const words[] = { "host", "none", NULL };
-	int i = 0, r = one_of(k, value, words, &i, e);
-
-	if (r == 0)
-		rd->p->net_none = i == 1;
-	return r;
-}
-
-static int cage_word(const struct key *k, const char *word, size_t len, uint32_t *ret_bits,
-		     struct err *e)
-{
-	char text[32], all[256] = "";
-	const char *near, *words[CAGE_WORDS + 1];
-	int w = cage_word_find(word, len);
-
-	if (w >= 0) {
-		*ret_bits |= CAGE_BIT(w);
-		return 0;
-	}
-	(void)snprintf(text, sizeof(text), "%.*s", (int)(len > 31 ? 31 : len), word);
-	for (int i = 0; i < CAGE_WORDS; i++) {
-		words[i] = cage_word_name[i];
-		strncat(all, i ? " " : "", sizeof(all) - strlen(all) - 1);
-		strncat(all, cage_word_name[i], sizeof(all) - strlen(all) - 1);
-	}
-	words[CAGE_WORDS] = NULL;
-	near = nearest_word(text, words);
-	return reading_wrong(k, e, -EINVAL, "'%s' is no word of the cage%s%s%s; they are: %s", text,
-			     near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "",
-			     all);
-}
-
-static int cage_words(const struct key *k, const char *value, uint32_t *ret_bits, struct err *e)
-{
-	while (1) {
-		size_t n = strcspn(value, ",");
-		int r = cage_word(k, value, n, ret_bits, e);
-
-		if (r < 0 || !value[n])
-			return r;
-		value += n + 1;
-	}
-}
-
-TAKE(no_sandbox)
-{
-	return cage_words(k, value, &rd->p->cage_off, e);
-}
-
-TAKE(require)
-{
-	if (strcmp(value, "all") == 0) {
-		/* All that can be had here; user namespaces, Landlock and an empty
-		 * network are had where they are asked for by their own options. */
-		rd->p->cage_required |= (CAGE_BIT(CAGE_WORDS) - 1u) & ~CAGE_BIT(CAGE_USER) &
-					~CAGE_BIT(CAGE_LANDLOCK) & ~CAGE_BIT(CAGE_NET);
-		return 0;
-	}
-	return cage_words(k, value, &rd->p->cage_required, e);
 }
 
 TAKE(tmp)
@@ -435,7 +339,7 @@ TAKE(tmp)
 	if (r == 0 && (n < 4096 || n == PARSE_MAX))
 		r = -ERANGE;
 	if (r < 0)
-		return not_right(k, value, r, e);
+		return reading_not_right(k, value, r, e);
 	rd->p->tmp_bytes = n;
 	return 0;
 }
@@ -449,7 +353,7 @@ TAKE(restart_limit)
 {
 	int r = parse_rate(value, &rd->p->restart_limit.count, &rd->p->restart_limit.window_ms);
 
-	return r < 0 ? not_right(k, value, r, e) : 0;
+	return r < 0 ? reading_not_right(k, value, r, e) : 0;
 }
 
 TAKE(boot_limit)
@@ -466,13 +370,13 @@ TAKE(backoff)
 {
 	int r = parse_range(value, &rd->p->backoff_min_ms, &rd->p->backoff_max_ms);
 
-	return r < 0 ? not_right(k, value, r, e) : 0;
+	return r < 0 ? reading_not_right(k, value, r, e) : 0;
 }
 
 TAKE(on_failed)
 {
 	static const char *const words[] = { "exit", "hold", NULL };
-	int i = 0, r = one_of(k, value, words, &i, e);
+	int i = 0, r = reading_one_of(k, value, words, &i, e);
 
 	if (r == 0)
 		rd->p->on_failed = i ? ON_FAILED_HOLD : ON_FAILED_EXIT;
@@ -492,7 +396,7 @@ TAKE(fatal_exit)
 		n++;
 	codes = arena_alloc(&rd->c->arena, n);
 	if (!codes)
-		return out_of_memory(e);
+		return reading_no_memory(e);
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t code;
 
@@ -526,7 +430,7 @@ TAKE(stop_signal)
 {
 	int r = parse_signal(value, &rd->p->stop_signal);
 
-	return r < 0 ? not_right(k, value, r, e) : 0;
+	return r < 0 ? reading_not_right(k, value, r, e) : 0;
 }
 
 TAKE(watchdog)
@@ -541,7 +445,7 @@ TAKE(watchdog)
 TAKE(log_format)
 {
 	static const char *const words[] = { "text", "json", NULL };
-	int i = 0, r = one_of(k, value, words, &i, e);
+	int i = 0, r = reading_one_of(k, value, words, &i, e);
 
 	if (r == 0)
 		rd->c->log_format = i ? LOG_F_JSON : LOG_F_TEXT;
@@ -550,7 +454,7 @@ TAKE(log_format)
 
 TAKE(log_file)
 {
-	return text_into(rd, &rd->c->log_file, k, value, e);
+	return reading_text(rd, &rd->c->log_file, k, value, e);
 }
 
 TAKE(quiet)
@@ -575,12 +479,12 @@ TAKE(verbose)
 
 TAKE(control_group)
 {
-	return text_into(rd, &rd->c->control_group, k, value, e);
+	return reading_text(rd, &rd->c->control_group, k, value, e);
 }
 
 TAKE(view_group)
 {
-	return text_into(rd, &rd->c->view_group, k, value, e);
+	return reading_text(rd, &rd->c->view_group, k, value, e);
 }
 
 TAKE(demo)
@@ -625,7 +529,7 @@ TAKE(set)
 	const struct key *other = eq ? keys_find(value, (size_t)(eq - value), 1) : NULL;
 
 	if (!eq || eq == value)
-		return not_right(k, value, -EINVAL, e);
+		return reading_not_right(k, value, -EINVAL, e);
 	if (!other || !other->value)
 		return reading_wrong(k, e, -EINVAL, "there is no key '%.*s' that takes a value",
 				     (int)(eq - value > 40 ? 40 : eq - value), value);

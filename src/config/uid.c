@@ -19,7 +19,7 @@
 #include "base/fd.h"
 
 #define LOCK_DIR "/run/systemd/dynamic-uid"
-#define TRIES 256
+#define TRIES	 256
 
 /* FNV-1a: the same name gets the same uid at each start, files keep their owner. */
 static uint64_t hash(const char *a, const char *b)
@@ -102,7 +102,7 @@ static void make_links(uid_t uid, const char *name)
 	(void)unlink(by_name);
 	(void)unlink(by_uid);
 	if (symlink(number, by_name) < 0 || symlink(name, by_uid) < 0)
-		return;	/* only names for people */
+		return; /* only names for people */
 }
 
 int uid_allocate(const char *instance, const char *pool, uid_t *ret_uid, int *ret_lock_fd,
@@ -155,6 +155,6 @@ void uid_release(int *lock_fd, const char *pool, uid_t uid)
 		(void)unlink(path);
 	}
 	(void)snprintf(path, sizeof(path), LOCK_DIR "/%u", uid);
-	(void)unlink(path);	/* before the lock goes: see lock() */
+	(void)unlink(path); /* before the lock goes: see lock() */
 	fd_close(lock_fd);
 }

@@ -13,15 +13,15 @@
 
 #include "super/super.h"
 
-#define CTL_LINE_MAX 65536
-#define CTL_QUEUE_MAX (8u << 20)	/* a client that does not read is let go */
-#define EVENTS_KEPT 1024
+#define CTL_LINE_MAX  65536
+#define CTL_QUEUE_MAX (8u << 20) /* a client that does not read is let go */
+#define EVENTS_KEPT   1024
 
 struct ctl_event {
 	struct list node;
 	uint64_t seq;
 	size_t len;
-	char line[];	/* JSON, no newline */
+	char line[]; /* JSON, no newline */
 };
 
 struct ctl {
@@ -30,7 +30,7 @@ struct ctl {
 	struct source src;
 	char path[108];
 	struct list clients;
-	struct list events;	/* struct ctl_event, oldest first */
+	struct list events; /* struct ctl_event, oldest first */
 	unsigned nevents;
 	uint64_t seq;
 };
@@ -44,14 +44,14 @@ struct ctl_client {
 	pid_t pid;
 	uid_t uid;
 	unsigned rights;
-	char *in;		/* an unfinished request */
+	char *in; /* an unfinished request */
 	size_t in_len;
-	char *out;		/* what it has not read yet */
+	char *out; /* what it has not read yet */
 	size_t out_len, out_size;
-	bool closing;		/* after the queue is sent */
+	bool closing; /* after the queue is sent */
 	bool want_events, want_logs, logs_err_only, want_stop;
-	int log_slot;		/* -1: all */
-	const struct pool *log_pool, *stop_pool;	/* NULL: all */
+	int log_slot;				 /* -1: all */
+	const struct pool *log_pool, *stop_pool; /* NULL: all */
 };
 
 /* RUN/NAME.sock, made in a 0700 folder and renamed into place. */
@@ -67,7 +67,7 @@ void ctl_stopped(struct ctl *c);
 /* client side of the server: client.c */
 void client_accept(struct ctl *c, int fd);
 void client_free(struct ctl_client *cl);
-void client_send(struct ctl_client *cl, json_t *answer);	/* steals answer */
+void client_send(struct ctl_client *cl, json_t *answer); /* steals answer */
 void client_send_text(struct ctl_client *cl, const char *head, const char *json, size_t len,
 		      const char *tail);
 void client_ok(struct ctl_client *cl);
@@ -80,7 +80,7 @@ void verb_run(struct ctl_client *cl, const char *line, size_t len);
 /* status.c, eventlog.c */
 json_t *status_json(const struct master *m, const struct pool *only, int slot);
 json_t *death_json(const struct death *d);
-json_t *json_safe(const char *text);	/* a JSON string of any bytes of ours */
+json_t *json_safe(const char *text); /* a JSON string of any bytes of ours */
 void eventlog_add(struct ctl *c, const struct event *ev);
 void eventlog_done(struct ctl *c);
 

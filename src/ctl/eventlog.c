@@ -72,12 +72,11 @@ static void add_who(json_t *o, const struct event *ev)
 				  ev->pool ? json_string(ev->pool->conf->name) : json_null());
 	(void)json_object_set_new(o, "slot", ev->slot >= 0 ? json_integer(ev->slot) : json_null());
 	(void)json_object_set_new(o, "generation",
-				  ev->life   ? json_integer(ev->life->generation)
-				  : ev->pool ? json_integer(ev->pool->generation)
-					     : json_null());
-	(void)json_object_set_new(o, "pid",
-				  ev->life && ev->life->pid ? json_integer(ev->life->pid)
-							    : json_null());
+				  ev->life ? json_integer(ev->life->generation) :
+				  ev->pool ? json_integer(ev->pool->generation) :
+					     json_null());
+	(void)json_object_set_new(
+		o, "pid", ev->life && ev->life->pid ? json_integer(ev->life->pid) : json_null());
 }
 
 static void add_more(json_t *o, const struct event *ev)
@@ -86,13 +85,12 @@ static void add_more(json_t *o, const struct event *ev)
 		add_death(o, ev->death);
 	if (strcmp(ev->name, "worker.spawn") == 0) {
 		(void)json_object_set_new(o, "ns_pid",
-					  ev->life->inner_pid ? json_integer(ev->life->inner_pid)
-							      : json_null());
+					  ev->life->inner_pid ? json_integer(ev->life->inner_pid) :
+								json_null());
 		(void)json_object_set_new(o, "init_pid", json_integer(ev->life->init.pid));
 		/* ppid as the worker sees it: init is PID 1 of its namespace. */
-		(void)json_object_set_new(o, "ppid",
-					  json_integer(ev->life->inner_pid ? 1
-									   : ev->life->init.pid));
+		(void)json_object_set_new(
+			o, "ppid", json_integer(ev->life->inner_pid ? 1 : ev->life->init.pid));
 		(void)json_object_set_new(o, "role",
 					  json_string(ev->life->slot ? "worker" : "spare"));
 		(void)json_object_set_new(o, "cgroup", json_string(ev->life->leaf_name));
@@ -101,7 +99,8 @@ static void add_more(json_t *o, const struct event *ev)
 		(void)json_object_set_new(o, "delay_ms", json_integer((json_int_t)ev->delay_ms));
 		(void)json_object_set_new(o, "count", json_integer(ev->count));
 		(void)json_object_set_new(o, "limit", json_integer(ev->limit));
-		(void)json_object_set_new(o, "from", json_string(ev->from_spare ? "spare" : "cold"));
+		(void)json_object_set_new(o, "from",
+					  json_string(ev->from_spare ? "spare" : "cold"));
 	}
 	if (ev->verb) {
 		(void)json_object_set_new(o, "uid", json_integer(ev->uid));

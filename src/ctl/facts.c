@@ -7,7 +7,7 @@
 
 #include "kernel/proc.h"
 
-#define PIDS_MAX 1024	/* of one worker; more are not looked at for a table */
+#define PIDS_MAX 1024 /* of one worker; more are not looked at for a table */
 
 void facts_gather(struct facts *f, const struct master *m)
 {

@@ -16,7 +16,7 @@ struct facts {
 void facts_gather(struct facts *f, const struct master *m);
 void facts_done(struct facts *f);
 
-int64_t facts_memory(const struct facts *f, const struct life *l);	/* bytes */
+int64_t facts_memory(const struct facts *f, const struct life *l); /* bytes */
 int64_t facts_pids(const struct facts *f, const struct life *l);
 int64_t facts_cpu_usec(const struct facts *f, const struct life *l);
 int64_t facts_connections(const struct facts *f, const struct life *l);

@@ -90,7 +90,7 @@ void client_send_text(struct ctl_client *cl, const char *head, const char *json,
 
 	if (cl->fd < 0)
 		return;
-	if (!room(cl, nhead + len + ntail)) {	/* it does not read: its loss, not ours */
+	if (!room(cl, nhead + len + ntail)) { /* it does not read: its loss, not ours */
 		client_free(cl);
 		return;
 	}
@@ -192,6 +192,8 @@ void client_accept(struct ctl *c, int fd)
 	list_append(&c->clients, &cl->node);
 	cl->rights = rights_of_peer(c->master, fd, cred.pid, cred.uid, cred.gid);
 	if (!cl->rights)
-		client_fail(cl, 4, "uid %u may not talk to instance %s: root, its own user or its "
-			    "control group may", cred.uid, c->master->config->name);
+		client_fail(cl, 4,
+			    "uid %u may not talk to instance %s: root, its own user or its "
+			    "control group may",
+			    cred.uid, c->master->config->name);
 }

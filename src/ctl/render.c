@@ -15,7 +15,8 @@ void render_end(const json_t *death, char out[RENDER_END_BYTES])
 	json_int_t sig = render_int(death, "signal"), code = render_int(death, "code");
 	json_int_t error = render_int(death, "errno");
 	const char *name = sig > 0 && sig < 65 ? sigabbrev_np((int)sig) : NULL;
-	bool plain;
+	const char *errno_name = error > 0 && error < 4096 ? strerrorname_np((int)error) : NULL;
+	bool plain, has_step = json_is_string(json_object_get(death, "step"));
 	size_t n = 0;
 
 	(void)render_text(death, "reason", reason, sizeof(reason));
@@ -25,14 +26,14 @@ void render_end(const json_t *death, char out[RENDER_END_BYTES])
 		strcmp(reason, "-") == 0;
 	if (!plain)
 		n = (size_t)snprintf(out, RENDER_END_BYTES, "%s%s", reason,
-				     sig > 0 || code >= 0 || step[1] ? ", " : "");
+				     sig > 0 || code >= 0 || has_step ? ", " : "");
 	if (sig > 0)
 		(void)snprintf(out + n, RENDER_END_BYTES - n, "signal %d (%s)%s", (int)sig,
 			       name ? name : "?",
 			       json_is_true(json_object_get(death, "core_dumped")) ? ", core" : "");
-	else if (step[1])
+	else if (has_step)
 		(void)snprintf(out + n, RENDER_END_BYTES - n, "%s: %s", step,
-			       error > 0 ? strerrorname_np((int)error) : "failed");
+			       errno_name ? errno_name : "failed");
 	else if (code >= 0)
 		(void)snprintf(out + n, RENDER_END_BYTES - n, "code %d", (int)code);
 	else if (plain)
@@ -106,7 +107,7 @@ static enum tone event_tone(const char *name)
 
 void render_event(const struct render *r, const json_t *event)
 {
-	char when[40], name[48], pool[64], who[96] = "-";
+	char seq[RENDER_INT_BYTES], when[40], name[48], pool[64], who[96] = "-";
 	json_int_t slot = render_int(event, "slot"), pid = render_int(event, "pid");
 	const char *tone, *key;
 	json_t *v;
@@ -120,10 +121,10 @@ void render_event(const struct render *r, const json_t *event)
 	if (slot >= 0)
 		(void)snprintf(who, sizeof(who), "%s/%lld", pool, (long long)slot);
 	else if (pool[0] != '-')
-		(void)snprintf(who, sizeof(who), strncmp(name, "worker.", 7) == 0 ? "%s/s" : "%s",
-			       pool);
-	(void)fprintf(r->out, "%s %6lld  %s%-16s%s  %-10s", when,
-		      (long long)render_int(event, "seq"), tone, name, *tone ? "\033[0m" : "", who);
+		(void)snprintf(who, sizeof(who),
+			       strncmp(name, "worker.", 7) == 0 ? "%s/spare" : "%s", pool);
+	(void)fprintf(r->out, "%s %6s  %s%-16s%s  %-10s", when, render_number(event, "seq", seq),
+		      tone, name, *tone ? "\033[0m" : "", who);
 	if (pid >= 0)
 		(void)fprintf(r->out, "  pid %lld", (long long)pid);
 	if (is_exit)
@@ -147,7 +148,7 @@ void render_log(const struct render *r, const json_t *log)
 	if (slot >= 0)
 		(void)fprintf(r->out, "%s%s/%lld", tone, pool, (long long)slot);
 	else
-		(void)fprintf(r->out, "%s%s/s", tone, pool);
+		(void)fprintf(r->out, "%s%s/spare", tone, pool);
 	(void)fprintf(r->out, " %c%s %s\n", stream && strcmp(stream, "err") == 0 ? '!' : '|', off,
 		      line);
 }

@@ -46,6 +46,9 @@ enum tone render_state_tone(const char *state);
 const char *render_text(const json_t *o, const char *key, char *out, size_t size);
 /* -1 when it is not a number, or negative. */
 json_int_t render_int(const json_t *o, const char *key);
+/* The number of a key in out, "-" when it has none. */
+#define RENDER_INT_BYTES 24
+const char *render_number(const json_t *o, const char *key, char out[RENDER_INT_BYTES]);
 
 /* ---- a table: columns as wide as their widest cell ---- */
 

@@ -171,12 +171,12 @@ static void show_facts(const struct render *r, const json_t *pool)
 {
 	const json_t *usage = json_object_get(pool, "usage");
 	json_int_t queue = render_int(pool, "accept_queue"), deaths = render_int(usage, "deaths");
-	char a[64], b[64];
+	char a[64], b[64], n[RENDER_INT_BYTES];
 
-	(void)fprintf(r->out, "  protocol %s, policy %s, generation %lld",
+	(void)fprintf(r->out, "  protocol %s, policy %s, generation %s",
 		      render_text(pool, "protocol", a, sizeof(a)),
 		      render_text(pool, "policy", b, sizeof(b)),
-		      (long long)render_int(pool, "generation"));
+		      render_number(pool, "generation", n));
 	if (queue >= 0)
 		(void)fprintf(r->out, ", accept queue %lld", (long long)queue);
 	if (deaths > 0)
@@ -214,16 +214,16 @@ static void show_pool(const struct render *r, const json_t *pool)
 void render_status(const struct render *r, const json_t *status)
 {
 	const json_t *master = json_object_get(status, "master"), *pool;
-	char name[64], version[32], up[TEXT_DURATION_BYTES] = "-";
+	char name[64], version[32], pid[RENDER_INT_BYTES], up[TEXT_DURATION_BYTES] = "-";
 	json_int_t ms = render_int(master, "uptime_ms");
 	size_t i;
 
 	if (ms >= 0)
 		text_duration((uint64_t)ms, up);
-	(void)fprintf(r->out, "%s: mpsup %s, master %lld, up %s\n",
+	(void)fprintf(r->out, "%s: mpsup %s, master %s, up %s\n",
 		      render_text(status, "name", name, sizeof(name)),
 		      render_text(status, "version", version, sizeof(version)),
-		      (long long)render_int(master, "pid"), up);
+		      render_number(master, "pid", pid), up);
 	json_array_foreach(json_object_get(status, "pools"), i, pool) show_pool(r, pool);
 }
 
@@ -260,6 +260,7 @@ void render_list_line(const struct render *r, const json_t *status)
 	const json_t *master = json_object_get(status, "master");
 	const json_t *pools = json_object_get(status, "pools"), *pool;
 	char name[64], state[24], up[TEXT_DURATION_BYTES] = "-", ratio[32];
+	char pid[RENDER_INT_BYTES];
 	json_int_t ms = render_int(master, "uptime_ms");
 	unsigned ready = 0, all = 0;
 	size_t i;
@@ -268,9 +269,9 @@ void render_list_line(const struct render *r, const json_t *status)
 		text_duration((uint64_t)ms, up);
 	count_workers(pools, &ready, &all);
 	(void)snprintf(ratio, sizeof(ratio), "%u/%u", ready, all);
-	(void)fprintf(r->out, "%-24s  %7lld  %9s  %7s ",
+	(void)fprintf(r->out, "%-24s  %7s  %9s  %7s ",
 		      render_text(status, "name", name, sizeof(name)),
-		      (long long)render_int(master, "pid"), up, ratio);
+		      render_number(master, "pid", pid), up, ratio);
 	json_array_foreach(pools, i, pool)
 	{
 		const char *tone;

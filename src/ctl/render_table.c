@@ -52,6 +52,16 @@ json_int_t render_int(const json_t *o, const char *key)
 	return json_is_integer(v) && json_integer_value(v) >= 0 ? json_integer_value(v) : -1;
 }
 
+const char *render_number(const json_t *o, const char *key, char out[RENDER_INT_BYTES])
+{
+	json_int_t n = render_int(o, key);
+
+	(void)snprintf(out, RENDER_INT_BYTES, "-");
+	if (n >= 0)
+		(void)snprintf(out, RENDER_INT_BYTES, "%lld", (long long)n);
+	return out;
+}
+
 struct table_row *table_add(struct table *t)
 {
 	struct table_row *rows = reallocarray(t->rows, t->nrows + 1, sizeof(*rows));

@@ -38,7 +38,7 @@ static bool in_our_leaf(const struct master *m, pid_t pid)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (len <= 0)
-		return true;	/* cannot be told: no */
+		return true; /* cannot be told: no */
 	text[len] = '\0';
 	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
 	if (!line)

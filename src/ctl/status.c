@@ -110,9 +110,9 @@ static json_t *workers_json(const struct facts *f, const struct pool *p, int onl
 	if (only >= 0)
 		return a;
 	list_each(it, &p->spares)
-		(void)json_array_append_new(a, worker_json(f, &p->spare_slot,
-							   container_of(it, struct life, node),
-							   true));
+		(void)json_array_append_new(a,
+					    worker_json(f, &p->spare_slot,
+							container_of(it, struct life, node), true));
 	return a;
 }
 

@@ -12,15 +12,15 @@
 #include "super/pool.h"
 
 struct target {
-	struct pool *pool;	/* NULL: the whole instance */
-	int slot;		/* -1: the whole pool */
+	struct pool *pool; /* NULL: the whole instance */
+	int slot;	   /* -1: the whole pool */
 	const char *text;
 };
 
 struct verb {
 	const char *name;
 	unsigned needs;
-	bool changes;	/* a control event tells who did it */
+	bool changes; /* a control event tells who did it */
 	void (*run)(struct ctl_client *cl, const struct target *t, const json_t *args);
 };
 
@@ -141,7 +141,8 @@ static void do_stop(struct ctl_client *cl, const struct target *t, const json_t 
 
 	(void)args;
 	if (t->slot >= 0) {
-		client_fail(cl, 2, "stop takes an instance or a pool; a worker alone is ended by "
+		client_fail(cl, 2,
+			    "stop takes an instance or a pool; a worker alone is ended by "
 			    "'mpsup signal' or restarted");
 		return;
 	}
@@ -169,10 +170,8 @@ static void do_reset(struct ctl_client *cl, const struct target *t, const json_t
 }
 
 static const struct verb verbs[] = {
-	{ "status", RIGHT_VIEW, false, do_status },
-	{ "events", RIGHT_VIEW, false, do_events },
-	{ "logs", RIGHT_VIEW, false, do_logs },
-	{ "stop", RIGHT_CHANGE, true, do_stop },
+	{ "status", RIGHT_VIEW, false, do_status }, { "events", RIGHT_VIEW, false, do_events },
+	{ "logs", RIGHT_VIEW, false, do_logs },	    { "stop", RIGHT_CHANGE, true, do_stop },
 	{ "reset", RIGHT_CHANGE, true, do_reset },
 };
 
@@ -193,8 +192,8 @@ static bool find_target(struct ctl_client *cl, const char *text, struct target *
 		    strncmp(m->pools[i].conf->name, text, n) == 0)
 			ret->pool = &m->pools[i];
 	if (!ret->pool) {
-		client_fail(cl, 3, "instance %s has no pool '%.*s'; it has '%s'%s",
-			    m->config->name, (int)(n > 64 ? 64 : n), text, m->pools[0].conf->name,
+		client_fail(cl, 3, "instance %s has no pool '%.*s'; it has '%s'%s", m->config->name,
+			    (int)(n > 64 ? 64 : n), text, m->pools[0].conf->name,
 			    m->npools > 1 ? " and others" : "");
 		return false;
 	}
@@ -202,7 +201,8 @@ static bool find_target(struct ctl_client *cl, const char *text, struct target *
 		char *end;
 		long slot = strtol(slash + 1, &end, 10);
 
-		if (end == slash + 1 || *end || slot < 0 || (unsigned long)slot >= ret->pool->nslots) {
+		if (end == slash + 1 || *end || slot < 0 ||
+		    (unsigned long)slot >= ret->pool->nslots) {
 			client_fail(cl, 3, "pool %s has no worker '%.32s'; it has 0 to %u",
 				    ret->pool->conf->name, slash + 1, ret->pool->nslots - 1);
 			return false;
@@ -214,12 +214,17 @@ static bool find_target(struct ctl_client *cl, const char *text, struct target *
 
 static void tell_control(struct ctl_client *cl, const struct verb *v, const struct target *t)
 {
-	struct event ev = { .name = "control", .slot = -1, .verb = v->name, .uid = cl->uid,
-			    .pid = cl->pid, .target = t->text, .result = "accepted" };
+	struct event ev = { .name = "control",
+			    .slot = -1,
+			    .verb = v->name,
+			    .uid = cl->uid,
+			    .pid = cl->pid,
+			    .target = t->text,
+			    .result = "accepted" };
 
 	master_event(cl->ctl->master, &ev);
-	log_info("%s %s by uid %u (pid %d)", v->name, t->text && *t->text ? t->text : "",
-		 cl->uid, (int)cl->pid);
+	log_info("%s %s by uid %u (pid %d)", v->name, t->text && *t->text ? t->text : "", cl->uid,
+		 (int)cl->pid);
 }
 
 static void run(struct ctl_client *cl, const json_t *req)

@@ -146,7 +146,7 @@ static void collect(pid_t worker, int flags)
 		tell(status, &ru);
 		leave(flags, 0);
 	}
-	if (pid < 0 && errno == ECHILD)	/* cannot happen before the worker's own end */
+	if (pid < 0 && errno == ECHILD) /* cannot happen before the worker's own end */
 		leave(flags, EXIT_SETUP);
 }
 
@@ -156,40 +156,43 @@ static void on_child(int sig)
 	(void)sig;
 }
 
-static int setup(pid_t *ret_worker, int *ret_flags, int argc, char **argv)
+static int setup(pid_t *ret_worker, int *ret_flags, char **args)
 {
 	struct sigaction sa = { .sa_handler = on_child };
 
-	if (argc != 5)
-		return -1;
-	*ret_worker = (pid_t)strtol(argv[1], NULL, 10);
-	*ret_flags = (int)strtol(argv[4], NULL, 10);
+	for (int i = 0; i < INIT_ARGS; i++)
+		if (!args[i])
+			return -1;
+	*ret_worker = (pid_t)strtol(args[INIT_ARG_WORKER], NULL, 10);
+	*ret_flags = (int)strtol(args[INIT_ARG_FLAGS], NULL, 10);
 	/* Before anything else: the worker may be running already, with our uid soon. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -1;
 	(void)prctl(PR_SET_NAME, "mpsup-init", 0, 0, 0);
 	if (sigaction(SIGCHLD, &sa, NULL) < 0)
 		return -1;
-	if ((*ret_flags & INIT_FLAG_DROP) && drop((uid_t)strtoul(argv[2], NULL, 10),
-						  (gid_t)strtoul(argv[3], NULL, 10)) < 0)
+	if ((*ret_flags & INIT_FLAG_DROP) && drop((uid_t)strtoul(args[INIT_ARG_UID], NULL, 10),
+						  (gid_t)strtoul(args[INIT_ARG_GID], NULL, 10)) < 0)
 		return -1;
 	/* After the last change of credentials, which clears it. The lifeline says the
 	 * same if the master died before this line. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -1;
-	if (!(*ret_flags & INIT_FLAG_PIDNS))	/* must open /proc and signal later */
+	if (!(*ret_flags & INIT_FLAG_PIDNS)) /* must open /proc and signal later */
 		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	return confine();
 }
 
-int main(int argc, char **argv)
+int main(int argc, char **argv, char **envp)
 {
 	struct pollfd p = { .fd = INIT_LIFELINE_FD, .events = POLLIN };
 	sigset_t mask;
 	pid_t worker = 0;
 	int flags = 0;
 
-	if (setup(&worker, &flags, argc, argv) < 0)
+	(void)argc;
+	(void)argv;
+	if (setup(&worker, &flags, envp) < 0)
 		leave(flags, EXIT_SETUP);
 	(void)sigfillset(&mask);
 	(void)sigdelset(&mask, SIGCHLD);
@@ -199,7 +202,7 @@ int main(int argc, char **argv)
 		collect(worker, flags);
 		if (ppoll(&p, 1, NULL, &mask) < 0 && errno != EINTR)
 			leave(flags, EXIT_SETUP);
-		if (p.revents)	/* the master never writes here: this is its end */
+		if (p.revents) /* the master never writes here: this is its end */
 			leave(flags, EXIT_SETUP);
 	}
 }

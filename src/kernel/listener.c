@@ -26,7 +26,8 @@ static int clear_stale(const struct listener_spec *s, struct err *e)
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, -errno, "%s", s->shown);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, -EEXIST, "%s: there is a file that is not a socket; it is left alone",
+		return err_set(e, -EEXIST,
+			       "%s: there is a file that is not a socket; it is left alone",
 			       s->shown);
 	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)

@@ -13,12 +13,12 @@
 #include "base/err.h"
 
 struct listener_spec {
-	const char *shown;		/* for messages */
+	const char *shown; /* for messages */
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
-	bool dual_stack;		/* [::] that takes IPv4 too; 0.0.0.0 where there is no IPv6 */
+	bool dual_stack; /* [::] that takes IPv4 too; 0.0.0.0 where there is no IPv6 */
 	int backlog;
-	bool has_mode;			/* unix only: mode (default 0660), owner (-1: leave) */
+	bool has_mode; /* unix only: mode (default 0660), owner (-1: leave) */
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;

@@ -23,20 +23,20 @@ typedef void source_fn(struct source *s, uint32_t events);
 typedef void timer_fn(struct timer *t);
 
 struct source {
-	int fd;			/* borrowed: the owner closes it after source_remove(); -1: unset */
+	int fd; /* borrowed: the owner closes it after source_remove(); -1: unset */
 	bool live;
-	source_fn *on_ready;	/* events: EPOLL* bits of epoll_ctl(2) */
+	source_fn *on_ready; /* events: EPOLL* bits of epoll_ctl(2) */
 };
 #define SOURCE_NONE ((struct source){ .fd = -1 })
 
 struct timer {
-	struct list node;	/* sorted by at_ms */
-	uint64_t at_ms;		/* CLOCK_BOOTTIME */
+	struct list node; /* sorted by at_ms */
+	uint64_t at_ms;	  /* CLOCK_BOOTTIME */
 	bool armed;
 	timer_fn *on_time;
 };
 
-struct grave {			/* embedded in what must outlive the batch */
+struct grave { /* embedded in what must outlive the batch */
 	struct list node;
 	void (*release)(struct grave *g);
 };
@@ -45,7 +45,7 @@ struct loop {
 	int epoll_fd, timer_fd;
 	struct source timer_source;
 	struct list timers, graves;
-	uint64_t armed_ms;	/* what timer_fd is set to, 0: disarmed */
+	uint64_t armed_ms; /* what timer_fd is set to, 0: disarmed */
 	bool stop;
 };
 
@@ -62,7 +62,7 @@ void source_remove(struct loop *l, struct source *s);
 void timer_init(struct timer *t, timer_fn *on_time);
 /* Replaces an earlier deadline. */
 void timer_set(struct loop *l, struct timer *t, uint64_t at_ms);
-void timer_clear(struct loop *l, struct timer *t);	/* harmless when not armed */
+void timer_clear(struct loop *l, struct timer *t); /* harmless when not armed */
 
 void loop_bury(struct loop *l, struct grave *g);
 

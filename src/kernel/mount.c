@@ -36,8 +36,8 @@ int mount_bind(int from_fd, const char *from, int to_fd, const char *to, uint64_
 	r = mount_attr(tree, "", attr, 0, recursive);
 	if (r < 0)
 		return r;
-	return syscall(SYS_move_mount, tree, "", to_fd, to, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno
-											 : 0;
+	return syscall(SYS_move_mount, tree, "", to_fd, to, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno :
+											   0;
 }
 
 int mount_tmpfs(const char *path, unsigned long flags, const char *options)

@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-#define MOUNT_READ_ONLY 1u	/* MOUNT_ATTR_RDONLY, for files that include <sys/mount.h> */
+#define MOUNT_READ_ONLY 1u /* MOUNT_ATTR_RDONLY, for files that include <sys/mount.h> */
 
 /* A copy of the tree at path (relative to dirfd) put on `to`, with attr
  * (MOUNT_ATTR_*) on all of it: never a moment writable when it should not be. */

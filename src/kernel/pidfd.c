@@ -6,7 +6,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>	/* keeps our names from drifting into libc's */
+#include <sys/pidfd.h> /* keeps our names from drifting into libc's */
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,7 +66,7 @@ int pidfd_signal(const struct pidfd *p, int sig)
 
 int pidfd_reap(struct pidfd *p, struct pidfd_exit *ret_exit)
 {
-	siginfo_t info = { 0 };	/* si_pid stays 0 if nothing is dead yet */
+	siginfo_t info = { 0 }; /* si_pid stays 0 if nothing is dead yet */
 
 	if (p->fd < 0)
 		return -ECHILD;

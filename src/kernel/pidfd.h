@@ -13,8 +13,8 @@
 #include "base/base.h"
 
 struct pidfd {
-	int fd;		/* pollable: EPOLLIN means "reap me"; -1 if unset */
-	pid_t pid;	/* for messages only, never for signalling */
+	int fd;	   /* pollable: EPOLLIN means "reap me"; -1 if unset */
+	pid_t pid; /* for messages only, never for signalling */
 };
 
 #define PIDFD_NONE ((struct pidfd){ .fd = -1 })
@@ -22,15 +22,14 @@ struct pidfd {
 struct pidfd_exit {
 	bool by_signal;
 	bool dumped_core;
-	int code;	/* exit status, or the signal number if by_signal */
+	int code; /* exit status, or the signal number if by_signal */
 };
 
 /* Fork into new namespaces (CLONE_NEW* bits) and, if cgroup_fd >= 0, straight
  * into that cgroup: no moment exists in which the child runs unconfined.
  * Returns 0 in the child, 1 in the parent (*ret_child filled), or -errno.
  * Single-threaded callers only: libc's atfork handlers do not run. */
-MUST_CHECK int pidfd_clone(uint64_t ns_flags, int cgroup_fd,
-			   struct pidfd *ret_child);
+MUST_CHECK int pidfd_clone(uint64_t ns_flags, int cgroup_fd, struct pidfd *ret_child);
 
 /* As above, and the child's number in its own (innermost) PID namespace is
  * `inner`; 0 lets the kernel choose. clone3(2), set_tid; needs CAP_SYS_ADMIN in

@@ -66,8 +66,10 @@ int scm_recv(int sock, struct scm_message *m)
 {
 	union scm_control ctl;
 	struct iovec iov = { .iov_base = m->buf, .iov_len = m->size };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = ctl.buf, .msg_controllen = sizeof(ctl.buf) };
+	struct msghdr h = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = ctl.buf,
+			    .msg_controllen = sizeof(ctl.buf) };
 	ssize_t n;
 
 	m->nfds = 0;
@@ -125,7 +127,9 @@ int scm_send_pid(int sock, const void *buf, size_t len, int fd, pid_t pid, uid_t
 	union scm_control ctl;
 	struct ucred cred = { .pid = pid, .uid = uid, .gid = gid };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
+	struct msghdr h = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = ctl.buf,
 			    .msg_controllen = CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(cred)) };
 	struct cmsghdr *c;
 

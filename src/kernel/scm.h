@@ -16,12 +16,12 @@
 #define SCM_FDS_MAX 32
 
 struct scm_message {
-	char *buf;		/* in: where to put the bytes, of size `size` */
-	size_t size, len;	/* len: bytes received */
-	int fds[SCM_FDS_MAX];	/* owned by the caller after a return of 1 */
+	char *buf;	      /* in: where to put the bytes, of size `size` */
+	size_t size, len;     /* len: bytes received */
+	int fds[SCM_FDS_MAX]; /* owned by the caller after a return of 1 */
 	unsigned nfds;
-	unsigned max_fds;	/* in: how many are acceptable; more closes all: -EPROTO */
-	pid_t pid;		/* sender as the kernel names it for us; 0: no SO_PASSCRED */
+	unsigned max_fds; /* in: how many are acceptable; more closes all: -EPROTO */
+	pid_t pid;	  /* sender as the kernel names it for us; 0: no SO_PASSCRED */
 	uid_t uid;
 };
 

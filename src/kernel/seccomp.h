@@ -11,8 +11,8 @@
 
 /* A finished program, as the kernel takes it. */
 struct bpf {
-	struct sock_filter *insns;	/* malloc'ed; owned by the struct */
-	unsigned short len;		/* instructions, not bytes */
+	struct sock_filter *insns; /* malloc'ed; owned by the struct */
+	unsigned short len;	   /* instructions, not bytes */
 };
 
 /* Free it; accepts an empty one, leaves an empty one. */

@@ -15,13 +15,13 @@
 #define SINK_QUEUE_BYTES (1u << 20)
 
 struct sink {
-	int fd;		/* borrowed */
+	int fd; /* borrowed */
 	struct loop *loop;
 	struct source src;
-	char *queue;	/* owned */
+	char *queue; /* owned */
 	size_t len;
 	unsigned long dropped;
-	bool broken;	/* the reader is gone */
+	bool broken; /* the reader is gone */
 };
 
 void sink_init(struct sink *s, struct loop *loop, int fd);

@@ -28,8 +28,8 @@ static bool first_line_names_node(const char *path)
 
 const char *policy_auto(const char *exec_path, const char *const *argv)
 {
-	static const char *const node_like[] = { "node", "nodejs", "npm", "npx", "yarn", "pnpm",
-						 "tsx",	 "ts-node", "next" };
+	static const char *const node_like[] = { "node", "nodejs", "npm",     "npx", "yarn",
+						 "pnpm", "tsx",	   "ts-node", "next" };
 
 	if (!exec_path || !argv || !argv[0])
 		return "generic";

@@ -25,7 +25,7 @@
 #endif
 
 #define PROLOGUE_MAX 512
-#define SCAN_CALLS 1024	/* numbers looked at for the highest known one */
+#define SCAN_CALLS   1024 /* numbers looked at for the highest known one */
 
 struct prologue {
 	struct sock_filter code[PROLOGUE_MAX];
@@ -41,13 +41,13 @@ static void emit(struct prologue *p, struct sock_filter ins)
 		p->code[p->n++] = ins;
 }
 
-#define STMT(op, k)        ((struct sock_filter)BPF_STMT(op, k))
-#define JUMP(op, k, t, f)  ((struct sock_filter)BPF_JUMP(op, k, t, f))
-#define LOAD(field)        STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(field))
-#define RET(action)        STMT(BPF_RET | BPF_K, (uint32_t)(action))
-#define RET_ERRNO(error)   RET(SECCOMP_RET_ERRNO | ((uint32_t)(error) & SECCOMP_RET_DATA))
+#define STMT(op, k)	  ((struct sock_filter)BPF_STMT(op, k))
+#define JUMP(op, k, t, f) ((struct sock_filter)BPF_JUMP(op, k, t, f))
+#define LOAD(field)	  STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(field))
+#define RET(action)	  STMT(BPF_RET | BPF_K, (uint32_t)(action))
+#define RET_ERRNO(error)  RET(SECCOMP_RET_ERRNO | ((uint32_t)(error)&SECCOMP_RET_DATA))
 /* Little-endian both: the low word of an argument comes first. */
-#define ARG_LOW(i)         (offsetof(struct seccomp_data, args) + 8u * (i))
+#define ARG_LOW(i) (offsetof(struct seccomp_data, args) + 8u * (i))
 
 static uint32_t highest_known(void)
 {
@@ -78,7 +78,7 @@ static unsigned test_size(const struct policy_refusal *r)
 	unsigned first = r->if_arg >= 0 ? 2 : 0;
 	unsigned tests = r->test == TEST_ANY_BIT ? 1 : r->nvalues;
 
-	return first + 1 + tests + 1;	/* load, tests, ret */
+	return first + 1 + tests + 1; /* load, tests, ret */
 }
 
 /* Each refusal leaves the call's number in the accumulator for what follows:
@@ -89,7 +89,7 @@ static unsigned test_size(const struct policy_refusal *r)
  *   out: ld nr */
 static void emit_refusal(struct prologue *p, const struct policy_refusal *r)
 {
-	unsigned body = test_size(r);	/* tests and the ret */
+	unsigned body = test_size(r); /* tests and the ret */
 
 	emit(p, JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r->call, 0, (uint8_t)(body + 1)));
 	if (r->if_arg >= 0) {
@@ -103,9 +103,10 @@ static void emit_refusal(struct prologue *p, const struct policy_refusal *r)
 
 		if (r->test == TEST_ANY_BIT)
 			emit(p, JUMP(BPF_JMP | BPF_JSET | BPF_K, r->values[0], 0, 1));
-		else if (r->test == TEST_IN)	/* a match refuses */
-			emit(p, JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->values[i], to_ret, last ? 1 : 0));
-		else				/* a match lets it through */
+		else if (r->test == TEST_IN) /* a match refuses */
+			emit(p,
+			     JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->values[i], to_ret, last ? 1 : 0));
+		else /* a match lets it through */
 			emit(p, JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->values[i], to_out, 0));
 	}
 	emit(p, RET_ERRNO(r->error));

@@ -53,11 +53,12 @@ static int number_of(const char *name)
 static int unknown_call(const struct yaml_file *f, const yaml_node_t *at, const char *name,
 			struct err *e)
 {
-	static const char *const common[] = {
-		"accept", "accept4", "bind", "clone", "connect", "execve", "fork", "futex", "ioctl",
-		"kill", "listen", "mmap", "mprotect", "open", "openat", "ptrace", "read",
-		"sendto", "setsockopt", "socket", "unshare", "write", NULL
-	};
+	static const char *const common[] = { "accept",	  "accept4", "bind",	   "clone",
+					      "connect",  "execve",  "fork",	   "futex",
+					      "ioctl",	  "kill",    "listen",	   "mmap",
+					      "mprotect", "open",    "openat",	   "ptrace",
+					      "read",	  "sendto",  "setsockopt", "socket",
+					      "unshare",  "write",   NULL };
 	const char *near = nearest_word(name, common);
 
 	return yaml_wrong(f, at, e, "'%s' is no system call that libseccomp knows%s%s%s", name,
@@ -72,17 +73,19 @@ static int allow_group(struct loading *l, const struct yaml_file *f, const yaml_
 
 	if (!root || root->type != YAML_MAPPING_NODE)
 		return yaml_wrong(&l->groups, root, l->e, "groups are a mapping of names to lists");
-	yaml_each_pair(&l->groups, root, it) {
+	yaml_each_pair(&l->groups, root, it)
+	{
 		const char *key = yaml_text(yaml_node(&l->groups, it->key));
 		const yaml_node_t *list = yaml_node(&l->groups, it->value);
 
 		if (!key || strcmp(key, name) != 0 || list->type != YAML_SEQUENCE_NODE)
 			continue;
-		yaml_each_item(&l->groups, list, item) {
+		yaml_each_item(&l->groups, list, item)
+		{
 			const char *call = yaml_text(yaml_node(&l->groups, *item));
 			int nr = call ? number_of(call) : __NR_SCMP_ERROR;
 
-			if (nr >= 0 && r == 0)	/* others: newer, or another architecture's */
+			if (nr >= 0 && r == 0) /* others: newer, or another architecture's */
 				r = allow(l->p, nr);
 		}
 		return r;
@@ -94,8 +97,10 @@ static int take_allow(struct loading *l, const struct yaml_file *f, const yaml_n
 		      bool optional)
 {
 	if (list->type != YAML_SEQUENCE_NODE)
-		return yaml_wrong(f, list, l->e, "a list of system calls or @groups is missing here");
-	yaml_each_item(f, list, it) {
+		return yaml_wrong(f, list, l->e,
+				  "a list of system calls or @groups is missing here");
+	yaml_each_item(f, list, it)
+	{
 		const yaml_node_t *at = yaml_node(f, *it);
 		const char *name = yaml_text(at);
 		int r = 0, nr;
@@ -135,7 +140,8 @@ static int take_errors(struct loading *l, const struct yaml_file *f, const yaml_
 {
 	if (map->type != YAML_MAPPING_NODE)
 		return yaml_wrong(f, map, l->e, "errors: a mapping of system call to errno");
-	yaml_each_pair(f, map, it) {
+	yaml_each_pair(f, map, it)
+	{
 		const yaml_node_t *key = yaml_node(f, it->key), *val = yaml_node(f, it->value);
 		const char *name = yaml_text(key);
 		struct policy_error pe = { .call = name ? number_of(name) : __NR_SCMP_ERROR,
@@ -147,8 +153,7 @@ static int take_errors(struct loading *l, const struct yaml_file *f, const yaml_
 					  "belongs here");
 		if (pe.call == __NR_SCMP_ERROR)
 			return unknown_call(f, key, name ? name : "?", l->e);
-		if (pe.call >= 0 &&
-		    append(&l->p->errors, &l->p->nerrors, sizeof(pe), &pe) < 0)
+		if (pe.call >= 0 && append(&l->p->errors, &l->p->nerrors, sizeof(pe), &pe) < 0)
 			return err_set(l->e, -ENOMEM, "out of memory");
 	}
 	return 0;
@@ -161,7 +166,8 @@ static int take_values(const struct yaml_file *f, const yaml_node_t *n, struct p
 		ret->nvalues = 1;
 		return yaml_u32(f, n, &ret->values[0], e);
 	}
-	yaml_each_item(f, n, it) {
+	yaml_each_item(f, n, it)
+	{
 		int r;
 
 		if (ret->nvalues == POLICY_VALUES_MAX)
@@ -176,16 +182,17 @@ static int take_values(const struct yaml_file *f, const yaml_node_t *n, struct p
 static int take_refusal_key(const struct yaml_file *f, const char *key, const yaml_node_t *val,
 			    struct policy_refusal *ref, struct err *e)
 {
-	static const char *const known[] = { "call", "arg", "if_arg", "if_is", "any_bit", "in",
-					     "not_in", "errno", NULL };
+	static const char *const known[] = { "call", "arg",    "if_arg", "if_is", "any_bit",
+					     "in",   "not_in", "errno",	 NULL };
 	const char *near;
 	uint32_t n = 0;
 	int r = 0;
 
 	if (strcmp(key, "call") == 0) {
 		ref->call = yaml_text(val) ? number_of(yaml_text(val)) : __NR_SCMP_ERROR;
-		return ref->call == __NR_SCMP_ERROR
-			       ? unknown_call(f, val, yaml_text(val) ? yaml_text(val) : "?", e) : 0;
+		return ref->call == __NR_SCMP_ERROR ?
+			       unknown_call(f, val, yaml_text(val) ? yaml_text(val) : "?", e) :
+			       0;
 	}
 	if (strcmp(key, "errno") == 0) {
 		ref->error = errno_of(yaml_text(val));
@@ -216,14 +223,17 @@ static int take_refusals(struct loading *l, const struct yaml_file *f, const yam
 {
 	if (list->type != YAML_SEQUENCE_NODE)
 		return yaml_wrong(f, list, l->e, "refuse: a list of conditions");
-	yaml_each_item(f, list, it) {
+	yaml_each_item(f, list, it)
+	{
 		const yaml_node_t *map = yaml_node(f, *it);
-		struct policy_refusal ref = { .call = __NR_SCMP_ERROR, .if_arg = -1,
+		struct policy_refusal ref = { .call = __NR_SCMP_ERROR,
+					      .if_arg = -1,
 					      .error = EPERM };
 
 		if (map->type != YAML_MAPPING_NODE)
 			return yaml_wrong(f, map, l->e, "a condition is {call:, arg:, in: ...}");
-		yaml_each_pair(f, map, kv) {
+		yaml_each_pair(f, map, kv)
+		{
 			const char *key = yaml_text(yaml_node(f, kv->key));
 			int r = take_refusal_key(f, key ? key : "?", yaml_node(f, kv->value), &ref,
 						 l->e);
@@ -232,7 +242,8 @@ static int take_refusals(struct loading *l, const struct yaml_file *f, const yam
 				return r;
 		}
 		if (ref.call == __NR_SCMP_ERROR || ref.nvalues == 0)
-			return yaml_wrong(f, map, l->e, "call and one of any_bit, in, not_in belong "
+			return yaml_wrong(f, map, l->e,
+					  "call and one of any_bit, in, not_in belong "
 					  "here");
 		if (ref.call >= 0 &&
 		    append(&l->p->refusals, &l->p->nrefusals, sizeof(ref), &ref) < 0)
@@ -262,9 +273,11 @@ static int take_includes(struct loading *l, const struct yaml_file *f, const yam
 	if (list->type != YAML_SEQUENCE_NODE)
 		return yaml_wrong(f, list, l->e, "include: a list of policy names");
 	if (depth > 0)
-		return yaml_wrong(f, list, l->e,
-				  "an included policy may not include others: one level can be read");
-	yaml_each_item(f, list, it) {
+		return yaml_wrong(
+			f, list, l->e,
+			"an included policy may not include others: one level can be read");
+	yaml_each_item(f, list, it)
+	{
 		const yaml_node_t *at = yaml_node(f, *it);
 		const char *name = yaml_text(at);
 		int r = name ? load_one(l, name, depth + 1) : -EINVAL;
@@ -280,8 +293,8 @@ static int take_includes(struct loading *l, const struct yaml_file *f, const yam
 static int take_key(struct loading *l, const struct yaml_file *f, const yaml_node_t *key_node,
 		    const yaml_node_t *val, int depth)
 {
-	static const char *const known[] = { "name", "description", "include", "allow", "optional",
-					     "errors", "refuse", NULL };
+	static const char *const known[] = { "name",	 "description", "include", "allow",
+					     "optional", "errors",	"refuse",  NULL };
 	const char *key = yaml_text(key_node), *near;
 
 	if (!key)
@@ -316,10 +329,8 @@ static int load_one(struct loading *l, const char *name, int depth)
 	if (!root || root->type != YAML_MAPPING_NODE)
 		r = yaml_wrong(&f, root, l->e, "a policy is a mapping: name:, allow:, ...");
 	else
-		yaml_each_pair(&f, root, it)
-			if (r == 0)
-				r = take_key(l, &f, yaml_node(&f, it->key),
-					     yaml_node(&f, it->value), depth);
+		yaml_each_pair(&f, root, it) if (r == 0) r =
+			take_key(l, &f, yaml_node(&f, it->key), yaml_node(&f, it->value), depth);
 	yaml_file_done(&f);
 	return r;
 }
@@ -347,8 +358,10 @@ int policy_load(const char *name, const char *const *dirs, struct policy **ret_p
 	if (r == 0) {
 		r = load_one(&l, name, 0);
 		if (r == -ENOENT)
-			(void)err_set(e, r, "there is no policy '%s'; shipped are generic, node and "
-				      "static, or give a file", name);
+			(void)err_set(e, r,
+				      "there is no policy '%s'; shipped are generic, node and "
+				      "static, or give a file",
+				      name);
 	}
 	yaml_file_done(&l.groups);
 	if (r < 0) {

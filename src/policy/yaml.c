@@ -40,7 +40,8 @@ void yaml_file_done(struct yaml_file *f)
 	f->loaded = false;
 }
 
-int yaml_wrong(const struct yaml_file *f, const yaml_node_t *at, struct err *e, const char *fmt, ...)
+int yaml_wrong(const struct yaml_file *f, const yaml_node_t *at, struct err *e, const char *fmt,
+	       ...)
 {
 	char text[400];
 	va_list ap;

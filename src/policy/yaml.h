@@ -20,8 +20,9 @@ MUST_CHECK int yaml_file_load(struct yaml_file *f, const char *path, struct err 
 void yaml_file_done(struct yaml_file *f);
 
 /* Fill *e with "path:line:column: ..."; returns -EINVAL. */
-PRINTF(4, 5) int yaml_wrong(const struct yaml_file *f, const yaml_node_t *at, struct err *e,
-			    const char *fmt, ...);
+PRINTF(4, 5)
+int yaml_wrong(const struct yaml_file *f, const yaml_node_t *at, struct err *e, const char *fmt,
+	       ...);
 
 /* NULL unless the node is a scalar. */
 const char *yaml_text(const yaml_node_t *n);

@@ -9,14 +9,14 @@
 #include "base/base.h"
 
 struct restarts {
-	uint64_t *at_ms;	/* ring of the last `size` restarts, owned */
+	uint64_t *at_ms; /* ring of the last `size` restarts, owned */
 	unsigned size, head, used;
-	unsigned step;		/* position on the backoff ladder */
+	unsigned step; /* position on the backoff ladder */
 	uint64_t last_ms;
 };
 
 struct restart_policy {
-	unsigned limit;			/* restarts within window_ms */
+	unsigned limit; /* restarts within window_ms */
 	uint64_t window_ms, min_ms, max_ms;
 };
 
@@ -32,13 +32,13 @@ MUST_CHECK int64_t restarts_next(struct restarts *r, const struct restart_policy
 				 unsigned *ret_count);
 
 /* As above for a replacement that does not wait (suicide, spare). */
-MUST_CHECK int64_t restarts_now(struct restarts *r, const struct restart_policy *p,
-				uint64_t now_ms, unsigned *ret_count);
+MUST_CHECK int64_t restarts_now(struct restarts *r, const struct restart_policy *p, uint64_t now_ms,
+				unsigned *ret_count);
 
 /* Restarts within the window that ends at now_ms. */
 unsigned restarts_count(const struct restarts *r, const struct restart_policy *p, uint64_t now_ms);
 
-void restarts_reset(struct restarts *r);	/* mpsup reset: forget them */
+void restarts_reset(struct restarts *r); /* mpsup reset: forget them */
 void restarts_done(struct restarts *r);
 
 #endif

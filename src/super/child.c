@@ -17,7 +17,7 @@
 #include "kernel/pidfd.h"
 #include "kernel/scm.h"
 
-#define NO_WORD CAGE_WORDS	/* a step that is never left out */
+#define NO_WORD CAGE_WORDS /* a step that is never left out */
 enum { EXIT_CHILD = 127 };
 
 struct child {
@@ -28,7 +28,7 @@ struct child {
 
 struct step {
 	const char *name;
-	unsigned word;	/* applied only if the cage has this enum cage_word */
+	unsigned word; /* applied only if the cage has this enum cage_word */
 	int (*run)(struct child *ch);
 };
 
@@ -157,19 +157,21 @@ static int do_init_fds(struct child *ch)
 	if (dup2(life, INIT_LIFELINE_FD) < 0)
 		return -errno;
 	ch->report_fd = report;
-	return syscall(SYS_close_range, INIT_LIFELINE_FD + 1U, ~0U, CLOSE_RANGE_CLOEXEC) < 0
-		       ? -errno : 0;
+	return syscall(SYS_close_range, INIT_LIFELINE_FD + 1U, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ?
+		       -errno :
+		       0;
 }
 
 static int do_exec_init(struct child *ch)
 {
-	char *const no_env[] = { NULL };
+	const struct cage_birth *b = ch->birth;
 
-	(void)execveat(ch->birth->init_fd, "", ch->birth->init_argv, no_env, AT_EMPTY_PATH);
+	(void)execveat(b->init_fd, "", b->init_argv, b->init_args, AT_EMPTY_PATH);
 	return -errno;
 }
 
 /* Each step with the reason for its place. */
+/* clang-format off */
 static const struct step steps[CHILD_STEPS] = {
 	/* PID 1. A session of its own first: else kill(0) reaches the master, and
 	 * Ctrl-C the worker (traps 10). */
@@ -205,6 +207,7 @@ static const struct step steps[CHILD_STEPS] = {
 	[STEP_FILTER] = { "load the seccomp filter", CAGE_SECCOMP, do_filter },
 	[STEP_EXEC] = { "execute the command", NO_WORD, do_exec },
 };
+/* clang-format on */
 
 const char *child_step_name(unsigned step)
 {
@@ -251,7 +254,7 @@ static char *write_number(char *end, unsigned long n)
 
 static int do_clone_worker(struct child *ch)
 {
-	static char pid_text[24];	/* our own copy of the master's memory */
+	static char pid_text[24]; /* our own copy of the master's memory */
 	struct child_report rep = { .kind = CHILD_BORN };
 	struct pidfd worker = PIDFD_NONE;
 	int r = pidfd_clone_as(0, -1, ch->birth->inner_pid, &worker);
@@ -262,8 +265,7 @@ static int do_clone_worker(struct child *ch)
 		walk(ch, STEP_WORKER_SESSION, STEP_EXEC);
 		_exit(EXIT_CHILD);
 	}
-	/* init_argv[1] is the master's placeholder for the number. */
-	((char **)(uintptr_t)ch->birth->init_argv)[1] =
+	ch->birth->init_args[INIT_ARG_WORKER] =
 		write_number(pid_text + sizeof(pid_text), (unsigned long)worker.pid);
 	return scm_send_pid(ch->report_fd, &rep, sizeof(rep), worker.fd, worker.pid, geteuid(),
 			    getegid());

@@ -13,12 +13,13 @@
 /* child -> master on the report channel; one datagram. */
 struct child_report {
 	uint32_t kind;
-#define CHILD_BORN 1	/* worker cloned: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
-#define CHILD_FAILED 2	/* a step failed: what follows says which */
-	uint32_t step;	/* enum child_step */
-	int32_t error;	/* positive errno */
+#define CHILD_BORN   1 /* worker cloned: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
+#define CHILD_FAILED 2 /* a step failed: what follows says which */
+	uint32_t step; /* enum child_step */
+	int32_t error; /* positive errno */
 };
 
+/* clang-format off */
 enum child_step {
 	STEP_SESSION, STEP_VIEW, STEP_PROC, STEP_OWN, STEP_CGROUP_VIEW,
 	STEP_CLONE_WORKER, STEP_INIT_FDS, STEP_EXEC_INIT,
@@ -26,6 +27,7 @@ enum child_step {
 	STEP_CAPS, STEP_CWD, STEP_FDS, STEP_NNP, STEP_SIGNALS, STEP_FILTER, STEP_EXEC,
 	CHILD_STEPS
 };
+/* clang-format on */
 
 /* "drop capabilities", for messages and worker.exit's "step". */
 const char *child_step_name(unsigned step);

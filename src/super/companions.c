@@ -40,8 +40,8 @@ int companion_open(const char *name, int *ret_fd, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, -ENOENT, "%s is neither in %s nor in %s: build or install mpsup whole", name,
-		       dirs[0], dirs[1]);
+	return err_set(e, -ENOENT, "%s is neither in %s nor in %s: build or install mpsup whole",
+		       name, dirs[0], dirs[1]);
 }
 
 const char *const *companion_policy_dirs(void)

@@ -12,6 +12,7 @@
 #include "super/child.h"
 #include "super/life.h"
 
+/* clang-format off */
 static const char *const reason_names[REASONS] = {
 	[REASON_NONE] = "none", [REASON_EXIT] = "exit", [REASON_SIGNAL] = "signal",
 	[REASON_OOM] = "oom", [REASON_OOM_POOL] = "oom_pool", [REASON_OOM_HOST] = "oom_host",
@@ -23,6 +24,7 @@ static const char *const reason_names[REASONS] = {
 	[REASON_MAX_AGE] = "max_age", [REASON_RECYCLE_MEMORY] = "recycle_memory",
 	[REASON_PROTOCOL] = "protocol",
 };
+/* clang-format on */
 
 const char *reason_name(enum reason r)
 {
@@ -58,8 +60,8 @@ void death_fill(struct death *d, const struct life *l)
 		.memory_peak_bytes = UINT64_MAX,
 	};
 	if (l->failed_error)
-		d->step = l->failed_step == CHILD_STEP_NONE ? "clone"
-							    : child_step_name(l->failed_step);
+		d->step = l->failed_step == CHILD_STEP_NONE ? "clone" :
+							      child_step_name(l->failed_step);
 	if (l->have_exit) {
 		d->sig = l->exit.by_signal ? l->exit.code : 0;
 		d->code = l->exit.by_signal ? -1 : l->exit.code;
@@ -68,7 +70,7 @@ void death_fill(struct death *d, const struct life *l)
 		/* Without a memory controller: the largest process, as the kernel saw it. */
 		d->memory_peak_bytes = l->exit.maxrss_bytes;
 	} else if (l->worker_gone || l->init_gone) {
-		d->sig = SIGKILL;	/* only a kill of the whole leaf takes init with it */
+		d->sig = SIGKILL; /* only a kill of the whole leaf takes init with it */
 	}
 	d->reason = find_reason(l, d);
 	(void)snprintf(d->status_text, sizeof(d->status_text), "%s", l->status_text);
@@ -128,7 +130,8 @@ static void look(void *ctx, const char *line)
 		{ "No such file or directory",
 		  "the worker sees only the app view: --ro PATH shows it more, --view host all" },
 		{ "EACCES", "the worker runs as another user: --user, or the file's mode" },
-		{ "Permission denied", "the worker runs as another user: --user, or the file's mode" },
+		{ "Permission denied",
+		  "the worker runs as another user: --user, or the file's mode" },
 		{ "EPERM", "the policy or the missing capabilities refuse it: --policy" },
 		{ "Operation not permitted",
 		  "the policy or the missing capabilities refuse it: --policy" },
@@ -144,8 +147,8 @@ static void look(void *ctx, const char *line)
 
 static void step_hint(struct death *d, const struct life *l)
 {
-	const char *word = l->failed_step == CHILD_STEP_NONE ? NULL
-							     : child_step_word(l->failed_step);
+	const char *word = l->failed_step == CHILD_STEP_NONE ? NULL :
+							       child_step_word(l->failed_step);
 
 	if (l->failed_step == STEP_EXEC && (d->error == EACCES || d->error == ENOENT))
 		(void)snprintf(d->hint, sizeof(d->hint),

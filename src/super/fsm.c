@@ -5,6 +5,7 @@
 
 #include "super/super.h"
 
+/* clang-format off */
 static const enum life_state life_moves[LIFE_STATES][LIFE_EVENTS] = {
 	[LIFE_NEW]      = { [EV_CLONED] = LIFE_STARTING, [EV_DIED]   = LIFE_DEAD },
 	[LIFE_STARTING] = { [EV_PARKED] = LIFE_PARKED,   [EV_READY]  = LIFE_READY,
@@ -33,6 +34,17 @@ static const enum slot_state slot_moves[SLOT_STATES][SLOT_EVENTS] = {
 			   [SV_STOP]    = SLOT_STOPPED },
 	[SLOT_FAILED]  = { [SV_BIRTH]   = SLOT_LIVE,    [SV_STOP] = SLOT_STOPPED },
 };
+/* clang-format on */
+
+void life_begin(struct life *l)
+{
+	l->state = LIFE_NEW;
+}
+
+void slot_begin(struct slot *s)
+{
+	s->state = SLOT_STOPPED;
+}
 
 int life_step(struct life *l, enum life_event ev)
 {
@@ -56,6 +68,7 @@ int slot_step(struct slot *s, enum slot_event ev)
 
 const char *life_state_name(enum life_state s)
 {
+	/* clang-format off */
 	static const char *const names[LIFE_STATES] = {
 		[LIFE_NONE] = "stopped",     [LIFE_NEW] = "starting",
 		[LIFE_STARTING] = "starting", [LIFE_PARKED] = "parked",
@@ -64,6 +77,7 @@ const char *life_state_name(enum life_state s)
 		[LIFE_KILLED] = "draining",   [LIFE_DEAD] = "stopped",
 		[LIFE_GONE] = "stopped",
 	};
+	/* clang-format on */
 
 	return names[s];
 }

@@ -12,9 +12,9 @@
 #include "base/text.h"
 #include "super/pool.h"
 
-#define STOP_DRAIN_MS 30000	/* contract: draining in a stop */
-#define KILL_GRACE_MS 5000	/* a killed leaf that is not empty by then is worth a line */
-#define EXTEND_MAX_MS 3600000	/* EXTEND_TIMEOUT_USEC at the most */
+#define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
+#define KILL_GRACE_MS 5000    /* a killed leaf that is not empty by then is worth a line */
+#define EXTEND_MAX_MS 3600000 /* EXTEND_TIMEOUT_USEC at the most */
 
 const char *slot_name(const struct slot *s, char buf[LIFE_NAME_BYTES])
 {
@@ -42,7 +42,10 @@ static void deadline_in(struct life *l, uint64_t ms)
 
 static void tell(struct life *l, const char *name, const char *text)
 {
-	struct event ev = { .name = name, .pool = l->pool, .life = l, .text = text,
+	struct event ev = { .name = name,
+			    .pool = l->pool,
+			    .life = l,
+			    .text = text,
 			    .slot = l->slot ? (int)l->slot->index : -1 };
 
 	master_event(l->master, &ev);
@@ -72,19 +75,19 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->config = config_ref(p->config);
 	l->number = ++p->master->births;
 	l->generation = p->generation;
-	l->state = LIFE_NEW;
+	life_begin(l);
 	l->from_spare = !s;
 	if (s)
 		l->cpus = s->cpus;
 	else
-		l->cpus = p->conf->cpus;	/* pinned when it gets its slot */
+		l->cpus = p->conf->cpus; /* pinned when it gets its slot */
 	l->init = PIDFD_NONE;
 	l->worker_fd = l->leaf_fd = l->events_fd = l->report_fd = l->lifeline_fd = -1;
 	l->out.fd = l->err.fd = -1;
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
-	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src =
-		l->out.src = l->err.src = SOURCE_NONE;
+	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
+		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
 	timer_init(&l->watchdog, on_watchdog);
 	return l;
@@ -120,9 +123,9 @@ void life_born(struct life *l, pid_t pid)
 	l->pid = pid;
 	tell(l, "worker.spawn", NULL);
 	if (!l->slot)
-		return;		/* a spare parks before its socket */
+		return; /* a spare parks before its socket */
 	r = l->master->world->hand_over(l);
-	if (r < 0 && r != -EPIPE)	/* EPIPE: dead already, its certificate comes */
+	if (r < 0 && r != -EPIPE) /* EPIPE: dead already, its certificate comes */
 		life_protocol_error(l, "it does not take its sockets");
 }
 
@@ -149,7 +152,7 @@ void life_ready(struct life *l)
 	bool joined = l->state == LIFE_JOINING;
 
 	if (!l->slot || life_step(l, EV_READY) < 0)
-		return;		/* a second READY=1, or one while leaving: nothing new */
+		return; /* a second READY=1, or one while leaving: nothing new */
 	if (!joined)
 		birth_over(l);
 	timer_clear(&l->master->loop, &l->deadline);
@@ -267,7 +270,7 @@ void life_stop(struct life *l, enum reason why)
 		drain_ms = STOP_DRAIN_MS;
 	if (!l->asked)
 		l->asked = why;
-	if (l->state == LIFE_DRAINING) {	/* a suicide that is still finishing */
+	if (l->state == LIFE_DRAINING) { /* a suicide that is still finishing */
 		if (l->deadline.at_ms > now(l) + drain_ms)
 			deadline_in(l, drain_ms);
 		return;
@@ -279,7 +282,7 @@ void life_stop(struct life *l, enum reason why)
 		deadline_in(l, drain_ms);
 		return;
 	}
-	if (l->pid == 0)	/* not even born: nobody to signal */
+	if (l->pid == 0) /* not even born: nobody to signal */
 		life_kill(l, why);
 	else
 		stop_by_signal(l);
@@ -293,11 +296,11 @@ static void on_deadline(struct timer *t)
 	switch (l->state) {
 	case LIFE_STARTING:
 	case LIFE_JOINING:
-		log_warn("%s (pid %d) was not ready within %llu ms; it is ended", life_name(l, name),
-			 (int)l->pid,
-			 (unsigned long long)(l->state == LIFE_JOINING
-						      ? l->pool->wire->hand_over_ms
-						      : l->pool->conf->ready_timeout_ms));
+		log_warn("%s (pid %d) was not ready within %llu ms; it is ended",
+			 life_name(l, name), (int)l->pid,
+			 (unsigned long long)(l->state == LIFE_JOINING ?
+						      l->pool->wire->hand_over_ms :
+						      l->pool->conf->ready_timeout_ms));
 		life_kill(l, REASON_READY_TIMEOUT);
 		break;
 	case LIFE_DRAINING:
@@ -309,8 +312,9 @@ static void on_deadline(struct timer *t)
 		life_kill(l, REASON_STOP_TIMEOUT);
 		break;
 	case LIFE_KILLED:
-		log_warn("%s (pid %d) was killed and is still there after %d ms: the kernel holds it",
-			 life_name(l, name), (int)l->pid, KILL_GRACE_MS);
+		log_warn(
+			"%s (pid %d) was killed and is still there after %d ms: the kernel holds it",
+			life_name(l, name), (int)l->pid, KILL_GRACE_MS);
 		break;
 	default:
 		break;
@@ -367,7 +371,9 @@ static void log_certificate(struct life *l, const struct death *d)
 
 void life_certify(struct life *l)
 {
-	struct event ev = { .name = "worker.exit", .pool = l->pool, .life = l,
+	struct event ev = { .name = "worker.exit",
+			    .pool = l->pool,
+			    .life = l,
 			    .slot = l->slot ? (int)l->slot->index : -1 };
 	struct slot *place = l->slot ? l->slot : &l->pool->spare_slot;
 	struct pool *p = l->pool;

@@ -16,14 +16,14 @@ void life_exec_seen(struct life *l);
 void life_parked(struct life *l);
 void life_ready(struct life *l);
 void life_suicide(struct life *l, const char *text, size_t len);
-void life_leaving(struct life *l);	/* STOPPING=1 of its own accord */
+void life_leaving(struct life *l); /* STOPPING=1 of its own accord */
 void life_protocol_error(struct life *l, const char *what);
 /* Its end is known (or will not become clearer): write the certificate, decide. */
 void life_certify(struct life *l);
 
 /* Intentions. */
-bool life_promote(struct life *l, struct slot *s);	/* false: it does not take the socket */
-void life_stop(struct life *l, enum reason why);	/* drain, else signal, else kill */
+bool life_promote(struct life *l, struct slot *s); /* false: it does not take the socket */
+void life_stop(struct life *l, enum reason why);   /* drain, else signal, else kill */
 void life_kill(struct life *l, enum reason why);
 void life_watchdog_ping(struct life *l);
 void life_extend(struct life *l, uint64_t usec);
@@ -40,9 +40,9 @@ void death_cause(const struct death *d, char *buf, size_t size);
 void death_hint(struct death *d, const struct life *l);
 
 /* output.c */
-void output_drain(struct life *l);	/* read what is there, without waiting */
-void output_flush(struct life *l);	/* unfinished lines, held stderr */
-void output_hold(struct life *l);	/* its stderr may only repeat the last boot's */
+void output_drain(struct life *l); /* read what is there, without waiting */
+void output_flush(struct life *l); /* unfinished lines, held stderr */
+void output_hold(struct life *l);  /* its stderr may only repeat the last boot's */
 /* The last `max` stderr lines of life `number` in the slot's log, each made safe. */
 void output_tail(const struct slot *s, uint64_t number, unsigned max,
 		 void (*fn)(void *ctx, const char *line), void *ctx);

@@ -23,8 +23,8 @@
 #include "super/pipes.h"
 #include "super/pool.h"
 
-#define FACTS_MS 1000	/* the certificate waits for init's word no longer */
-#define PIPES_MS 100	/* a pipe that somebody outside holds is closed after this */
+#define FACTS_MS 1000 /* the certificate waits for init's word no longer */
+#define PIPES_MS 100  /* a pipe that somebody outside holds is closed after this */
 
 static uint64_t real_now(void)
 {
@@ -45,14 +45,14 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 	l->worker_fd = m->fds[0];
 	m->nfds = 0;
 	if (source_add(&l->master->loop, &l->worker_src, l->worker_fd, EPOLLIN, live_on_worker) < 0)
-		fd_close(&l->worker_fd);	/* init's report tells its end as well */
+		fd_close(&l->worker_fd); /* init's report tells its end as well */
 	life_born(l, m->pid);
 }
 
 /* Returns false at the end of the channel or when nothing is left. */
 static bool read_report(struct life *l)
 {
-	struct child_report rep;
+	struct child_report rep = { 0 };
 	struct scm_message m = { .buf = (char *)&rep, .size = sizeof(rep), .max_fds = 1 };
 	int r = l->report_fd < 0 ? -EAGAIN : scm_recv(l->report_fd, &m);
 
@@ -158,7 +158,7 @@ static void leaf_emptied(struct life *l)
 		return;
 	r = cgroup_leaf_remove(&l->master->cgroup, l->leaf_name);
 	if (r == -EBUSY)
-		return;		/* a zombie is still being collected: the next event tells */
+		return; /* a zombie is still being collected: the next event tells */
 	if (r < 0 && r != -ENOENT)
 		log_warn("leaf %s stays: %s", l->leaf_name, strerror(-r));
 	l->leaf_gone = true;
@@ -357,7 +357,10 @@ static void up_message(struct channel *ch, const char *json, size_t len)
 {
 	struct life *l = life_of(ch);
 	char safe[TEXT_SHORT_BYTES + 1];
-	struct event ev = { .name = "worker.message", .pool = l->pool, .life = l, .text = safe,
+	struct event ev = { .name = "worker.message",
+			    .pool = l->pool,
+			    .life = l,
+			    .text = safe,
 			    .slot = l->slot ? (int)l->slot->index : -1 };
 
 	(void)text_safe(json, len, safe, sizeof(safe));

@@ -5,7 +5,7 @@
 
 #include "super/super.h"
 
-int live_birth(struct life *l, struct err *e);	/* spawn.c: struct world's birth */
+int live_birth(struct life *l, struct err *e); /* spawn.c: struct world's birth */
 void live_init_timers(struct life *l);
 
 void live_on_report(struct source *s, uint32_t events);

@@ -63,8 +63,10 @@ static void grow(struct logring *r, size_t need)
 
 void logring_add(struct logring *r, const struct logline *line)
 {
-	struct record rec = { .len = (uint32_t)line->len, .is_err = line->is_err,
-			      .life = line->life, .time_ms = line->time_ms };
+	struct record rec = { .len = (uint32_t)line->len,
+			      .is_err = line->is_err,
+			      .life = line->life,
+			      .time_ms = line->time_ms };
 	size_t need = sizeof(rec) + line->len;
 
 	if (line->len > LOG_LINE_MAX)
@@ -91,8 +93,11 @@ void logring_each(const struct logring *r, void (*fn)(void *ctx, const struct lo
 
 		get(r, at, &rec, sizeof(rec));
 		get(r, (at + sizeof(rec)) % r->size, text, rec.len);
-		l = (struct logline){ .life = rec.life, .time_ms = rec.time_ms,
-				      .is_err = rec.is_err, .text = text, .len = rec.len };
+		l = (struct logline){ .life = rec.life,
+				      .time_ms = rec.time_ms,
+				      .is_err = rec.is_err,
+				      .text = text,
+				      .len = rec.len };
 		fn(ctx, &l);
 		at = (at + sizeof(rec) + rec.len) % r->size;
 		left -= sizeof(rec) + rec.len;

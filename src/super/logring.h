@@ -9,22 +9,22 @@
 #include <stdint.h>
 
 #define LOGRING_BYTES 65536
-#define LOG_LINE_MAX 8192	/* longer ones are cut into pieces */
+#define LOG_LINE_MAX  8192 /* longer ones are cut into pieces */
 
 struct slot;
 
 struct logline {
 	const struct slot *slot;
 	uint64_t life;
-	int64_t time_ms;	/* CLOCK_REALTIME */
+	int64_t time_ms; /* CLOCK_REALTIME */
 	bool is_err;
-	const char *text;	/* raw bytes of the worker, no newline */
+	const char *text; /* raw bytes of the worker, no newline */
 	size_t len;
 };
 
 struct logring {
 	char *buf;
-	size_t size, head, used;	/* head: where the next record goes */
+	size_t size, head, used; /* head: where the next record goes */
 };
 
 void logring_add(struct logring *r, const struct logline *line);

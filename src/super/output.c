@@ -14,8 +14,8 @@
 #include "super/life.h"
 #include "super/pipes.h"
 
-#define BUDGET_BYTES 65536	/* a turn of the loop, for one pipe */
-#define HELD_MAX 65536
+#define BUDGET_BYTES 65536 /* a turn of the loop, for one pipe */
+#define HELD_MAX     65536
 
 static struct slot *place_of(struct life *l)
 {
@@ -25,8 +25,12 @@ static struct slot *place_of(struct life *l)
 static void show(struct life *l, bool is_err, const char *text, size_t len)
 {
 	struct slot *s = place_of(l);
-	struct logline line = { .slot = s, .life = l->number, .time_ms = clock_real_ms(),
-				.is_err = is_err, .text = text, .len = len };
+	struct logline line = { .slot = s,
+				.life = l->number,
+				.time_ms = clock_real_ms(),
+				.is_err = is_err,
+				.text = text,
+				.len = len };
 
 	if (l->master->on_log)
 		l->master->on_log(l->master, &line);
@@ -53,8 +57,12 @@ static bool remember(struct life *l, const char *text, size_t len)
 static void take_line(struct life *l, struct output *o, const char *text, size_t len)
 {
 	struct slot *s = place_of(l);
-	struct logline line = { .slot = s, .life = l->number, .time_ms = clock_real_ms(),
-				.is_err = o->is_err, .text = text, .len = len };
+	struct logline line = { .slot = s,
+				.life = l->number,
+				.time_ms = clock_real_ms(),
+				.is_err = o->is_err,
+				.text = text,
+				.len = len };
 
 	logring_add(&s->log, &line);
 	if (o->is_err && !l->was_ready && remember(l, text, len) && l->holding)
@@ -71,7 +79,7 @@ static void take(struct life *l, struct output *o, const char *data, size_t n)
 		if (o->len + part > LOG_LINE_MAX)
 			part = LOG_LINE_MAX - o->len;
 		if (o->len == 0 && nl && part == (size_t)(nl - data)) {
-			take_line(l, o, data, part);	/* the usual case: no copy */
+			take_line(l, o, data, part); /* the usual case: no copy */
 		} else {
 			if (!o->line)
 				o->line = malloc(LOG_LINE_MAX);
@@ -94,7 +102,7 @@ static void take(struct life *l, struct output *o, const char *data, size_t n)
 /* Returns false at the end of the pipe. */
 static bool read_some(struct life *l, struct output *o, size_t budget)
 {
-	static char buf[16384];	/* single-threaded; nothing stays in it */
+	static char buf[16384]; /* single-threaded; nothing stays in it */
 	size_t got = 0;
 
 	while (o->fd >= 0 && got < budget) {

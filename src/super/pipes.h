@@ -6,7 +6,7 @@
 #include "super/super.h"
 
 MUST_CHECK int pipes_watch(struct life *l);
-void pipes_close(struct life *l, struct output *o);	/* harmless when closed */
+void pipes_close(struct life *l, struct output *o); /* harmless when closed */
 
 /* live.c: when process, leaf and pipes are gone, so is the life. */
 void life_check_gone(struct life *l);

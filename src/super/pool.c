@@ -15,9 +15,9 @@
 const char *pool_state_name(enum pool_state s)
 {
 	static const char *const names[] = {
-		[POOL_STARTING] = "starting",   [POOL_READY] = "ready",
-		[POOL_DEGRADED] = "degraded",   [POOL_RELOADING] = "reloading",
-		[POOL_DRAINING] = "draining",   [POOL_FAILED] = "failed",
+		[POOL_STARTING] = "starting", [POOL_READY] = "ready",
+		[POOL_DEGRADED] = "degraded", [POOL_RELOADING] = "reloading",
+		[POOL_DRAINING] = "draining", [POOL_FAILED] = "failed",
 		[POOL_STOPPED] = "stopped",
 	};
 
@@ -28,7 +28,7 @@ static void slot_init(struct slot *s, struct pool *p, unsigned index)
 {
 	s->pool = p;
 	s->index = index;
-	s->state = SLOT_STOPPED;
+	slot_begin(s);
 	list_init(&s->leaving);
 	timer_init(&s->timer, slot_on_timer);
 }
@@ -207,8 +207,7 @@ void pool_update(struct pool *p)
 			tell(p, "pool.ready");
 			master_check_ready(p->master);
 		}
-	} else if (failed > 0 ? p->phase != POOL_DEGRADED
-			      : p->phase == POOL_READY && ready == 0) {
+	} else if (failed > 0 ? p->phase != POOL_DEGRADED : p->phase == POOL_READY && ready == 0) {
 		p->phase = POOL_DEGRADED;
 		(void)snprintf(p->reason, sizeof(p->reason), "%u of %u workers ready, %u failed",
 			       ready, p->nslots, failed);

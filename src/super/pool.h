@@ -39,7 +39,7 @@ void spare_died(struct pool *p, struct life *l, const struct death *d);
 /* master.c */
 void master_event(struct master *m, struct event *ev);
 /* Ends the loop with this exit status when nothing is left. */
-void master_check_ready(struct master *m);	/* tells once that every pool is ready */
+void master_check_ready(struct master *m); /* tells once that every pool is ready */
 void master_check_idle(struct master *m);
 void master_stop(struct master *m, int exit_code);
 /* Second INT or TERM: every leaf is killed now. */

@@ -29,13 +29,13 @@
 	 CAGE_BIT(CAGE_CAPS) | CAGE_BIT(CAGE_VIEW))
 /* Had only where asked for, or not built yet: never a reason to refuse. */
 #define OPTIONAL_WORDS (CAGE_BIT(CAGE_USER) | CAGE_BIT(CAGE_LANDLOCK))
-#define ALL_WORDS (CAGE_BIT(CAGE_WORDS) - 1u)
+#define ALL_WORDS      (CAGE_BIT(CAGE_WORDS) - 1u)
 
 static const struct {
 	enum cage_word word;
 	uint64_t flag;
 } namespaces[] = {
-	{ CAGE_PID, CLONE_NEWPID }, { CAGE_IPC, CLONE_NEWIPC },       { CAGE_UTS, CLONE_NEWUTS },
+	{ CAGE_PID, CLONE_NEWPID }, { CAGE_IPC, CLONE_NEWIPC },	      { CAGE_UTS, CLONE_NEWUTS },
 	{ CAGE_NET, CLONE_NEWNET }, { CAGE_CGROUP, CLONE_NEWCGROUP },
 };
 
@@ -64,7 +64,8 @@ static int prepare_cgroup(struct master *m, struct err *e)
 		if (m->root)
 			return err_set(e, -EOPNOTSUPP,
 				       "no cgroup for the workers (%s); --no-sandbox cgroup would "
-				       "do without", e->msg);
+				       "do without",
+				       e->msg);
 		log_warn("no cgroup of its own for each worker: %s", e->msg);
 		return 0;
 	}
@@ -198,9 +199,9 @@ static int settle_words(struct master *m, const struct pool_config *conf, uint32
 	for (unsigned w = 0; w < CAGE_WORDS; w++) {
 		if (!(conf->cage_required & ~words & ~CAGE_BIT(CAGE_NET) & CAGE_BIT(w)))
 			continue;
-		return err_set(e, -EOPNOTSUPP, "--require %s: it is not available%s",
-			       cage_word_name[w],
-			       conf->cage_off & CAGE_BIT(w) ? " with --no-sandbox for it" : " here");
+		return err_set(
+			e, -EOPNOTSUPP, "--require %s: it is not available%s", cage_word_name[w],
+			conf->cage_off & CAGE_BIT(w) ? " with --no-sandbox for it" : " here");
 	}
 	*ret_words = words;
 	return 0;
@@ -227,8 +228,10 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 	c->filter_len = bpf.len;
 	r = probe_filter(c);
 	if (r < 0)
-		return err_set(e, -EOPNOTSUPP, "this host takes no seccomp filter (%s); "
-			       "--no-sandbox seccomp would do without", strerror(-r));
+		return err_set(e, -EOPNOTSUPP,
+			       "this host takes no seccomp filter (%s); "
+			       "--no-sandbox seccomp would do without",
+			       strerror(-r));
 	return 0;
 }
 
@@ -334,17 +337,23 @@ static void on_listener_hup(struct source *s, uint32_t events)
 			 l->pool->conf->name, spec->shown);
 		return;
 	}
-	log_error("%s: the listener %s is shut down and cannot be revived: %s",
-		  l->pool->conf->name, spec->shown, strerror(-r));
+	log_error("%s: the listener %s is shut down and cannot be revived: %s", l->pool->conf->name,
+		  spec->shown, strerror(-r));
 	source_remove(&l->pool->master->loop, s);
 }
 
 static struct listener_spec spec_of(const struct pool_config *conf, const struct listen_spec *s)
 {
 	return (struct listener_spec){
-		.shown = s->shown, .addr = s->addr, .addr_len = s->addr_len,
-		.dual_stack = s->dual_stack, .backlog = conf->backlog,
-		.has_mode = s->has_mode, .mode = s->mode, .uid = s->uid, .gid = s->gid,
+		.shown = s->shown,
+		.addr = s->addr,
+		.addr_len = s->addr_len,
+		.dual_stack = s->dual_stack,
+		.backlog = conf->backlog,
+		.has_mode = s->has_mode,
+		.mode = s->mode,
+		.uid = s->uid,
+		.gid = s->gid,
 	};
 }
 
@@ -397,9 +406,10 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 	p->master = m;
 	p->wire = wire_find(p->conf->protocol);
 	if (!p->wire)
-		return err_set(e, -EINVAL,
-			       "--protocol: this mpsup speaks native and node-ipc; the protocol that "
-			       "fits this command is not built yet");
+		return err_set(
+			e, -EINVAL,
+			"--protocol: this mpsup speaks native and node-ipc; the protocol that "
+			"fits this command is not built yet");
 	/* Listeners first: a second start on a port is refused before it costs anything. */
 	r = prepare_listeners(m, p, e);
 	if (r == 0)
@@ -421,16 +431,19 @@ static void say_without(const struct master *m, const struct pool *p)
 void prepare_say(const struct master *m)
 {
 	if (m->has_cgroup && !cgroup_has_controllers(&m->cgroup))
-		log_warn("cgroup v2 at %s has no controllers here (hybrid host): workers get leaves, "
-			 "resource limits cannot be set", m->cgroup.mount);
+		log_warn(
+			"cgroup v2 at %s has no controllers here (hybrid host): workers get leaves, "
+			"resource limits cannot be set",
+			m->cgroup.mount);
 	for (unsigned i = 0; i < m->npools; i++) {
 		const struct pool *p = &m->pools[i];
 
 		say_without(m, p);
-		log_info("pool %s: %u worker%s on %u CPU%s (%s)%s%s, as %s", p->conf->name, p->nslots,
-			 p->nslots == 1 ? "" : "s", p->conf->ncpus, p->conf->ncpus == 1 ? "" : "s",
-			 p->conf->cpus_reason, p->policy_name ? ", policy " : "",
-			 p->policy_name ? p->policy_name : "", p->conf->user_name);
+		log_info("pool %s: %u worker%s on %u CPU%s (%s)%s%s, as %s", p->conf->name,
+			 p->nslots, p->nslots == 1 ? "" : "s", p->conf->ncpus,
+			 p->conf->ncpus == 1 ? "" : "s", p->conf->cpus_reason,
+			 p->policy_name ? ", policy " : "", p->policy_name ? p->policy_name : "",
+			 p->conf->user_name);
 	}
 }
 

@@ -12,8 +12,8 @@
 #include "super/life.h"
 #include "super/pool.h"
 
-#define RETRY_WINDOWS 10	/* a failed slot with a ready sibling is tried again */
-#define TAIL_LINES 10
+#define RETRY_WINDOWS 10 /* a failed slot with a ready sibling is tried again */
+#define TAIL_LINES    10
 
 static struct restart_policy policy_of(const struct pool *p)
 {
@@ -36,7 +36,7 @@ void slot_keep_death(struct slot *s, const struct death *d)
 	struct death *copy = malloc(sizeof(*copy));
 
 	if (!copy)
-		return;		/* the log has it */
+		return; /* the log has it */
 	*copy = *d;
 	free(s->deaths[DEATHS_KEPT - 1]);
 	memmove(&s->deaths[1], &s->deaths[0], (DEATHS_KEPT - 1) * sizeof(s->deaths[0]));
@@ -75,9 +75,13 @@ static struct life *parked_spare(struct pool *p)
 
 static void tell_respawn(struct slot *s, uint64_t delay_ms, unsigned count, bool spare)
 {
-	struct event ev = { .name = "worker.respawn", .pool = s->pool, .slot = (int)s->index,
-			    .delay_ms = delay_ms, .count = count,
-			    .limit = s->pool->conf->restart_limit.count, .from_spare = spare };
+	struct event ev = { .name = "worker.respawn",
+			    .pool = s->pool,
+			    .slot = (int)s->index,
+			    .delay_ms = delay_ms,
+			    .count = count,
+			    .limit = s->pool->conf->restart_limit.count,
+			    .from_spare = spare };
 	char name[LIFE_NAME_BYTES];
 
 	s->total_restarts++;
@@ -92,7 +96,7 @@ static bool promote_a_spare(struct slot *s, unsigned count)
 
 	while ((l = parked_spare(s->pool))) {
 		if (!life_promote(l, s))
-			continue;	/* it was killed: no longer parked */
+			continue; /* it was killed: no longer parked */
 		tell_respawn(s, 0, count, true);
 		return true;
 	}
@@ -106,17 +110,16 @@ static void respawn(struct slot *s, uint64_t ready_ms, bool at_once)
 	uint64_t now = s->pool->master->world->now_ms();
 	bool spare = parked_spare(s->pool) != NULL;
 	unsigned count = 0;
-	int64_t delay = spare || at_once
-				? restarts_now(&s->restarts, &pol, now, &count)
-				: restarts_next(&s->restarts, &pol, now, ready_ms, dice(s->pool),
-						&count);
+	int64_t delay = spare || at_once ? restarts_now(&s->restarts, &pol, now, &count) :
+					   restarts_next(&s->restarts, &pol, now, ready_ms,
+							 dice(s->pool), &count);
 
 	if (delay == -EAGAIN) {
 		slot_fail(s, "past its restart limit");
 		return;
 	}
 	if (delay < 0)
-		delay = (int64_t)pol.max_ms;	/* no memory to count: be slow */
+		delay = (int64_t)pol.max_ms; /* no memory to count: be slow */
 	if (spare && promote_a_spare(s, count))
 		return;
 	tell_respawn(s, (uint64_t)delay, count, false);
@@ -167,8 +170,11 @@ static uint64_t boot_delay(const struct pool *p, unsigned failures)
 static void boot_failure(struct slot *s, const struct death *d)
 {
 	struct pool *p = s->pool;
-	struct event ev = { .name = "worker.boot_failure", .pool = p, .slot = (int)s->index,
-			    .death = d, .count = s->boot_failures + 1,
+	struct event ev = { .name = "worker.boot_failure",
+			    .pool = p,
+			    .slot = (int)s->index,
+			    .death = d,
+			    .count = s->boot_failures + 1,
 			    .limit = p->conf->boot_limit };
 	uint64_t delay;
 
@@ -184,8 +190,11 @@ static void boot_failure(struct slot *s, const struct death *d)
 	}
 	delay = boot_delay(p, s->boot_failures);
 	s->total_restarts++;
-	ev = (struct event){ .name = "worker.respawn", .pool = p, .slot = (int)s->index,
-			     .delay_ms = delay, .count = s->boot_failures,
+	ev = (struct event){ .name = "worker.respawn",
+			     .pool = p,
+			     .slot = (int)s->index,
+			     .delay_ms = delay,
+			     .count = s->boot_failures,
 			     .limit = p->conf->boot_limit };
 	master_event(p->master, &ev);
 	if (delay == 0) {
@@ -208,7 +217,7 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 {
 	uint64_t ready_ms = l->was_ready ? s->pool->master->world->now_ms() - l->ready_ms : 0;
 
-	if (s->current != l) {	/* one that left; its place is taken or given up */
+	if (s->current != l) { /* one that left; its place is taken or given up */
 		list_remove(&l->node);
 		return;
 	}
@@ -249,8 +258,11 @@ static bool has_ready_sibling(const struct slot *s)
 void slot_fail(struct slot *s, const char *why)
 {
 	struct pool *p = s->pool;
-	struct event ev = { .name = "worker.failed", .pool = p, .slot = (int)s->index,
-			    .death = s->deaths[0], .text = why };
+	struct event ev = { .name = "worker.failed",
+			    .pool = p,
+			    .slot = (int)s->index,
+			    .death = s->deaths[0],
+			    .text = why };
 	char name[LIFE_NAME_BYTES], cause[256];
 	bool retry = has_ready_sibling(s);
 
@@ -260,8 +272,8 @@ void slot_fail(struct slot *s, const char *why)
 		  retry ? "; tried again later, its siblings serve" : "");
 	for (unsigned i = 0; i < 3 && i < DEATHS_KEPT && s->deaths[i]; i++) {
 		death_cause(s->deaths[i], cause, sizeof(cause));
-		log_error("%s:   death %u before: pid %d, %s", name, i + 1,
-			  (int)s->deaths[i]->pid, cause);
+		log_error("%s:   death %u before: pid %d, %s", name, i + 1, (int)s->deaths[i]->pid,
+			  cause);
 	}
 	/* A boot that never worked has shown its words just now. */
 	if (s->deaths[0] && p->ever_ready) {

@@ -21,7 +21,7 @@
 #include "super/pipes.h"
 
 #define INNER_PID_FIRST 100
-#define INNER_PID_SPAN 29000	/* below the smallest pid_max, 32768 */
+#define INNER_PID_SPAN	29000 /* below the smallest pid_max, 32768 */
 
 /* The child's ends; all closed in the parent when the block is left. */
 struct ends {
@@ -107,7 +107,7 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 /* Base environment plus what this birth adds; the strings live in *text. */
 struct birth_env {
 	char text[CAGE_ENV_EXTRA][96];
-	char **envp;	/* owned */
+	char **envp; /* owned */
 };
 
 PRINTF(3, 4) static void env_add(struct birth_env *be, size_t *n, const char *fmt, ...)
@@ -132,7 +132,7 @@ static int make_env(const struct life *l, struct birth_env *be)
 		env_add(be, &n, "MPSUP_WORKER=%u", l->slot->index);
 		env_add(be, &n, "NODE_APP_INSTANCE=%u", l->slot->index);
 	} else {
-		env_add(be, &n, "MPSUP_SPARE=1");	/* its slot is unknown at exec (traps 32) */
+		env_add(be, &n, "MPSUP_SPARE=1"); /* its slot is unknown at exec (traps 32) */
 	}
 	env_add(be, &n, "MPSUP_WORKERS=%u", l->pool->nslots);
 	env_add(be, &n, "MPSUP_POOL=%s", l->pool->conf->name);
@@ -175,7 +175,11 @@ static int clone_it(struct life *l, const struct ends *x, char *const *envp, str
 {
 	const struct cage *c = &l->pool->cage;
 	char title[96], name[LIFE_NAME_BYTES], uid[16], gid[16], flags[16];
-	char *init_argv[] = { title, uid, uid, gid, flags, NULL };
+	char *init_argv[] = { title, NULL };
+	char *init_args[INIT_ARGS + 1] = { [INIT_ARG_WORKER] = flags,
+					   [INIT_ARG_UID] = uid,
+					   [INIT_ARG_GID] = gid,
+					   [INIT_ARG_FLAGS] = flags };
 	struct cage_birth b = {
 		.cpus = l->cpus,
 		.inner_pid = l->inner_pid = inner_pid(l),
@@ -188,6 +192,7 @@ static int clone_it(struct life *l, const struct ends *x, char *const *envp, str
 		.init_fd = l->master->init_fd,
 		.envp = envp,
 		.init_argv = init_argv,
+		.init_args = init_args,
 	};
 	int r;
 

@@ -31,6 +31,7 @@ struct slot;
 struct life;
 
 /* Why a worker ended: the contract's words. */
+/* clang-format off */
 enum reason {
 	REASON_NONE, REASON_EXIT, REASON_SIGNAL, REASON_OOM, REASON_OOM_POOL, REASON_OOM_HOST,
 	REASON_SECCOMP, REASON_WATCHDOG, REASON_READY_TIMEOUT, REASON_START, REASON_STOP,
@@ -38,42 +39,43 @@ enum reason {
 	REASON_SUICIDE, REASON_MAX_AGE, REASON_RECYCLE_MEMORY, REASON_PROTOCOL,
 	REASONS
 };
+/* clang-format on */
 const char *reason_name(enum reason r);
 
-#define CHILD_STEP_NONE 999u	/* failed before the clone: not a step of the child */
+#define CHILD_STEP_NONE	  999u /* failed before the clone: not a step of the child */
 #define STATUS_TEXT_BYTES 201
 
 /* The death certificate. */
 struct death {
 	uint64_t life;
 	unsigned generation;
-	int64_t time_ms;	/* CLOCK_REALTIME */
-	pid_t pid;		/* on the host; 0: never got that far */
+	int64_t time_ms; /* CLOCK_REALTIME */
+	pid_t pid;	 /* on the host; 0: never got that far */
 	enum reason reason;
-	int code;		/* exit status, -1: by signal or unknown */
-	int sig;		/* 0: none */
+	int code; /* exit status, -1: by signal or unknown */
+	int sig;  /* 0: none */
 	bool core_dumped;
-	bool ready;		/* was ever ready */
-	const char *step;	/* of the birth that failed, or NULL */
-	int error;		/* errno of that step */
-	uint64_t uptime_ms, cpu_ms, memory_peak_bytes;	/* UINT64_MAX: unknown */
+	bool ready;				       /* was ever ready */
+	const char *step;			       /* of the birth that failed, or NULL */
+	int error;				       /* errno of that step */
+	uint64_t uptime_ms, cpu_ms, memory_peak_bytes; /* UINT64_MAX: unknown */
 	char status_text[STATUS_TEXT_BYTES];
-	char detail[160];	/* "64 KiB line", for reason protocol; "" */
+	char detail[160]; /* "64 KiB line", for reason protocol; "" */
 	char hint[256];
 };
 
 /* One fact for `events`; names as in the contract. Borrowed for the call. */
 struct event {
 	const char *name;
-	const struct pool *pool;	/* NULL: the master */
-	const struct life *life;	/* or NULL */
-	int slot;			/* -1: none */
-	const struct death *death;	/* worker.exit, worker.boot_failure */
+	const struct pool *pool;   /* NULL: the master */
+	const struct life *life;   /* or NULL */
+	int slot;		   /* -1: none */
+	const struct death *death; /* worker.exit, worker.boot_failure */
 	/* worker.respawn: */
 	uint64_t delay_ms;
 	unsigned count, limit;
 	bool from_spare;
-	const char *text;		/* a sentence, a message */
+	const char *text; /* a sentence, a message */
 	/* control: */
 	const char *verb, *target, *result;
 	uid_t uid;
@@ -88,8 +90,8 @@ struct world {
 	int (*hand_over)(struct life *l);
 	int (*drain)(struct life *l, uint64_t timeout_ms);
 	void (*signal)(struct life *l, int sig);
-	void (*kill)(struct life *l);		/* the whole leaf */
-	void (*release)(struct life *l);	/* after the certificate: see it gone, bury it */
+	void (*kill)(struct life *l);	 /* the whole leaf */
+	void (*release)(struct life *l); /* after the certificate: see it gone, bury it */
 };
 
 #define DEATHS_KEPT 8
@@ -97,38 +99,38 @@ struct world {
 struct slot {
 	struct pool *pool;
 	unsigned index;
-	enum slot_state state;		/* written by fsm.c only */
+	enum slot_state state; /* written by fsm.c only */
 	struct life *current;
-	struct list leaving;		/* lives that were replaced and are not gone */
+	struct list leaving; /* lives that were replaced and are not gone */
 	cpu_set_t cpus;
 	struct restarts restarts;
-	unsigned boot_failures;		/* in a row */
+	unsigned boot_failures; /* in a row */
 	unsigned total_restarts;
-	struct timer timer;		/* backoff, or the next try of a failed slot */
-	struct death *deaths[DEATHS_KEPT];	/* newest first, owned */
+	struct timer timer;		   /* backoff, or the next try of a failed slot */
+	struct death *deaths[DEATHS_KEPT]; /* newest first, owned */
 	struct logring log;
 };
 
 struct life {
 	struct grave grave;
-	struct list node;		/* in slot->leaving or pool->spares */
+	struct list node; /* in slot->leaving or pool->spares */
 	struct master *master;
 	struct pool *pool;
-	struct slot *slot;		/* NULL: a spare */
-	struct config *config;		/* a reference: what it was born with */
+	struct slot *slot;     /* NULL: a spare */
+	struct config *config; /* a reference: what it was born with */
 	uint64_t number;
 	unsigned generation;
-	enum life_state state;		/* written by fsm.c only */
+	enum life_state state; /* written by fsm.c only */
 	bool was_ready, suicide, exec_seen, from_spare;
-	bool replaced;			/* its slot has (or will have) another: no respawn */
-	enum reason asked;		/* why we ended it; REASON_NONE: we did not */
-	uint64_t born_ms, ready_ms;	/* CLOCK_BOOTTIME */
+	bool replaced;		    /* its slot has (or will have) another: no respawn */
+	enum reason asked;	    /* why we ended it; REASON_NONE: we did not */
+	uint64_t born_ms, ready_ms; /* CLOCK_BOOTTIME */
 	pid_t pid, inner_pid;
 	cpu_set_t cpus;
 	char status_text[STATUS_TEXT_BYTES];
 	char detail[160];
 	struct timer deadline, watchdog;
-	uint64_t extended_ms;		/* EXTEND_TIMEOUT_USEC moved the deadline up to here */
+	uint64_t extended_ms; /* EXTEND_TIMEOUT_USEC moved the deadline up to here */
 
 	/* the world's half */
 	struct pidfd init;
@@ -139,22 +141,27 @@ struct life {
 	struct output {
 		int fd;
 		struct source src;
-		char *line;		/* an unfinished line */
+		char *line; /* an unfinished line */
 		size_t len;
 		bool is_err;
 	} out, err;
-	char *held;			/* stderr of a boot that may only repeat the last */
+	char *held; /* stderr of a boot that may only repeat the last */
 	size_t held_len;
 	bool holding;
-	struct timer facts;		/* the certificate does not wait for ever */
+	struct timer facts; /* the certificate does not wait for ever */
 	struct init_report exit;
 	bool have_exit, worker_gone, init_gone, certified, leaf_gone;
 	unsigned failed_step;
-	int failed_error;		/* 0: no step failed */
+	int failed_error; /* 0: no step failed */
 };
 
 enum pool_state {
-	POOL_STARTING, POOL_READY, POOL_DEGRADED, POOL_RELOADING, POOL_DRAINING, POOL_FAILED,
+	POOL_STARTING,
+	POOL_READY,
+	POOL_DEGRADED,
+	POOL_RELOADING,
+	POOL_DRAINING,
+	POOL_FAILED,
 	POOL_STOPPED,
 };
 const char *pool_state_name(enum pool_state s);
@@ -163,34 +170,34 @@ struct listener {
 	struct pool *pool;
 	int fd;
 	struct source src;
-	unsigned revived;	/* times a worker shut it down */
+	unsigned revived; /* times a worker shut it down */
 };
 
 struct pool {
 	struct master *master;
 	struct config *config;
 	struct pool_config *conf;
-	enum pool_state phase;	/* shown as "state" */
-	char reason[256];		/* why degraded or failed, "" */
+	enum pool_state phase; /* shown as "state" */
+	char reason[256];      /* why degraded or failed, "" */
 	unsigned generation;
 	struct cage cage;
 	const struct wire *wire;
 	const char *policy_name;
-	struct listener *listeners;	/* conf->nlistens of them */
+	struct listener *listeners; /* conf->nlistens of them */
 	int *listener_fds;
 	struct slot *slots;
 	unsigned nslots;
 	struct list spares;
-	struct slot spare_slot;		/* the place of all spares: log, restart history */
+	struct slot spare_slot; /* the place of all spares: log, restart history */
 	bool ever_ready, announced, draining;
 	uint64_t started_ms;
-	unsigned in_birth;		/* cloned and not ready */
-	char *boot_stderr;		/* of the last boot failure, to say it once */
+	unsigned in_birth; /* cloned and not ready */
+	char *boot_stderr; /* of the last boot failure, to say it once */
 	size_t boot_stderr_len;
 	uint64_t births, deaths, denied;
-	uint64_t dead_cpu_usec, memory_peak_bytes;	/* of lives that are over */
-	int64_t since_ms;		/* CLOCK_REALTIME */
-	struct timer step;		/* zero-delay: look what can be started */
+	uint64_t dead_cpu_usec, memory_peak_bytes; /* of lives that are over */
+	int64_t since_ms;			   /* CLOCK_REALTIME */
+	struct timer step;			   /* zero-delay: look what can be started */
 };
 
 struct master {
@@ -203,15 +210,15 @@ struct master {
 	bool has_cgroup;
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
-	unsigned lives;			/* structs that are not gone yet */
-	uint64_t births;		/* of the whole instance: leaf names, inner pids */
+	unsigned lives;	 /* structs that are not gone yet */
+	uint64_t births; /* of the whole instance: leaf names, inner pids */
 	uint64_t started_ms;
 	bool root, stopping, ending, announced;
 	int exit_code;
 	void (*on_event)(struct master *m, const struct event *ev);
 	void (*on_log)(struct master *m, const struct logline *line);
-	void (*on_idle)(struct master *m);	/* every pool stopped or failed for good */
-	void *ctx;				/* of the callbacks */
+	void (*on_idle)(struct master *m); /* every pool stopped or failed for good */
+	void *ctx;			   /* of the callbacks */
 };
 
 #endif

@@ -13,8 +13,8 @@
 #include "kernel/scm.h"
 #include "wire/wire.h"
 
-#define NOTE_MAX  4096	/* bytes of one datagram that is no MESSAGE= */
-#define LINES_MAX 64	/* lines in one datagram */
+#define NOTE_MAX  4096 /* bytes of one datagram that is no MESSAGE= */
+#define LINES_MAX 64   /* lines in one datagram */
 
 PRINTF(4, 5) static int add(char *buf, size_t size, size_t *len, const char *fmt, ...)
 {
@@ -108,7 +108,7 @@ static const char *check(const char *buf, size_t len)
 
 static int native_input(struct channel *ch)
 {
-	static char buf[CHANNEL_LINE_MAX + 1];	/* single-threaded; nothing of it is kept */
+	static char buf[CHANNEL_LINE_MAX + 1]; /* single-threaded; nothing of it is kept */
 	struct scm_message m = { .buf = buf, .size = CHANNEL_LINE_MAX };
 	int r = scm_recv(ch->fd, &m);
 	const char *bad;
@@ -122,8 +122,8 @@ static int native_input(struct channel *ch)
 	if (r <= 0)
 		return channel_eof(ch);
 	/* Only a message for others may be long. */
-	bad = m.len > NOTE_MAX && strncmp(buf, "MESSAGE=", 8) != 0
-		      ? "a message longer than 4 KiB" : check(buf, m.len);
+	bad = m.len > NOTE_MAX && strncmp(buf, "MESSAGE=", 8) != 0 ? "a message longer than 4 KiB" :
+								     check(buf, m.len);
 	if (bad)
 		return channel_broken(ch, bad);
 	buf[m.len] = '\0';

@@ -24,7 +24,7 @@ static int send_next_handle(struct channel *ch)
 
 	if (n < 0)
 		return (int)n;
-	if ((size_t)n != sizeof(line) - 1)	/* an empty socket takes 60 bytes whole */
+	if ((size_t)n != sizeof(line) - 1) /* an empty socket takes 60 bytes whole */
 		return -EAGAIN;
 	ch->next_fd++;
 	ch->waiting_ack = true;
@@ -56,13 +56,13 @@ static int node_ipc_drain(struct channel *ch, uint64_t timeout_ms)
 {
 	(void)ch;
 	(void)timeout_ms;
-	return -EOPNOTSUPP;	/* the tutorial's worker knows no such word: by signal */
+	return -EOPNOTSUPP; /* the tutorial's worker knows no such word: by signal */
 }
 
 static void acknowledged(struct channel *ch)
 {
 	if (!ch->waiting_ack)
-		return;	/* an ACK that nobody waits for says nothing */
+		return; /* an ACK that nobody waits for says nothing */
 	ch->waiting_ack = false;
 	if (ch->next_fd == ch->hello.nfds)
 		ch->up->ready(ch);
@@ -104,7 +104,7 @@ static int lines(struct channel *ch)
 		if (len > 0)
 			r = node_message(ch, ch->buf + from, len);
 		from += len + 1;
-		if (ch->fd < 0)		/* closed from above: the buffer is gone */
+		if (ch->fd < 0) /* closed from above: the buffer is gone */
 			return -EPIPE;
 	}
 	memmove(ch->buf, ch->buf + from, ch->buf_len - from);

@@ -33,12 +33,12 @@ struct wire_up {
 	void (*closed)(struct channel *ch);
 };
 
-struct wire_hello {		/* borrowed for the call */
+struct wire_hello { /* borrowed for the call */
 	const char *pool;
 	unsigned slot, generation, workers;
 	int pid;		/* the worker's number on the host */
 	bool promoted;		/* a spare: it learns its slot here */
-	uint64_t watchdog_usec;	/* 0: off */
+	uint64_t watchdog_usec; /* 0: off */
 	const int *fds;		/* listeners */
 	const struct listen_spec *specs;
 	unsigned nfds;
@@ -46,10 +46,10 @@ struct wire_hello {		/* borrowed for the call */
 
 struct wire {
 	const char *name;
-	int sock_type;		/* of the channel's socketpair: SOCK_SEQPACKET or SOCK_STREAM */
-	const char *env_name;	/* variable that names the channel's descriptor */
-	unsigned hand_over_ms;	/* a promoted spare must be ready within this */
-	bool parks_by_itself;	/* false: counts as parked when exec was seen */
+	int sock_type;	       /* of the channel's socketpair: SOCK_SEQPACKET or SOCK_STREAM */
+	const char *env_name;  /* variable that names the channel's descriptor */
+	unsigned hand_over_ms; /* a promoted spare must be ready within this */
+	bool parks_by_itself;  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
 	/* Ask to leave: stop accepting, finish, end. -EOPNOTSUPP: cannot be asked. */
@@ -63,19 +63,19 @@ extern const struct wire wire_native, wire_node_ipc;
 /* NULL: this protocol is not built. */
 const struct wire *wire_find(enum protocol p);
 
-#define CHANNEL_LINE_MAX 65536		/* bytes of one message */
-#define CHANNEL_RATE 500		/* messages a second before it is paused */
+#define CHANNEL_LINE_MAX 65536 /* bytes of one message */
+#define CHANNEL_RATE	 500   /* messages a second before it is paused */
 
 struct channel {
-	int fd;			/* the master's end, owned; -1: closed */
+	int fd; /* the master's end, owned; -1: closed */
 	const struct wire *wire;
 	const struct wire_up *up;
 	struct loop *loop;
 	struct source source;
-	struct timer pause;	/* a flooding worker is not listened to until then */
-	uint64_t window_ms;	/* start of the current second */
+	struct timer pause; /* a flooding worker is not listened to until then */
+	uint64_t window_ms; /* start of the current second */
 	unsigned in_window;
-	char *buf;		/* stream wires: half a line; owned */
+	char *buf; /* stream wires: half a line; owned */
 	size_t buf_len, buf_size;
 	/* node-ipc: handles go one at a time, each acknowledged */
 	struct wire_hello hello;
@@ -88,7 +88,7 @@ struct channel {
 /* Takes over fd. */
 MUST_CHECK int channel_open(struct channel *ch, struct loop *loop, const struct wire *wire,
 			    const struct wire_up *up, int fd);
-void channel_close(struct channel *ch);	/* harmless when closed */
+void channel_close(struct channel *ch); /* harmless when closed */
 
 /* For the wires: the worker broke the protocol, or is gone. Return -EPROTO / -EPIPE. */
 int channel_broken(struct channel *ch, const char *what);

@@ -82,12 +82,12 @@ static void ends_in_words(void **state)
 static void what_is_missing_is_a_dash(void **state)
 {
 	(void)state;
-	expect(render_status, "{}", "-: mpsup -, master -1, up -\n");
+	expect(render_status, "{}", "-: mpsup -, master -, up -\n");
 	expect(render_status, "{'pools':[{}]}", "protocol -, policy -");
 	expect(render_status, "{'pools':[{'workers':[{}]}]}", "   s  -");
 	expect(render_status, "{'pools':7,'master':[],'name':{}}", "-: mpsup -");
 	expect(render_event, "{}", "-");
-	expect(render_log, "{}", "-/s | \n");
+	expect(render_log, "{}", "-/spare | \n");
 	expect(render_list_line, "{'name':'shop'}", "shop");
 }
 
@@ -191,7 +191,7 @@ static void events_in_a_line(void **state)
 	expect(render_event,
 	       "{'event':'worker.respawn','pool':'web','slot':2,'delay_ms':100,'from':'cold'}",
 	       "delay_ms=100  from=cold\n");
-	expect(render_event, "{'event':'worker.parked','pool':'web','slot':null}", "web/s");
+	expect(render_event, "{'event':'worker.parked','pool':'web','slot':null}", "web/spare");
 	expect(render_event, "{'event':'pool.ready','pool':'web','slot':null}", "web ");
 }
 
