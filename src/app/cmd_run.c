@@ -24,6 +24,8 @@
 #include "super/pool.h"
 #include "super/prepare.h"
 
+#define LOG_BYTES 4096 /* the longest line of base/log */
+
 enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_CANNOT = 69 };
 
 struct run {
@@ -31,7 +33,8 @@ struct run {
 	struct instance instance;
 	struct ctl ctl;
 	struct signals signals;
-	struct sink out, err; /* the terminal's, or the log file's */
+	struct sink out, err; /* the terminal's: the workers' lines, and ours without a file */
+	struct sink file;     /* --log-file */
 	int log_fd;	      /* --log-file, -1: stderr */
 	bool out_tty, err_tty;
 };
@@ -42,7 +45,21 @@ static void write_log(void *ctx, const char *line, size_t len)
 {
 	struct run *run = ctx;
 
-	sink_write(&run->err, line, len);
+	char text[TEXT_TIME_BYTES + LOG_BYTES], when[TEXT_TIME_BYTES];
+	int n;
+
+	if (run->log_fd < 0) {
+		sink_write(&run->err, line, len);
+		return;
+	}
+	/* JSON lines carry their time; a terminal's reader has a clock. */
+	if (run->master.config->log_format == LOG_F_JSON) {
+		sink_write(&run->file, line, len);
+		return;
+	}
+	text_time(clock_real_ms(), when);
+	n = snprintf(text, sizeof(text), "%s %.*s", when, (int)len, line);
+	sink_write(&run->file, text, (size_t)n);
 }
 
 static void show_line(struct run *run, const struct logline *line)
@@ -98,7 +115,7 @@ static int open_log(struct run *run, const char *path, struct err *e)
 	if (run->log_fd >= 0)
 		fd_close(&run->log_fd);
 	run->log_fd = fd;
-	run->err.fd = fd;
+	run->file.fd = fd;
 	return 0;
 }
 
@@ -219,6 +236,7 @@ static void give_back(struct run *run)
 	log_to(NULL, NULL);
 	sink_done(&run->out);
 	sink_done(&run->err);
+	sink_done(&run->file);
 	fd_close(&run->log_fd);
 	loop_done(&m->loop);
 	config_unref(m->config);
@@ -288,6 +306,7 @@ int cmd_run(int argc, char **argv)
 	run->err_tty = isatty(STDERR_FILENO);
 	sink_init(&run->out, &run->master.loop, STDOUT_FILENO);
 	sink_init(&run->err, &run->master.loop, STDERR_FILENO);
+	sink_init(&run->file, &run->master.loop, -1);
 	log_setup(run->master.config->log_level, run->master.config->log_format);
 	log_to(write_log, run);
 	if (run->master.config->log_file && open_log(run, run->master.config->log_file, &e) < 0) {

@@ -64,7 +64,7 @@ void ctl_on_log(struct master *m, const struct logline *line);
 /* Answer those who wait for a stop: the instance ends now. Sends what it can. */
 void ctl_stopped(struct ctl *c);
 
-/* client side of the server: client.c */
+/* one connection: peer.c */
 void client_accept(struct ctl *c, int fd);
 void client_free(struct ctl_client *cl);
 void client_send(struct ctl_client *cl, json_t *answer); /* steals answer */

@@ -223,7 +223,8 @@ static void tell_control(struct ctl_client *cl, const struct verb *v, const stru
 			    .result = "accepted" };
 
 	master_event(cl->ctl->master, &ev);
-	log_info("%s %s by uid %u (pid %d)", v->name, t->text && *t->text ? t->text : "", cl->uid,
+	log_info("%s%s%s by uid %u (pid %d)", v->name, t->text && *t->text ? " " : "",
+		 t->text ? t->text : "", cl->uid,
 		 (int)cl->pid);
 }
 

@@ -24,6 +24,7 @@ struct child {
 	const struct cage *cage;
 	const struct cage_birth *birth;
 	int report_fd;
+	pid_t parent; /* of the worker: the process that becomes init */
 };
 
 struct step {
@@ -118,8 +119,12 @@ static int do_signals(struct child *ch)
 	sigset_t none;
 
 	/* No PID namespace: init is an ordinary parent whose end must be ours. */
-	if (!cage_has(ch->cage, CAGE_PID) && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return -errno;
+	if (!cage_has(ch->cage, CAGE_PID)) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+			return -errno;
+		if (getppid() != ch->parent) /* it ended before the line above */
+			return -ECHILD;
+	}
 	(void)sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
@@ -257,7 +262,10 @@ static int do_clone_worker(struct child *ch)
 	static char pid_text[24]; /* our own copy of the master's memory */
 	struct child_report rep = { .kind = CHILD_BORN };
 	struct pidfd worker = PIDFD_NONE;
-	int r = pidfd_clone_as(0, -1, ch->birth->inner_pid, &worker);
+	int r;
+
+	ch->parent = getpid();
+	r = pidfd_clone_as(0, -1, ch->birth->inner_pid, &worker);
 
 	if (r < 0)
 		return r;
@@ -267,6 +275,12 @@ static int do_clone_worker(struct child *ch)
 	}
 	ch->birth->init_args[INIT_ARG_WORKER] =
 		write_number(pid_text + sizeof(pid_text), (unsigned long)worker.pid);
+	if (!cage_has(ch->cage, CAGE_PID)) {
+		/* One namespace, one number; and without privilege no other may be named. */
+		rep.pid = worker.pid;
+		r = (int)scm_send(ch->report_fd, &rep, sizeof(rep), &worker.fd, 1);
+		return r < 0 ? r : 0;
+	}
 	return scm_send_pid(ch->report_fd, &rep, sizeof(rep), worker.fd, worker.pid, geteuid(),
 			    getegid());
 }

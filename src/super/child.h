@@ -17,6 +17,7 @@ struct child_report {
 #define CHILD_FAILED 2 /* a step failed: what follows says which */
 	uint32_t step; /* enum child_step */
 	int32_t error; /* positive errno */
+	int32_t pid;   /* BORN without a PID namespace: the worker's number; else 0 */
 };
 
 /* clang-format off */

@@ -46,7 +46,7 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 	m->nfds = 0;
 	if (source_add(&l->master->loop, &l->worker_src, l->worker_fd, EPOLLIN, live_on_worker) < 0)
 		fd_close(&l->worker_fd); /* init's report tells its end as well */
-	life_born(l, m->pid);
+	life_born(l, rep->pid > 0 ? rep->pid : m->pid);
 }
 
 /* Returns false at the end of the channel or when nothing is left. */

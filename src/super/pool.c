@@ -245,8 +245,10 @@ unsigned pool_reset(struct pool *p, int slot)
 
 	if (p->draining)
 		return 0;
-	if (p->phase == POOL_FAILED)
-		p->phase = POOL_DEGRADED;
+	if (p->phase == POOL_FAILED) {
+		p->phase = p->ever_ready ? POOL_DEGRADED : POOL_STARTING;
+		p->reason[0] = '\0';
+	}
 	for (unsigned i = 0; i < p->nslots; i++) {
 		struct slot *s = &p->slots[i];
 
@@ -261,5 +263,6 @@ unsigned pool_reset(struct pool *p, int slot)
 		}
 	}
 	pool_update(p);
+	pool_kick(p);
 	return started;
 }
