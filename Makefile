@@ -80,9 +80,9 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libcore.a $(O)/libmpsup.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lcmocka -o $@
 
-$(O)/helpers/%: $(O)/tests/helpers/%.o
+$(O)/helpers/%: $(O)/tests/helpers/%.o $(O)/libcore.a
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) $< $(PKG_LIBS) -o $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 
 # PID 1 of a worker's namespaces: static and small (see src/init).

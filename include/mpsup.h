@@ -16,7 +16,7 @@
  * All functions return 0 (or what they say) on success and -Exxx on failure;
  * errno is not used. Nothing blocks, nothing raises SIGPIPE, no thread is made,
  * no state is global. One object may be used by one thread at a time.
- * Times are in microseconds. Linux only; C99 and C++. */
+ * Times are in microseconds, but where a name ends in _ms. Linux only; C99 and C++. */
 #ifndef MPSUP_H
 #define MPSUP_H
 
@@ -107,6 +107,11 @@ int mpsup_status(struct mpsup *m, const char *format, ...);
 
 /* Still alive; see watchdog_usec. */
 int mpsup_watchdog(struct mpsup *m);
+
+/* How long to wait between two mpsup_watchdog(), in milliseconds as poll(2) and
+ * epoll_wait(2) take them: half of watchdog_usec, at least 1. -1: no watchdog, or
+ * there was no HELLO yet. */
+int mpsup_watchdog_interval_ms(const struct mpsup *m);
 
 /* Leaving by itself: no error, whatever the exit status says later. */
 int mpsup_stopping(struct mpsup *m);

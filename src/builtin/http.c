@@ -12,9 +12,9 @@
 #include "builtin/worker.h"
 
 #define SPARE_FDS	 32 /* kept for everything that is no connection */
-#define CONNS_MAX	 65536u
+#define CONNS_MAX	 1024u /* with CONN_MEMORY: a flood costs at most 32 MiB */
 #define CONN_TIMEOUT_S	 60u
-#define CONN_MEMORY	 (16 * 1024u)
+#define CONN_MEMORY	 (32 * 1024u)
 #define FIRST_REQUEST_MS 5000u /* a new connection may take so long to ask when we drain */
 #define LOOK_MS		 20u   /* between two looks at idle connections */
 
@@ -43,6 +43,9 @@ static void conn_event(void *ctx, struct MHD_Connection *mhd, void **socket_cont
 		return;
 	}
 	w->nconns--;
+	/* There is room again for one that waits in the queue. */
+	if (w->accept_again_ms != NEVER)
+		w->accept_again_ms = 0;
 	if (!c)
 		return;
 	if (c->prev)

@@ -169,7 +169,7 @@ static uint64_t on_time(struct worker *w, uint64_t now)
 	}
 	if (w->watchdog_ms <= now) {
 		(void)mpsup_watchdog(w->sup);
-		w->watchdog_ms = now + w->hello->watchdog_usec / 2000 + 1;
+		w->watchdog_ms = now + (unsigned)mpsup_watchdog_interval_ms(w->sup);
 	}
 	if (w->look_ms <= now)
 		w->look_ms = http_hang_up_idle(w, now);

@@ -34,12 +34,15 @@ static enum MHD_Result answer(const struct worker *w, struct request *req, unsig
 
 static enum MHD_Result page_root(struct worker *w, struct request *req)
 {
+	char host_pid[16] = "-"; /* an older master does not tell */
 	char text[256];
 
+	if (w->hello->host_pid > 0)
+		(void)snprintf(host_pid, sizeof(host_pid), "%d", w->hello->host_pid);
 	(void)snprintf(text, sizeof(text),
 		       "I am worker, pid:%d, ppid:%d\n"
-		       "slot:%u host-pid:%d generation:%u cpu:%d\n",
-		       (int)getpid(), (int)getppid(), w->hello->slot, w->hello->host_pid,
+		       "slot:%u host-pid:%s generation:%u cpu:%d\n",
+		       (int)getpid(), (int)getppid(), w->hello->slot, host_pid,
 		       w->hello->generation, sched_getcpu());
 	return answer(w, req, MHD_HTTP_OK, text);
 }

@@ -49,7 +49,7 @@ struct worker {
 	bool draining;
 	bool done;
 	unsigned signals;	  /* how often it was asked to end by signal */
-	uint64_t accept_again_ms; /* out of descriptors: not before this */
+	uint64_t accept_again_ms; /* full: not before this, or the end of a connection */
 	uint64_t look_ms;	  /* draining: when to look for idle connections */
 	uint64_t deadline_ms;	  /* draining: gone by then */
 	uint64_t watchdog_ms;	  /* when to say that it lives */

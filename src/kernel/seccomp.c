@@ -4,8 +4,15 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+void bpf_done(struct bpf *b)
+{
+	free(b->insns);
+	*b = (struct bpf){ 0 };
+}
 
 int seccomp_load_filter(const struct sock_filter *insns, unsigned short len, unsigned flags)
 {

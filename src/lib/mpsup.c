@@ -88,6 +88,18 @@ const struct mpsup_hello *mpsup_hello(const struct mpsup *m)
 	return m->greeted ? &m->hello : NULL;
 }
 
+/* Half: one that comes late, or is lost to -EAGAIN, is made good by the next. */
+int mpsup_watchdog_interval_ms(const struct mpsup *m)
+{
+	uint64_t half_ms = m->hello.watchdog_usec / 2000;
+
+	if (m->hello.watchdog_usec == 0)
+		return -1;
+	if (half_ms == 0)
+		return 1;
+	return half_ms > INT_MAX ? INT_MAX : (int)half_ms;
+}
+
 static bool starts_with(const char *text, const char *word)
 {
 	return strncmp(text, word, strlen(word)) == 0;

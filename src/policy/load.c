@@ -1,374 +1,391 @@
 /* SPDX-License-Identifier: MIT */
-/* load.c - policy files: names become numbers, groups are opened, one level of
- * includes is merged. */
+/* load.c - from a policy's name to what each system call gets. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <seccomp.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/nearest.h"
+#include "policy/doc.h"
+#include "policy/groups.h"
+#include "policy/names.h"
 #include "policy/policy.h"
-#include "policy/yaml.h"
+#include "policy/profile.h"
+#include "policy/rules.h"
 
-struct loading {
+struct loader {
+	struct policy *policy;
+	struct groups *groups;
 	const char *const *dirs;
-	struct policy *p;
-	struct yaml_file groups;
 	struct err *e;
+	/* Of the file that is being read: */
+	struct doc *doc;
+	yaml_node_t *optional;
+	bool own; /* not an included one */
+	/* Of the entry that is being read: */
+	yaml_node_t *at;
+	struct call entry;
 };
 
-static int append(void *array_ptr, size_t *n, size_t item_size, const void *item)
-{
-	void **array = array_ptr;
-	void *more = realloc(*array, (*n + 1) * item_size);
+/* ---- one entry for one call ---- */
 
-	if (!more)
-		return -ENOMEM;
-	memcpy((char *)more + *n * item_size, item, item_size);
-	*array = more;
-	++*n;
+/* A name beats a group, also an included name: "allow: [@process]" must not take
+ * away the rule that the included file has for clone. Apart from that the file
+ * itself beats what it includes. */
+static int decide(void *ctx, int nr, const char *name)
+{
+	struct loader *l = ctx;
+	struct call *old = &l->policy->calls[nr];
+
+	if (nr > l->policy->highest)
+		l->policy->highest = nr;
+	if (old->verdict != VERDICT_NONE && old->own == l->entry.own &&
+	    old->named == l->entry.named)
+		return doc_error(l->doc, l->at, l->e, "'%s' already stands in line %u", name,
+				 old->line);
+	if (old->named && !l->entry.named)
+		return 0;
+	*old = l->entry;
 	return 0;
 }
 
-static int allow(struct policy *p, int call)
+/* The flags of clone3 lie behind a pointer, which no filter sees: what may make
+ * threads could make namespaces. */
+static bool is_clone3(const char *name)
 {
-	for (size_t i = 0; i < p->nallow; i++)
-		if (p->allow[i] == call)
-			return 0;
-	return append(&p->allow, &p->nallow, sizeof(call), &call);
+	return strcmp(name, "clone3") == 0 || strcmp(name, "@clone3") == 0;
 }
 
-/* Is it a system call anywhere? libseccomp gives names of other architectures a
- * negative pseudo number and unknown ones __NR_SCMP_ERROR. */
-static int number_of(const char *name)
+static int apply(struct loader *l, yaml_node_t *n)
 {
-	return seccomp_syscall_resolve_name(name);
-}
+	const char *name = doc_text(n);
+	char hint[GROUPS_HINT_BYTES];
+	int nr, r;
 
-static int unknown_call(const struct yaml_file *f, const yaml_node_t *at, const char *name,
-			struct err *e)
-{
-	static const char *const common[] = { "accept",	  "accept4", "bind",	   "clone",
-					      "connect",  "execve",  "fork",	   "futex",
-					      "ioctl",	  "kill",    "listen",	   "mmap",
-					      "mprotect", "open",    "openat",	   "ptrace",
-					      "read",	  "sendto",  "setsockopt", "socket",
-					      "unshare",  "write",   NULL };
-	const char *near = nearest_word(name, common);
-
-	return yaml_wrong(f, at, e, "'%s' is no system call that libseccomp knows%s%s%s", name,
-			  near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-}
-
-static int allow_group(struct loading *l, const struct yaml_file *f, const yaml_node_t *at,
-		       const char *name)
-{
-	const yaml_node_t *root = yaml_document_get_root_node(&l->groups.doc);
-	int r = 0;
-
-	if (!root || root->type != YAML_MAPPING_NODE)
-		return yaml_wrong(&l->groups, root, l->e, "groups are a mapping of names to lists");
-	yaml_each_pair(&l->groups, root, it)
-	{
-		const char *key = yaml_text(yaml_node(&l->groups, it->key));
-		const yaml_node_t *list = yaml_node(&l->groups, it->value);
-
-		if (!key || strcmp(key, name) != 0 || list->type != YAML_SEQUENCE_NODE)
-			continue;
-		yaml_each_item(&l->groups, list, item)
-		{
-			const char *call = yaml_text(yaml_node(&l->groups, *item));
-			int nr = call ? number_of(call) : __NR_SCMP_ERROR;
-
-			if (nr >= 0 && r == 0) /* others: newer, or another architecture's */
-				r = allow(l->p, nr);
-		}
+	l->at = n;
+	l->entry.own = l->own;
+	l->entry.line = doc_line(n);
+	l->entry.named = !name || name[0] != '@';
+	if (name && is_clone3(name) && l->entry.verdict == VERDICT_ALLOW)
+		return doc_error(l->doc, n, l->e,
+				 "clone3 cannot be allowed: its flags lie behind a "
+				 "pointer; it is always ENOSYS, and libc falls back to clone");
+	if (l->entry.named) {
+		r = groups_resolve(l->doc, n, l->optional, &nr, l->e);
+		return r > 0 ? decide(l, nr, name) : r;
+	}
+	r = groups_each(l->groups, name + 1, decide, l);
+	if (r != -ENOENT)
 		return r;
-	}
-	return yaml_wrong(f, at, l->e, "there is no group '%s' in %s", name, l->groups.path);
+	groups_hint(l->groups, name + 1, hint);
+	return doc_error(l->doc, n, l->e, "unknown group '%s'%s", name, hint);
 }
 
-static int take_allow(struct loading *l, const struct yaml_file *f, const yaml_node_t *list,
-		      bool optional)
-{
-	if (list->type != YAML_SEQUENCE_NODE)
-		return yaml_wrong(f, list, l->e,
-				  "a list of system calls or @groups is missing here");
-	yaml_each_item(f, list, it)
-	{
-		const yaml_node_t *at = yaml_node(f, *it);
-		const char *name = yaml_text(at);
-		int r = 0, nr;
+/* ---- the keys of a file ---- */
 
-		if (!name)
-			return yaml_wrong(f, at, l->e, "a name is missing here");
-		if (name[0] == '@') {
-			r = allow_group(l, f, at, name);
-		} else {
-			nr = number_of(name);
-			if (nr == __NR_SCMP_ERROR && !optional)
-				return unknown_call(f, at, name, l->e);
-			if (nr >= 0)
-				r = allow(l->p, nr);
-		}
-		if (r < 0)
-			return r;
+static int take_allow(void *ctx, yaml_node_t *n)
+{
+	struct loader *l = ctx;
+
+	l->entry = (struct call){ .verdict = VERDICT_ALLOW };
+	return apply(l, n);
+}
+
+static int take_refusal(struct loader *l, yaml_node_t *name, yaml_node_t *error, bool quiet)
+{
+	const char *text = error ? doc_text(error) : "EPERM";
+	char hint[NAMES_HINT_BYTES] = "";
+	int number = text ? names_errno(text) : 0;
+
+	if (!number) {
+		if (text)
+			names_errno_hint(text, hint);
+		return doc_error(l->doc, error, l->e,
+				 "expected the name of an error as EPERM, found %s%s",
+				 text ? text : doc_kind(error), hint);
 	}
+	l->entry = (struct call){ .verdict = VERDICT_ERRNO, .error = number, .quiet = quiet };
+	return apply(l, name);
+}
+
+static int take_deny(void *ctx, yaml_node_t *key, yaml_node_t *value)
+{
+	return take_refusal(ctx, key, value, false);
+}
+
+static int take_quiet_pair(void *ctx, yaml_node_t *key, yaml_node_t *value)
+{
+	return take_refusal(ctx, key, value, true);
+}
+
+static int take_quiet(void *ctx, yaml_node_t *n)
+{
+	struct loader *l = ctx;
+
+	if (n->type == YAML_MAPPING_NODE)
+		return doc_pairs(l->doc, n, "quiet", take_quiet_pair, l, l->e);
+	return take_refusal(l, n, NULL, true);
+}
+
+static int take_rule(void *ctx, yaml_node_t *key, yaml_node_t *value)
+{
+	struct loader *l = ctx;
+	const struct rule *rule;
+	int r = rules_read(l->doc, value, &l->policy->arena, &rule, l->e);
+
+	if (r < 0)
+		return r;
+	if (doc_text(key)[0] == '@')
+		return doc_error(l->doc, key, l->e, "a rule is about one call, not about a group");
+	l->entry = (struct call){ .verdict = VERDICT_ALLOW, .rule = rule };
+	return apply(l, key);
+}
+
+static int key_allow(struct loader *l, yaml_node_t *n)
+{
+	return doc_each(l->doc, n, take_allow, l);
+}
+
+static int key_quiet(struct loader *l, yaml_node_t *n)
+{
+	return doc_each(l->doc, n, take_quiet, l);
+}
+
+static int key_deny(struct loader *l, yaml_node_t *n)
+{
+	return doc_pairs(l->doc, n, "deny", take_deny, l, l->e);
+}
+
+static int key_rules(struct loader *l, yaml_node_t *n)
+{
+	return doc_pairs(l->doc, n, "rules", take_rule, l, l->e);
+}
+
+static int key_text(struct loader *l, yaml_node_t *n)
+{
+	return doc_text(n) ? 0 : doc_error(l->doc, n, l->e, "expected text, found %s", doc_kind(n));
+}
+
+/* Read before all other keys, or where a name is unknown. */
+static int key_done(struct loader *l, yaml_node_t *n)
+{
+	(void)l;
+	(void)n;
 	return 0;
 }
 
-static int errno_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		int value;
-	} known[] = { { "EPERM", EPERM },   { "ENOSYS", ENOSYS }, { "EACCES", EACCES },
-		      { "EINVAL", EINVAL }, { "ENOENT", ENOENT }, { "EAFNOSUPPORT", EAFNOSUPPORT } };
+static const struct {
+	const char *name;
+	int (*take)(struct loader *l, yaml_node_t *n);
+} keys[] = {
+	{ "name", key_text },	  { "description", key_text }, { "include", key_done },
+	{ "optional", key_done }, { "allow", key_allow },      { "quiet", key_quiet },
+	{ "deny", key_deny },	  { "rules", key_rules },
+};
 
-	for (size_t i = 0; name && i < ARRAY_LEN(known); i++)
-		if (strcmp(known[i].name, name) == 0)
-			return known[i].value;
-	return -1;
+static int take_key(void *ctx, yaml_node_t *key, yaml_node_t *value)
+{
+	const char *names[ARRAY_LEN(keys) + 1] = { NULL };
+	struct loader *l = ctx;
+	char hint[NAMES_HINT_BYTES];
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		if (strcmp(doc_text(key), keys[i].name) == 0)
+			return keys[i].take(l, value);
+		names[i] = keys[i].name;
+	}
+	names_word_hint(doc_text(key), names, hint);
+	return doc_error(l->doc, key, l->e, "unknown key '%s'%s", doc_text(key), hint);
 }
 
-static int take_errors(struct loading *l, const struct yaml_file *f, const yaml_node_t *map)
-{
-	if (map->type != YAML_MAPPING_NODE)
-		return yaml_wrong(f, map, l->e, "errors: a mapping of system call to errno");
-	yaml_each_pair(f, map, it)
-	{
-		const yaml_node_t *key = yaml_node(f, it->key), *val = yaml_node(f, it->value);
-		const char *name = yaml_text(key);
-		struct policy_error pe = { .call = name ? number_of(name) : __NR_SCMP_ERROR,
-					   .error = errno_of(yaml_text(val)) };
+/* ---- files ---- */
 
-		if (pe.error < 0)
-			return yaml_wrong(f, val, l->e,
-					  "EPERM, ENOSYS, EACCES, EINVAL, ENOENT or EAFNOSUPPORT "
-					  "belongs here");
-		if (pe.call == __NR_SCMP_ERROR)
-			return unknown_call(f, key, name ? name : "?", l->e);
-		if (pe.call >= 0 && append(&l->p->errors, &l->p->nerrors, sizeof(pe), &pe) < 0)
-			return err_set(l->e, -ENOMEM, "out of memory");
-	}
-	return 0;
+static bool is_file(const char *name)
+{
+	size_t len = strlen(name);
+
+	return strchr(name, '/') || (len > 5 && strcmp(name + len - 5, ".yaml") == 0);
 }
 
-static int take_values(const struct yaml_file *f, const yaml_node_t *n, struct policy_refusal *ret,
-		       struct err *e)
+/* "name" -> the first DIR/name.yaml that is there. */
+static int find(const char *const *dirs, const char *name, char path[PATH_MAX])
 {
-	if (n->type != YAML_SEQUENCE_NODE) {
-		ret->nvalues = 1;
-		return yaml_u32(f, n, &ret->values[0], e);
-	}
-	yaml_each_item(f, n, it)
-	{
-		int r;
+	for (; *dirs; dirs++) {
+		int n = snprintf(path, PATH_MAX, "%s/%s.yaml", *dirs, name);
 
-		if (ret->nvalues == POLICY_VALUES_MAX)
-			return yaml_wrong(f, n, e, "more than %d values", POLICY_VALUES_MAX);
-		r = yaml_u32(f, yaml_node(f, *it), &ret->values[ret->nvalues++], e);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int take_refusal_key(const struct yaml_file *f, const char *key, const yaml_node_t *val,
-			    struct policy_refusal *ref, struct err *e)
-{
-	static const char *const known[] = { "call", "arg",    "if_arg", "if_is", "any_bit",
-					     "in",   "not_in", "errno",	 NULL };
-	const char *near;
-	uint32_t n = 0;
-	int r = 0;
-
-	if (strcmp(key, "call") == 0) {
-		ref->call = yaml_text(val) ? number_of(yaml_text(val)) : __NR_SCMP_ERROR;
-		return ref->call == __NR_SCMP_ERROR ?
-			       unknown_call(f, val, yaml_text(val) ? yaml_text(val) : "?", e) :
-			       0;
-	}
-	if (strcmp(key, "errno") == 0) {
-		ref->error = errno_of(yaml_text(val));
-		return ref->error < 0 ? yaml_wrong(f, val, e, "unknown errno") : 0;
-	}
-	if (strcmp(key, "any_bit") == 0 || strcmp(key, "in") == 0 || strcmp(key, "not_in") == 0) {
-		ref->test = key[0] == 'a' ? TEST_ANY_BIT : key[0] == 'i' ? TEST_IN : TEST_NOT_IN;
-		return take_values(f, val, ref, e);
-	}
-	near = nearest_word(key, known);
-	if (strcmp(key, "arg") != 0 && strcmp(key, "if_arg") != 0 && strcmp(key, "if_is") != 0)
-		return yaml_wrong(f, val, e, "unknown key '%s'%s%s%s", key,
-				  near ? " (did you mean '" : "", near ? near : "",
-				  near ? "'?)" : "");
-	r = yaml_u32(f, val, &n, e);
-	if (r == 0 && key[3] != 'i' && n > 5 && strcmp(key, "if_is") != 0)
-		return yaml_wrong(f, val, e, "an argument is 0 to 5");
-	if (strcmp(key, "arg") == 0)
-		ref->arg = n;
-	else if (strcmp(key, "if_arg") == 0)
-		ref->if_arg = (int)n;
-	else
-		ref->if_is = n;
-	return r;
-}
-
-static int take_refusals(struct loading *l, const struct yaml_file *f, const yaml_node_t *list)
-{
-	if (list->type != YAML_SEQUENCE_NODE)
-		return yaml_wrong(f, list, l->e, "refuse: a list of conditions");
-	yaml_each_item(f, list, it)
-	{
-		const yaml_node_t *map = yaml_node(f, *it);
-		struct policy_refusal ref = { .call = __NR_SCMP_ERROR,
-					      .if_arg = -1,
-					      .error = EPERM };
-
-		if (map->type != YAML_MAPPING_NODE)
-			return yaml_wrong(f, map, l->e, "a condition is {call:, arg:, in: ...}");
-		yaml_each_pair(f, map, kv)
-		{
-			const char *key = yaml_text(yaml_node(f, kv->key));
-			int r = take_refusal_key(f, key ? key : "?", yaml_node(f, kv->value), &ref,
-						 l->e);
-
-			if (r < 0)
-				return r;
-		}
-		if (ref.call == __NR_SCMP_ERROR || ref.nvalues == 0)
-			return yaml_wrong(f, map, l->e,
-					  "call and one of any_bit, in, not_in belong "
-					  "here");
-		if (ref.call >= 0 &&
-		    append(&l->p->refusals, &l->p->nrefusals, sizeof(ref), &ref) < 0)
-			return err_set(l->e, -ENOMEM, "out of memory");
-	}
-	return 0;
-}
-
-static int find_file(const char *name, const char *const *dirs, char *ret_path, size_t size)
-{
-	if (strchr(name, '/'))
-		return snprintf(ret_path, size, "%s", name) < (int)size ? 0 : -ENAMETOOLONG;
-	for (size_t i = 0; dirs[i]; i++) {
-		if (snprintf(ret_path, size, "%s/%s.yaml", dirs[i], name) >= (int)size)
-			continue;
-		if (access(ret_path, R_OK) == 0)
+		if (n > 0 && n < PATH_MAX && access(path, F_OK) == 0)
 			return 0;
 	}
 	return -ENOENT;
 }
 
-static int load_one(struct loading *l, const char *name, int depth);
+#define POLICIES_MAX 32
 
-static int take_includes(struct loading *l, const struct yaml_file *f, const yaml_node_t *list,
-			 int depth)
+/* ", did you mean 'node'?" from what lies in the folders. */
+static void policy_hint(const char *const *dirs, const char *name, char hint[NAMES_HINT_BYTES])
 {
-	if (list->type != YAML_SEQUENCE_NODE)
-		return yaml_wrong(f, list, l->e, "include: a list of policy names");
-	if (depth > 0)
-		return yaml_wrong(
-			f, list, l->e,
-			"an included policy may not include others: one level can be read");
-	yaml_each_item(f, list, it)
-	{
-		const yaml_node_t *at = yaml_node(f, *it);
-		const char *name = yaml_text(at);
-		int r = name ? load_one(l, name, depth + 1) : -EINVAL;
+	static const char tail[] = ".yaml";
+	char *names[POLICIES_MAX + 1] = { NULL };
+	size_t n = 0;
 
-		if (r == -ENOENT)
-			return yaml_wrong(f, at, l->e, "there is no policy '%s'", name);
-		if (r < 0)
-			return name ? r : yaml_wrong(f, at, l->e, "a name is missing here");
+	for (; *dirs; dirs++) {
+		DIR *dir = opendir(*dirs);
+		struct dirent *d;
+
+		while (dir && n < POLICIES_MAX && (d = readdir(dir))) {
+			size_t len = strlen(d->d_name);
+
+			if (len <= strlen(tail) ||
+			    strcmp(d->d_name + len - strlen(tail), tail) != 0 ||
+			    strcmp(d->d_name, "groups.yaml") == 0)
+				continue;
+			names[n] = strndup(d->d_name, len - strlen(tail));
+			n += names[n] != NULL;
+		}
+		if (dir)
+			(void)closedir(dir);
+	}
+	names_word_hint(name, (const char *const *)names, hint);
+	while (n > 0)
+		free(names[--n]);
+}
+
+static int read_file(struct loader *l, const char *path, bool own);
+
+static int take_include(void *ctx, yaml_node_t *n)
+{
+	struct loader *l = ctx;
+	struct loader inner = *l;
+	const char *name = doc_text(n);
+	char path[PATH_MAX], hint[NAMES_HINT_BYTES];
+
+	if (!l->own)
+		return doc_error(l->doc, n, l->e,
+				 "an included policy cannot include: one level is allowed");
+	if (!name)
+		return doc_error(l->doc, n, l->e, "expected the name of a policy, found %s",
+				 doc_kind(n));
+	if (is_file(name) || find(l->dirs, name, path) < 0) {
+		policy_hint(l->dirs, name, hint);
+		return doc_error(l->doc, n, l->e, "no policy '%s' in the policy folders%s", name,
+				 hint);
+	}
+	return read_file(&inner, path, false);
+}
+
+static int read_doc(struct loader *l)
+{
+	yaml_node_t *root = doc_root(l->doc);
+	yaml_node_t *include = doc_find(l->doc, root, "include");
+	int r = 0;
+
+	l->optional = doc_find(l->doc, root, "optional");
+	if (include)
+		r = doc_each(l->doc, include, take_include, l);
+	if (r < 0)
+		return r;
+	if (!doc_find(l->doc, root, "name"))
+		return doc_error(l->doc, root, l->e, "key 'name' is missing");
+	return doc_pairs(l->doc, root, "a policy", take_key, l, l->e);
+}
+
+static int read_file(struct loader *l, const char *path, bool own)
+{
+	struct doc doc;
+	int r = doc_load(&doc, path, l->e);
+
+	l->doc = &doc;
+	l->own = own;
+	if (r == 0)
+		r = read_doc(l);
+	l->doc = NULL;
+	doc_done(&doc);
+	return r;
+}
+
+/* ---- what every policy must be ---- */
+
+/* The filter is loaded before the command is executed: mpsup's own last steps
+ * pass it, or say through it why they failed. */
+static int check_last_steps(const struct policy *p, const char *path, struct err *e)
+{
+	static const char *const needed[] = { "execve", "execveat", "write", "exit_group" };
+
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+		int nr;
+
+		if (names_call(needed[i], &nr) <= 0)
+			continue;
+		if (p->calls[nr].verdict != VERDICT_ALLOW || p->calls[nr].rule)
+			return err_set(
+				e, -EINVAL,
+				"%s:1:1: '%s' must be allowed, without a rule: the filter is "
+				"loaded before the command is executed",
+				path, needed[i]);
 	}
 	return 0;
 }
 
-static int take_key(struct loading *l, const struct yaml_file *f, const yaml_node_t *key_node,
-		    const yaml_node_t *val, int depth)
+static void settle_clone3(struct policy *p)
 {
-	static const char *const known[] = { "name",	 "description", "include", "allow",
-					     "optional", "errors",	"refuse",  NULL };
-	const char *key = yaml_text(key_node), *near;
+	int nr;
 
-	if (!key)
-		return yaml_wrong(f, key_node, l->e, "a key is a word");
-	if (strcmp(key, "name") == 0 || strcmp(key, "description") == 0)
-		return yaml_text(val) ? 0 : yaml_wrong(f, val, l->e, "%s: a text", key);
-	if (strcmp(key, "include") == 0)
-		return take_includes(l, f, val, depth);
-	if (strcmp(key, "allow") == 0 || strcmp(key, "optional") == 0)
-		return take_allow(l, f, val, key[0] == 'o');
-	if (strcmp(key, "errors") == 0)
-		return take_errors(l, f, val);
-	if (strcmp(key, "refuse") == 0)
-		return take_refusals(l, f, val);
-	near = nearest_word(key, known);
-	return yaml_wrong(f, key_node, l->e, "unknown key '%s'%s%s%s", key,
-			  near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+	if (names_call("clone3", &nr) > 0)
+		p->calls[nr] = (struct call){ .verdict = VERDICT_ERRNO,
+					      .error = ENOSYS,
+					      .quiet = true,
+					      .own = true,
+					      .named = true };
 }
 
-static int load_one(struct loading *l, const char *name, int depth)
+static int load(struct policy *p, const char *path, const char *const *dirs, struct err *e)
 {
-	struct yaml_file f;
-	char path[PATH_MAX];
-	const yaml_node_t *root;
-	int r = find_file(name, l->dirs, path, sizeof(path));
-
-	if (r == 0)
-		r = yaml_file_load(&f, path, l->e);
-	if (r < 0)
-		return r;
-	root = yaml_document_get_root_node(&f.doc);
-	if (!root || root->type != YAML_MAPPING_NODE)
-		r = yaml_wrong(&f, root, l->e, "a policy is a mapping: name:, allow:, ...");
-	else
-		yaml_each_pair(&f, root, it) if (r == 0) r =
-			take_key(l, &f, yaml_node(&f, it->key), yaml_node(&f, it->value), depth);
-	yaml_file_done(&f);
-	return r;
-}
-
-int policy_load(const char *name, const char *const *dirs, struct policy **ret_policy,
-		struct err *e)
-{
-	struct loading l = { .dirs = dirs, .e = e };
-	char path[PATH_MAX];
+	char groups_path[PATH_MAX];
+	struct groups groups;
+	struct loader l = { .policy = p, .groups = &groups, .dirs = dirs, .e = e };
 	int r;
 
-	l.p = calloc(1, sizeof(*l.p));
-	if (l.p)
-		l.p->name = strdup(name);
-	if (!l.p || !l.p->name) {
-		policy_free(l.p);
-		return err_set(e, -ENOMEM, "out of memory");
-	}
-	r = find_file("groups", dirs, path, sizeof(path));
+	if (find(dirs, "groups", groups_path) < 0)
+		return err_set(e, -ENOENT, "no groups.yaml in %s and the other policy folders",
+			       dirs[0] ? dirs[0] : "no folder");
+	r = groups_load(&groups, groups_path, e);
+	p->highest = groups.highest;
 	if (r == 0)
-		r = yaml_file_load(&l.groups, path, e);
-	else
-		(void)err_set(e, r, "groups.yaml is in none of the policy folders (%s, ...)",
-			      dirs[0] ? dirs[0] : "none");
-	if (r == 0) {
-		r = load_one(&l, name, 0);
-		if (r == -ENOENT)
-			(void)err_set(e, r,
-				      "there is no policy '%s'; shipped are generic, node and "
-				      "static, or give a file",
-				      name);
+		r = read_file(&l, path, true);
+	groups_done(&groups);
+	if (r < 0)
+		return r;
+	settle_clone3(p);
+	return check_last_steps(p, path, e);
+}
+
+int policy_load(const char *name_or_file, const char *const *dirs, struct policy **ret,
+		struct err *e)
+{
+	char found[PATH_MAX], hint[NAMES_HINT_BYTES];
+	const char *path = name_or_file;
+	struct policy *p;
+	int r;
+
+	if (!is_file(name_or_file)) {
+		if (find(dirs, name_or_file, found) < 0 || strcmp(name_or_file, "groups") == 0) {
+			policy_hint(dirs, name_or_file, hint);
+			return err_set(e, -ENOENT, "no policy '%s'%s", name_or_file, hint);
+		}
+		path = found;
 	}
-	yaml_file_done(&l.groups);
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_set(e, -ENOMEM, "out of memory");
+	r = load(p, path, dirs, e);
 	if (r < 0) {
-		policy_free(l.p);
+		policy_free(p);
 		return r;
 	}
-	*ret_policy = l.p;
+	*ret = p;
 	return 0;
 }
 
@@ -376,9 +393,6 @@ void policy_free(struct policy *p)
 {
 	if (!p)
 		return;
-	free(p->name);
-	free(p->allow);
-	free(p->errors);
-	free(p->refusals);
+	arena_done(&p->arena);
 	free(p);
 }

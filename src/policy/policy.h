@@ -1,51 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* policy.h - which system calls a worker may make: from YAML to BPF.
+/* policy.h - which system calls a worker may make: from a YAML file to a program
+ * that the kernel runs before each call. The format is in docs/policy.md.
  *
- * Layer: policy. -Exxx with a sentence in *e, never logs. */
+ * Layer: policy. -Exxx with a sentence in *e, never logs. Not for the time
+ * between clone and exec: compile once, load with kernel/seccomp.h. */
 #ifndef MPSUP_POLICY_POLICY_H
 #define MPSUP_POLICY_POLICY_H
-
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/base.h"
 #include "base/err.h"
 #include "kernel/seccomp.h"
 
-#define POLICY_VALUES_MAX 32
+struct policy;
 
-enum policy_test { TEST_ANY_BIT, TEST_IN, TEST_NOT_IN };
-
-struct policy_error {
-	int call;
-	int error;
-};
-
-struct policy_refusal {
-	int call;
-	uint32_t arg;
-	int if_arg;
-	uint32_t if_is;
-	enum policy_test test;
-	unsigned nvalues;
-	uint32_t values[POLICY_VALUES_MAX];
-	int error;
-};
-
-struct policy {
-	char *name;
-	int *allow;
-	size_t nallow;
-	struct policy_error *errors;
-	size_t nerrors;
-	struct policy_refusal *refusals;
-	size_t nrefusals;
-};
-
+/* Read a policy. A name ("node") is searched as NAME.yaml in dirs, first found
+ * wins; what contains a slash or ends in .yaml is a file. Includes and
+ * groups.yaml are always searched in dirs (NULL-terminated, at least one).
+ *
+ * *ret is new and wants policy_free(). Errors in the text are -EINVAL and name
+ * file:line:column, what was found and the nearest known word; -ENOENT: no such
+ * policy; -EACCES and others: the file cannot be read; -ENOMEM. */
 MUST_CHECK int policy_load(const char *name_or_file, const char *const *dirs, struct policy **ret,
 			   struct err *e);
-void policy_free(struct policy *p);
+void policy_free(struct policy *p); /* accepts NULL */
+
+/* The same text gives the same program. ret->insns is the caller's: bpf_done(),
+ * or pass it on. Two to three milliseconds with loading. -EOPNOTSUPP on an architecture that is
+ * neither x86_64 nor aarch64, -E2BIG too many rules, -ENOMEM. */
 MUST_CHECK int policy_compile(const struct policy *p, struct bpf *ret, struct err *e);
-const char *policy_auto(const char *exec_path, const char *const *argv);
+
+/* The policy for a command: "node" when it is Node.js, one of its companions
+ * (npm, npx, yarn, tsx, ...) or a script whose first line names one; else
+ * "generic". exec_path is argv[0] as it was found, absolute; NULL if unknown. It is
+ * opened to read its first line. argv NULL: the built-in worker. Never NULL,
+ * never fails. */
+const char *policy_auto(const char *exec_path, const char *const argv[]);
 
 #endif

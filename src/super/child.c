@@ -55,7 +55,13 @@ static int do_view(struct child *ch)
 
 static int do_proc(struct child *ch)
 {
-	return ch->cage->mold_fd < 0 ? 0 : view_mount_proc(&ch->cage->view);
+	if (ch->cage->mold_fd >= 0)
+		return view_mount_proc(&ch->cage->view);
+	/* Without a view still only the own processes: the host's are not shown. */
+	if (!cage_has(ch->cage, CAGE_PID))
+		return 0;
+	return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? -errno :
+											    0;
 }
 
 static int do_own(struct child *ch)

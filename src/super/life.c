@@ -401,7 +401,7 @@ void life_certify(struct life *l)
 	if (l->slot)
 		slot_died(l->slot, l, &d);
 	else
-		spare_died(p, l, &d);
+		spare_died(p, l);
 	l->master->world->release(l);
 	pool_update(p);
 	pool_kick(p);

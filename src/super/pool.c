@@ -220,8 +220,7 @@ void pool_stop(struct pool *p)
 	if (p->draining || p->phase == POOL_STOPPED)
 		return;
 	p->draining = true;
-	if (p->phase != POOL_FAILED)
-		p->phase = POOL_DRAINING;
+	p->phase = POOL_DRAINING;
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	for (unsigned i = 0; i < p->nslots; i++) {
 		struct slot *s = &p->slots[i];

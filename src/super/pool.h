@@ -34,7 +34,7 @@ void slot_fail(struct slot *s, const char *why);
 void slot_on_timer(struct timer *t);
 void slot_keep_death(struct slot *s, const struct death *d);
 void spare_birth(struct pool *p);
-void spare_died(struct pool *p, struct life *l, const struct death *d);
+void spare_died(struct pool *p, struct life *l);
 
 /* master.c */
 void master_event(struct master *m, struct event *ev);

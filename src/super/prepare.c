@@ -182,6 +182,8 @@ static int settle_words(struct master *m, const struct pool_config *conf, uint32
 {
 	uint32_t words = ALL_WORDS & ~conf->cage_off & ~OPTIONAL_WORDS;
 
+	if (!conf->pin)
+		words &= ~CAGE_BIT(CAGE_PIN);
 	if (!conf->net_none)
 		words &= ~CAGE_BIT(CAGE_NET);
 	if (!m->has_cgroup)
@@ -219,11 +221,14 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 		name = policy_auto(p->conf->exec_path, (const char *const *)p->conf->command);
 	p->policy_name = name;
 	r = policy_load(name, dirs, &pol, e);
-	if (r == 0)
-		r = policy_compile(pol, &bpf, e);
-	policy_free(pol);
 	if (r < 0)
 		return err_wrap(e, "--policy %s", name);
+	r = policy_compile(pol, &bpf, e);
+	policy_free(pol);
+	if (r == -E2BIG)
+		return err_wrap(e, "--policy %s", name);
+	if (r < 0) /* the text was right: libseccomp does not get on with this kernel */
+		return err_set(e, -EOPNOTSUPP, "%s; --no-sandbox seccomp would do without", e->msg);
 	c->filter = bpf.insns;
 	c->filter_len = bpf.len;
 	r = probe_filter(c);

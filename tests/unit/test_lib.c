@@ -10,10 +10,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -129,6 +131,7 @@ static void test_hello(void **state)
 	(void)state;
 	assert_int_equal(next(), 0);
 	assert_null(mpsup_hello(fx.m));
+	assert_int_equal(mpsup_watchdog_interval_ms(fx.m), -1);
 	say(HELLO_1 "LISTEN_FDS=2\nLISTEN_FDNAMES=http:admin\nWATCHDOG_USEC=5000000\nNEW=x\n", 2);
 	assert_int_equal(mpsup_next(fx.m, &ev), 1);
 	assert_int_equal(ev.type, MPSUP_HELLO);
@@ -140,6 +143,7 @@ static void test_hello(void **state)
 	assert_int_equal(h->workers, 2);
 	assert_int_equal(h->host_pid, 4711);
 	assert_int_equal(h->watchdog_usec, 5000000);
+	assert_int_equal(mpsup_watchdog_interval_ms(fx.m), 2500);
 	assert_int_equal(h->nlisteners, 2);
 	assert_string_equal(h->listeners[0].name, "http");
 	assert_string_equal(h->listeners[1].name, "admin");
@@ -161,6 +165,43 @@ static void test_hello_most_and_least(void **state)
 		assert_string_equal(mpsup_hello(fx.m)->listeners[i].name, "unknown");
 		(void)close(mpsup_hello(fx.m)->listeners[i].fd);
 	}
+}
+
+static void test_watchdog_interval(void **state)
+{
+	(void)state;
+	say(HELLO_1 "LISTEN_FDS=0\nWATCHDOG_USEC=1\n", 0);
+	assert_int_equal(next(), 1);
+	assert_int_equal(mpsup_watchdog_interval_ms(fx.m), 1);
+}
+
+static void test_watchdog_interval_longest(void **state)
+{
+	(void)state;
+	say(HELLO_1 "LISTEN_FDS=0\nWATCHDOG_USEC=18446744073709551615\n", 0);
+	assert_int_equal(next(), 1);
+	assert_int_equal(mpsup_watchdog_interval_ms(fx.m), INT_MAX);
+}
+
+/* No number is free for the second descriptor: the kernel drops it and says so
+ * by MSG_CTRUNC alone. The first must not stay open. */
+static void test_no_room_for_descriptors(void **state)
+{
+	struct rlimit all, few;
+	int free_fd, r;
+
+	(void)state;
+	say(HELLO_1 "LISTEN_FDS=2\n", 2);
+	free_fd = dup(fx.master); /* the lowest number that is free */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	few.rlim_cur = (rlim_t)free_fd + 1;
+	(void)close(free_fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	r = next();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_int_equal(r, -EPROTO);
+	assert_null(mpsup_hello(fx.m));
 }
 
 static void test_second_hello_is_refused(void **state)
@@ -377,6 +418,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_hello, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hello_most_and_least, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_watchdog_interval, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_watchdog_interval_longest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_room_for_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_second_hello_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_hellos, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_and_binary, setup, teardown),

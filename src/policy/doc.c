@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "policy/doc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+
+static int parse_error(const struct doc *d, const yaml_parser_t *y, struct err *e)
+{
+	/* Reader errors (bad UTF-8) have an offset instead of a mark. */
+	if (y->error == YAML_READER_ERROR)
+		return err_set(e, -EINVAL, "%s: byte %zu: %s", d->path, y->problem_offset,
+			       y->problem);
+	if (y->error == YAML_MEMORY_ERROR)
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
+	return err_set(e, -EINVAL, "%s:%zu:%zu: %s%s", d->path, y->problem_mark.line + 1,
+		       y->problem_mark.column + 1, y->problem ? y->problem : "not YAML",
+		       y->problem && strstr(y->problem, "cannot start any token") ?
+			       " (a group is written in quotes: \"@io\")" :
+			       "");
+}
+
+static int refuse_second(const struct doc *d, yaml_parser_t *y, struct err *e)
+{
+	yaml_document_t more;
+	yaml_node_t *root;
+	int r = 0;
+
+	if (!yaml_parser_load(y, &more))
+		return parse_error(d, y, e);
+	root = yaml_document_get_root_node(&more);
+	if (root)
+		r = doc_error(d, root, e, "a second document; one file holds one");
+	yaml_document_delete(&more);
+	return r;
+}
+
+static int parse(struct doc *d, const unsigned char *text, size_t len, struct err *e)
+{
+	yaml_parser_t y;
+	yaml_node_t *root;
+	int r = 0;
+
+	if (!yaml_parser_initialize(&y))
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
+	yaml_parser_set_input_string(&y, text, len);
+	if (!yaml_parser_load(&y, &d->yaml)) {
+		r = parse_error(d, &y, e);
+	} else {
+		d->loaded = true;
+		root = yaml_document_get_root_node(&d->yaml);
+		if (!root)
+			r = err_set(e, -EINVAL, "%s:1:1: nothing is in this file", d->path);
+		else if (root->type != YAML_MAPPING_NODE)
+			r = doc_error(d, root, e, "expected keys and values, found %s",
+				      doc_kind(root));
+		else
+			r = refuse_second(d, &y, e);
+	}
+	yaml_parser_delete(&y);
+	return r;
+}
+
+/* The whole file, opened once. O_NONBLOCK: a fifo must not hold us up. */
+static int read_whole(const char *path, unsigned char **ret, size_t *ret_len, struct err *e)
+{
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	unsigned char *text;
+	struct stat st;
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL, "%s: not a regular file", path);
+	if (st.st_size > DOC_MAX_BYTES)
+		return err_set(e, -EFBIG, "%s: longer than %u bytes", path, DOC_MAX_BYTES);
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return err_set(e, -ENOMEM, "%s: out of memory", path);
+	while (len < (size_t)st.st_size) {
+		n = read(fd, text + len, (size_t)st.st_size - len);
+		if (n < 0) {
+			int code = -errno;
+
+			free(text);
+			return err_sys(e, code, "%s", path);
+		}
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	*ret = text;
+	*ret_len = len;
+	return 0;
+}
+
+int doc_load(struct doc *d, const char *path, struct err *e)
+{
+	unsigned char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	*d = (struct doc){ .path = strdup(path) };
+	if (!d->path)
+		return err_set(e, -ENOMEM, "%s: out of memory", path);
+	r = read_whole(path, &text, &len, e);
+	if (r < 0)
+		return r;
+	r = parse(d, text, len, e);
+	free(text);
+	return r;
+}
+
+void doc_done(struct doc *d)
+{
+	if (d->loaded)
+		yaml_document_delete(&d->yaml);
+	free(d->path);
+	*d = (struct doc){ 0 };
+}
+
+yaml_node_t *doc_root(struct doc *d)
+{
+	return yaml_document_get_root_node(&d->yaml);
+}
+
+yaml_node_t *doc_node(struct doc *d, int index)
+{
+	return yaml_document_get_node(&d->yaml, index);
+}
+
+unsigned doc_line(const yaml_node_t *n)
+{
+	return (unsigned)n->start_mark.line + 1;
+}
+
+int doc_error(const struct doc *d, const yaml_node_t *n, struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+	int used;
+
+	e->code = -EINVAL;
+	used = snprintf(e->msg, sizeof(e->msg), "%s:%zu:%zu: ", d->path, n->start_mark.line + 1,
+			n->start_mark.column + 1);
+	if (used < 0 || (size_t)used >= sizeof(e->msg))
+		return e->code;
+	va_start(ap, fmt);
+	(void)vsnprintf(e->msg + used, sizeof(e->msg) - (size_t)used, fmt, ap);
+	va_end(ap);
+	return e->code;
+}
+
+const char *doc_text(const yaml_node_t *n)
+{
+	const char *text;
+
+	if (n->type != YAML_SCALAR_NODE || n->data.scalar.length == 0)
+		return NULL;
+	text = (const char *)n->data.scalar.value;
+	return strlen(text) == n->data.scalar.length ? text : NULL;
+}
+
+const char *doc_kind(const yaml_node_t *n)
+{
+	switch (n->type) {
+	case YAML_SCALAR_NODE:
+		return n->data.scalar.length ? "text" : "nothing";
+	case YAML_SEQUENCE_NODE:
+		return "a list";
+	case YAML_MAPPING_NODE:
+		return "a mapping";
+	case YAML_NO_NODE:
+		break;
+	}
+	return "nothing";
+}
+
+int doc_each(struct doc *d, yaml_node_t *n, doc_item_fn *fn, void *ctx)
+{
+	if (n->type != YAML_SEQUENCE_NODE)
+		return fn(ctx, n);
+	for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top;
+	     i++) {
+		int r = fn(ctx, doc_node(d, *i));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int doc_pairs(struct doc *d, yaml_node_t *n, const char *what, doc_pair_fn *fn, void *ctx,
+	      struct err *e)
+{
+	if (n->type != YAML_MAPPING_NODE)
+		return doc_error(d, n, e, "%s is written as keys and values, found %s", what,
+				 doc_kind(n));
+	for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top;
+	     p++) {
+		yaml_node_t *key = doc_node(d, p->key);
+		const char *text = doc_text(key);
+		int r;
+
+		if (!text)
+			return doc_error(d, key, e, "a key of %s must be a word, found %s", what,
+					 doc_kind(key));
+		/* YAML forbids a key twice; libyaml lets it pass. */
+		if (doc_find(d, n, text) != doc_node(d, p->value))
+			return doc_error(d, key, e, "key '%s' was there before", text);
+		r = fn(ctx, key, doc_node(d, p->value));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+yaml_node_t *doc_find(struct doc *d, const yaml_node_t *map, const char *key)
+{
+	for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+	     p++) {
+		const char *text = doc_text(doc_node(d, p->key));
+
+		if (text && strcmp(text, key) == 0)
+			return doc_node(d, p->value);
+	}
+	return NULL;
+}
