@@ -97,14 +97,21 @@ static void need_base(void)
 
 static void spawn_into(int leaf_fd)
 {
-	int r = pidfd_clone(0, leaf_fd, &fx.child);
+	int gate[2], r;
+	char byte;
 
+	assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+	r = pidfd_clone(0, leaf_fd, &fx.child);
 	if (r == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)close_range(3, ~0u, 0); /* as exec does: the lock is the master's */
 		for (;;)
 			pause();
 	}
+	(void)close(gate[1]);
+	/* The end of the pipe says that the child has let go of everything. */
+	assert_int_equal(read(gate[0], &byte, 1), 0);
+	(void)close(gate[0]);
 	assert_int_equal(r, 1);
 }
 
