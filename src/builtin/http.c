@@ -11,7 +11,7 @@
 
 #include "builtin/worker.h"
 
-#define SPARE_FDS	 32 /* kept for everything that is no connection */
+#define SPARE_FDS	 32    /* kept for everything that is no connection */
 #define CONNS_MAX	 1024u /* with CONN_MEMORY: a flood costs at most 32 MiB */
 #define CONN_TIMEOUT_S	 60u
 #define CONN_MEMORY	 (32 * 1024u)

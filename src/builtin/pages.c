@@ -34,7 +34,7 @@ static enum MHD_Result answer(const struct worker *w, struct request *req, unsig
 
 static enum MHD_Result page_root(struct worker *w, struct request *req)
 {
-	char host_pid[16] = "-"; /* an older master does not tell */
+	char host_pid[16] = "-"; /* the master did not tell */
 	char text[256];
 
 	if (w->hello->host_pid > 0)

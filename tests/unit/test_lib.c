@@ -184,7 +184,7 @@ static void test_watchdog_interval_longest(void **state)
 }
 
 /* No number is free for the second descriptor: the kernel drops it and says so
- * by MSG_CTRUNC alone. The first must not stay open. */
+ * by MSG_CTRUNC. The first must not stay open. */
 static void test_no_room_for_descriptors(void **state)
 {
 	struct rlimit all, few;
