@@ -57,6 +57,70 @@ int pidfd_clone_as(uint64_t ns_flags, int cgroup_fd, pid_t inner, struct pidfd *
 	return 1;
 }
 
+#if defined(__x86_64__)
+/* The child gets a new stack: it may not return into our frames. The kernel keeps
+ * all registers but rax, rcx and r11 over a system call (syscall(2)). */
+static long clone3_on(struct clone_args *args, int (*fn)(void *), void *arg)
+{
+	register int (*r8)(void *) __asm__("r8") = fn;
+	register void *r9 __asm__("r9") = arg;
+	long r;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "mov %%r9, %%rdi\n\t"
+			 "call *%%r8\n\t"
+			 "mov %%eax, %%edi\n\t"
+			 "mov %[exit], %%eax\n\t"
+			 "syscall\n"
+			 "1:"
+			 : "=a"(r)
+			 : "0"((long)SYS_clone3), "D"(args), "S"(sizeof(*args)), "r"(r8),
+			   "r"(r9), [exit] "i"(SYS_exit)
+			 : "rcx", "r11", "memory");
+	return r;
+}
+
+int pidfd_spawn(pid_t inner, void *stack, size_t size, int (*fn)(void *), void *arg,
+		struct pidfd *ret_child)
+{
+	int fd = -1;
+	pid_t tids[1] = { inner };
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uintptr_t)&fd,
+		.exit_signal = SIGCHLD,
+		.stack = (uintptr_t)stack,
+		.stack_size = size,
+	};
+	long pid;
+
+	if (inner > 0) {
+		args.set_tid = (uintptr_t)tids;
+		args.set_tid_size = 1;
+	}
+	pid = clone3_on(&args, fn, arg);
+	if (pid < 0)
+		return (int)pid;
+	*ret_child = (struct pidfd){ .fd = fd, .pid = (pid_t)pid };
+	return 1;
+}
+#else
+int pidfd_spawn(pid_t inner, void *stack, size_t size, int (*fn)(void *), void *arg,
+		struct pidfd *ret_child)
+{
+	int r = pidfd_clone_as(CLONE_VFORK, -1, inner, ret_child);
+
+	(void)stack;
+	(void)size;
+	if (r == 0)
+		_exit(fn(arg));
+	return r;
+}
+#endif
+
 int pidfd_signal(const struct pidfd *p, int sig)
 {
 	if (p->fd < 0)

@@ -7,6 +7,7 @@
 #define MPSUP_KERNEL_PIDFD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,6 +37,14 @@ MUST_CHECK int pidfd_clone(uint64_t ns_flags, int cgroup_fd, struct pidfd *ret_c
  * that namespace. -EEXIST when taken, -EINVAL above pid_max. */
 MUST_CHECK int pidfd_clone_as(uint64_t ns_flags, int cgroup_fd, pid_t inner,
 			      struct pidfd *ret_child);
+
+/* As pidfd_clone_as(), but the child shares our memory and we sleep until it has
+ * exec'ed or ended (CLONE_VM | CLONE_VFORK, as posix_spawn(3)): nothing is
+ * copied, no page is faulted in twice. It runs fn(arg) on stack[0..size); what
+ * fn returns is its exit status. Where this has no code for the machine: a
+ * plain clone that is waited for in the same way. 1 or -errno. */
+MUST_CHECK int pidfd_spawn(pid_t inner, void *stack, size_t size, int (*fn)(void *), void *arg,
+			   struct pidfd *ret_child);
 
 /* Returns 0, or -ESRCH once the child is dead, whoever owns its PID now. */
 MUST_CHECK int pidfd_signal(const struct pidfd *p, int sig);

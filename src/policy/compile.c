@@ -1,79 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* compile.c - from a policy to one program: our guard, then the binary tree over
- * the calls' numbers that libseccomp makes. Jumps in BPF are relative, so that
- * the two are simply put one after the other. */
+/* compile.c - from a policy to one program: our guard, then the tree over the
+ * calls' numbers. Jumps in BPF are relative, so that the two are simply put one
+ * after the other. Names, numbers and architectures are libseccomp's. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <seccomp.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "policy/guard.h"
 #include "policy/policy.h"
 #include "policy/profile.h"
+#include "policy/tree.h"
 
-#define DEFAULT_ERROR EPERM
-
-static int add_call(scmp_filter_ctx ctx, int nr, const struct call *c)
-{
-	if (c->verdict == VERDICT_ALLOW)
-		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
-	/* A rule that says what the default says is -EACCES. */
-	if (c->verdict == VERDICT_ERRNO && c->error != DEFAULT_ERROR)
-		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)c->error), nr, 0);
-	return 0;
-}
-
-static int add_calls(scmp_filter_ctx ctx, const struct policy *p)
-{
-	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (int nr = 0; r == 0 && nr < PROFILE_CALLS; nr++)
-		r = add_call(ctx, nr, &p->calls[nr]);
-	return r;
-}
-
-/* libseccomp writes to a descriptor only: an anonymous file. */
-static int export_tree(const struct policy *p, int fd)
-{
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(DEFAULT_ERROR));
-	int r;
-
-	if (!ctx)
-		return -ENOMEM;
-	r = add_calls(ctx, p);
-	if (r == 0)
-		r = seccomp_export_bpf(ctx, fd);
-	seccomp_release(ctx);
-	return r;
-}
+#define OTHERWISE (SECCOMP_RET_ERRNO | EPERM)
 
 static int build(const struct policy *p, struct sock_filter insns[BPF_MAXINSNS])
 {
-	AUTO_FD int fd = memfd_create("mpsup-policy", MFD_CLOEXEC);
 	int guard = guard_build(p, insns, BPF_MAXINSNS);
-	struct stat st;
-	int r;
+	int tree;
 
-	if (fd < 0)
-		return -errno;
 	if (guard < 0)
 		return guard;
-	r = export_tree(p, fd);
-	if (r < 0)
-		return r;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if ((size_t)st.st_size > ((size_t)BPF_MAXINSNS - (size_t)guard) * sizeof(*insns))
-		return -E2BIG;
-	if (pread(fd, insns + guard, (size_t)st.st_size, 0) != st.st_size)
-		return -EIO;
-	return guard + (int)((size_t)st.st_size / sizeof(*insns));
+	tree = tree_build(p, OTHERWISE, insns + guard, (size_t)(BPF_MAXINSNS - guard));
+	return tree < 0 ? tree : guard + tree;
 }
 
 int policy_compile(const struct policy *p, struct bpf *ret, struct err *e)
