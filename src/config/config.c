@@ -82,7 +82,7 @@ void config_unref(struct config *c)
 	if (!c || --c->refs > 0)
 		return;
 	for (unsigned i = 0; i < c->npools; i++)
-		uid_release(&c->pools[i].uid_lock_fd, c->pools[i].name, c->pools[i].uid);
+		uid_release(&c->pools[i].uid_lock_fd, c->pools[i].uid);
 	arena_done(&c->arena);
 	free(c);
 }

@@ -128,7 +128,7 @@ int uid_allocate(const char *instance, const char *pool, uid_t *ret_uid, int *re
 		if (r > 0)
 			continue;
 		if (lives(uid)) {
-			uid_release(&fd, NULL, uid);
+			uid_release(&fd, uid);
 			continue;
 		}
 		make_links(uid, name);
@@ -140,7 +140,7 @@ int uid_allocate(const char *instance, const char *pool, uid_t *ret_uid, int *re
 		       pool, TRIES);
 }
 
-void uid_release(int *lock_fd, const char *pool, uid_t uid)
+void uid_release(int *lock_fd, uid_t uid)
 {
 	char path[160], name[80] = "";
 	ssize_t n;
@@ -148,7 +148,7 @@ void uid_release(int *lock_fd, const char *pool, uid_t uid)
 	if (*lock_fd < 0)
 		return;
 	n = pread(*lock_fd, name, sizeof(name) - 1, 0);
-	if (pool && n > 0) {
+	if (n > 0) {
 		link_path(path, sizeof(path), uid, name);
 		(void)unlink(path);
 		link_path(path, sizeof(path), uid, NULL);

@@ -16,6 +16,6 @@
 /* *ret_lock_fd holds the uid until uid_release(). -EBUSY: all are taken. */
 MUST_CHECK int uid_allocate(const char *instance, const char *pool, uid_t *ret_uid,
 			    int *ret_lock_fd, struct err *e);
-void uid_release(int *lock_fd, const char *pool, uid_t uid);
+void uid_release(int *lock_fd, uid_t uid); /* harmless on -1 */
 
 #endif
