@@ -21,7 +21,7 @@ const struct key keys[] = {
 	{ "port", 'p', "port", P, ROLL, "N", NULL, "listen on port N of all addresses, IPv4 and IPv6", take_port, "1 to 65535" },
 	{ "listen", 0, "listen", P, ROLL, "ADDR:PORT|unix:PATH[,...]", NULL, "listen there; repeatable; unix takes mode= user= group=, all take name=", take_listen, "ADDR:PORT, [ADDR6]:PORT or unix:PATH" },
 	{ "backlog", 0, "backlog", P, ROLL, "N", "4096", "length of the accept queue", take_backlog, "1 to 65535" },
-	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-ipc", take_protocol, "auto, native, node-ipc" },
+	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc", take_protocol, "auto, native, node-cluster, node-ipc" },
 	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "a number, max or -N" },
 	{ "cpus", 0, "cpus", P, ROLL, "all|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, or a list like 0-3,6" },
 	{ "no-pin", 0, "no_pin", P, ROLL, NULL, NULL, "do not pin workers to their CPUs", take_no_pin, NULL },

@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "config/uid.h"
 #include "kernel/topology.h"
+#include "policy/policy.h"
 
 #define NOFILE_DEFAULT 65536
 
@@ -357,26 +358,46 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* What auto means. Node programs and other servers come with the protocols that
- * need no change in them; they are named here so that the error is exact. */
+/* Node itself, or a script for it; not the tools around it, which eat the
+ * channel, nor node with an option that starts a process between (traps 45). */
+static bool is_node_program(const struct pool_config *p)
+{
+	static const char *const tools[] = { "npm", "npx",  "yarn",    "pnpm",
+					     "tsx", "next", "ts-node", "corepack" };
+	static const char *const between[] = {
+		"--watch", "--test", "-e", "--eval", "-p", "--print"
+	};
+
+	if (strcmp(policy_auto(p->exec_path, (const char *const *)p->command), "node") != 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
+		if (strcmp(base_name(p->command[0]), tools[i]) == 0)
+			return false;
+	for (int k = 1; p->command[k] && p->command[k][0] == '-'; k++)
+		for (size_t i = 0; i < ARRAY_LEN(between); i++)
+			if (strcmp(p->command[k], between[i]) == 0)
+				return false;
+	return true;
+}
+
+/* What auto means: native without a command, Node's own protocol for Node. The
+ * protocols for all other programs are not built yet: said exactly. */
 static int resolve_protocol(struct pool_config *p, struct err *e)
 {
-	bool node;
-
-	if (p->protocol != PROTO_AUTO)
-		return 0;
-	if (!p->command) {
+	if (p->protocol == PROTO_AUTO && !p->command)
 		p->protocol = PROTO_NATIVE;
-		return 0;
-	}
-	node = strncmp(base_name(p->exec_path), "node", 4) == 0 ||
-	       strncmp(base_name(p->command[0]), "node", 4) == 0;
-	return err_set(
-		e, -EINVAL,
-		"--protocol is missing: mpsup %s cannot yet pick one for '%.60s'; native is for "
-		"programs that use libmpsup%s",
-		MPSUP_VERSION, p->command[0],
-		node ? ", node-ipc for a worker that takes message 'server'" : "");
+	if (p->protocol == PROTO_AUTO && is_node_program(p))
+		p->protocol = PROTO_NODE_CLUSTER;
+	if (p->protocol == PROTO_AUTO)
+		return err_set(
+			e, -EINVAL,
+			"--protocol is missing: mpsup %s cannot yet hand its socket to '%.60s' "
+			"unmodified; it can to Node programs, and to programs that use "
+			"libmpsup (--protocol native)",
+			MPSUP_VERSION, p->command[0]);
+	if (p->nlistens == 0)
+		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
+	return 0;
 }
 
 static int resolve_listens(struct pool_config *p, struct err *e)

@@ -323,7 +323,7 @@ TAKE(protocol)
 
 	if (r < 0)
 		return r;
-	if (i == PROTO_NODE_CLUSTER || i == PROTO_SYSTEMD || i == PROTO_BIND)
+	if (i == PROTO_SYSTEMD || i == PROTO_BIND)
 		return reading_wrong(k, e, -EINVAL,
 				     "'%s' is not built yet in mpsup %s; right is: %s", value,
 				     MPSUP_VERSION, k->form);

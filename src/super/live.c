@@ -367,6 +367,18 @@ static void up_message(struct channel *ch, const char *json, size_t len)
 	master_event(l->master, &ev);
 }
 
+static void up_hint(struct channel *ch, const char *text)
+{
+	struct life *l = life_of(ch);
+	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
+
+	if (l->hinted)
+		return;
+	l->hinted = true;
+	(void)text_safe(text, strlen(text), safe, sizeof(safe));
+	log_warn("%s: %s", life_name(l, name), safe);
+}
+
 static void up_protocol_error(struct channel *ch, const char *what)
 {
 	life_protocol_error(life_of(ch), what);
@@ -388,6 +400,7 @@ const struct wire_up live_wire_up = {
 	.extend = up_extend,
 	.suicide = up_suicide,
 	.message = up_message,
+	.hint = up_hint,
 	.protocol_error = up_protocol_error,
 	.closed = up_closed,
 };

@@ -413,7 +413,7 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 	if (!p->wire)
 		return err_set(
 			e, -EINVAL,
-			"--protocol: this mpsup speaks native and node-ipc; the protocol that "
+			"--protocol: this mpsup speaks native, node-cluster and node-ipc; the protocol that "
 			"fits this command is not built yet");
 	/* Listeners first: a second start on a port is refused before it costs anything. */
 	r = prepare_listeners(m, p, e);

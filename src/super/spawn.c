@@ -96,11 +96,14 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 	/* Before the clone: the kernel translates the worker's number for us (traps 16). */
 	if (r == 0 && setsockopt(l->report_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		r = -errno;
-	if (r == 0)
+	if (r == 0) {
 		r = channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
 				 channel);
-	else
+		l->channel.specs = l->pool->conf->listens;
+		l->channel.nspecs = l->pool->conf->nlistens;
+	} else {
 		fd_close(&channel);
+	}
 	return r < 0 ? err_sys(e, r, "make its channels") : 0;
 }
 
@@ -138,6 +141,8 @@ static int make_env(const struct life *l, struct birth_env *be)
 	env_add(be, &n, "MPSUP_POOL=%s", l->pool->conf->name);
 	env_add(be, &n, "MPSUP_GENERATION=%u", l->generation);
 	env_add(be, &n, "%s=%d", l->pool->wire->env_name, CAGE_CHANNEL_FD);
+	if (l->pool->wire->wants_id)
+		env_add(be, &n, "NODE_UNIQUE_ID=%llu", (unsigned long long)l->number);
 	be->envp = calloc(nbase + n + 1, sizeof(*be->envp));
 	if (!be->envp)
 		return -ENOMEM;

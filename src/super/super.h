@@ -121,6 +121,7 @@ struct life {
 	uint64_t number;
 	unsigned generation;
 	enum life_state state; /* written by fsm.c only */
+	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	enum reason asked;	    /* why we ended it; REASON_NONE: we did not */

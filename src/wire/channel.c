@@ -12,6 +12,7 @@ const struct wire *wire_find(enum protocol p)
 {
 	static const struct wire *const built[] = {
 		[PROTO_NATIVE] = &wire_native,
+		[PROTO_NODE_CLUSTER] = &wire_node_cluster,
 		[PROTO_NODE_IPC] = &wire_node_ipc,
 	};
 

@@ -29,6 +29,7 @@ struct wire_up {
 	void (*extend)(struct channel *ch, uint64_t usec);
 	void (*suicide)(struct channel *ch, const char *text, size_t len);
 	void (*message)(struct channel *ch, const char *json, size_t len);
+	void (*hint)(struct channel *ch, const char *text); /* worth a line, once a life */
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
 };
@@ -49,6 +50,7 @@ struct wire {
 	int sock_type;	       /* of the channel's socketpair: SOCK_SEQPACKET or SOCK_STREAM */
 	const char *env_name;  /* variable that names the channel's descriptor */
 	unsigned hand_over_ms; /* a promoted spare must be ready within this */
+	bool wants_id;	       /* NODE_UNIQUE_ID, never used twice, in the environment */
 	bool parks_by_itself;  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
@@ -58,13 +60,15 @@ struct wire {
 	int (*on_input)(struct channel *ch);
 };
 
-extern const struct wire wire_native, wire_node_ipc;
+extern const struct wire wire_native, wire_node_ipc, wire_node_cluster;
 
 /* NULL: this protocol is not built. */
 const struct wire *wire_find(enum protocol p);
 
 #define CHANNEL_LINE_MAX 65536 /* bytes of one message */
 #define CHANNEL_RATE	 500   /* messages a second before it is paused */
+
+#define NODE_QUERIES 16 /* listen() calls of one program that are open at once */
 
 struct channel {
 	int fd; /* the master's end, owned; -1: closed */
@@ -73,6 +77,9 @@ struct channel {
 	struct loop *loop;
 	struct source source;
 	struct timer pause; /* a flooding worker is not listened to until then */
+	/* what may be asked for; borrowed, set before the first input */
+	const struct listen_spec *specs;
+	unsigned nspecs;
 	uint64_t window_ms; /* start of the current second */
 	unsigned in_window;
 	char *buf; /* stream wires: half a line; owned */
@@ -82,6 +89,14 @@ struct channel {
 	const int *pending_fds;
 	unsigned next_fd;
 	bool waiting_ack;
+	/* node-cluster: what the program's listen() calls wait for */
+	bool handed;
+	struct node_query {
+		uint64_t seq;
+		int error; /* negative errno, 0: gets the listener */
+		unsigned listener;
+	} queries[NODE_QUERIES];
+	unsigned nqueries;
 };
 #define CHANNEL_NONE ((struct channel){ .fd = -1, .source = SOURCE_NONE })
 

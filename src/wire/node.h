@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* node.h - Node's own fork channel: JSON lines over a unix stream socket, a
+ * handle travels on the same sendmsg(2) as its line and is acknowledged before
+ * the next one. Source: lib/internal/child_process.js of Node 12 to 26.
+ * Private to wire/. */
+#ifndef MPSUP_WIRE_NODE_H
+#define MPSUP_WIRE_NODE_H
+
+#include <jansson.h>
+
+#include "wire/wire.h"
+
+/* One message; line[0..len) is its text. 0 or, after channel_broken(), negative. */
+typedef int node_message_fn(struct channel *ch, const json_t *msg, const char *line, size_t len);
+
+/* A struct wire's on_input: one read, then every whole line in the buffer. */
+MUST_CHECK int node_input(struct channel *ch, node_message_fn *take);
+
+/* What the program itself sent: {act: "suicide"} or a message. */
+void node_app_message(struct channel *ch, const json_t *msg, const char *line, size_t len);
+
+#endif

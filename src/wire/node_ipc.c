@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* node_ipc.c - the tutorial's worker: message 'server' with a net.Server; back
+ * comes {act: 'suicide'}. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel/scm.h"
+#include "wire/node.h"
+
+static int send_next_handle(struct channel *ch)
+{
+	static const char line[] = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Server\","
+				   "\"msg\":\"server\"}\n";
+	ssize_t n = scm_send(ch->fd, line, sizeof(line) - 1, &ch->pending_fds[ch->next_fd], 1);
+
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n != sizeof(line) - 1) /* an empty socket takes 60 bytes whole */
+		return -EAGAIN;
+	ch->next_fd++;
+	ch->waiting_ack = true;
+	return 0;
+}
+
+static int node_ipc_hand_over(struct channel *ch, const struct wire_hello *h)
+{
+	char slot[80];
+	int len;
+
+	ch->hello = *h;
+	ch->pending_fds = h->fds;
+	ch->next_fd = 0;
+	if (h->nfds == 0)
+		return -EINVAL;
+	/* A spare learns here who it is; others have it in their environment. */
+	len = snprintf(slot, sizeof(slot), "{\"mpsup\":{\"slot\":%u}}\n", h->slot);
+	if (h->promoted) {
+		ssize_t n = scm_send(ch->fd, slot, (size_t)len, NULL, 0);
+
+		if (n < 0)
+			return (int)n;
+	}
+	return send_next_handle(ch);
+}
+
+static int node_ipc_drain(struct channel *ch, uint64_t timeout_ms)
+{
+	(void)ch;
+	(void)timeout_ms;
+	return -EOPNOTSUPP; /* the tutorial's worker knows no such word: by signal */
+}
+
+static void acknowledged(struct channel *ch)
+{
+	if (!ch->waiting_ack)
+		return; /* an ACK that nobody waits for says nothing */
+	ch->waiting_ack = false;
+	if (ch->next_fd == ch->hello.nfds)
+		ch->up->ready(ch);
+	else if (send_next_handle(ch) < 0)
+		ignore(channel_broken(ch, "it does not take its sockets"));
+}
+
+static int node_ipc_message(struct channel *ch, const json_t *msg, const char *line, size_t len)
+{
+	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
+
+	if (cmd && strcmp(cmd, "NODE_HANDLE_ACK") == 0)
+		acknowledged(ch);
+	else if (!cmd || strncmp(cmd, "NODE_", 5) != 0)
+		node_app_message(ch, msg, line, len);
+	return 0;
+}
+
+static int node_ipc_input(struct channel *ch)
+{
+	return node_input(ch, node_ipc_message);
+}
+
+const struct wire wire_node_ipc = {
+	.name = "node-ipc",
+	.sock_type = SOCK_STREAM,
+	.hand_over_ms = 1000,
+	.env_name = "NODE_CHANNEL_FD",
+	.hand_over = node_ipc_hand_over,
+	.drain = node_ipc_drain,
+	.on_input = node_ipc_input,
+};
