@@ -2,6 +2,7 @@
 """Node programs by node-ipc: the tutorial's worker, and programs that do not live."""
 
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -141,3 +142,45 @@ def test_program_in_a_folder_below_tmp(env):
         m.stop()
     finally:
         shutil.rmtree(folder)
+
+
+def start_cluster(env, port, *more, ready=True):
+    node = env.need_program("node")
+    app = env.fixture("cluster.js")
+    return env.start("--port", port, *more, "--", node, "cluster.js", cwd=app.parent, ready=ready)
+
+
+def test_unmodified_program_shares_the_socket(env):
+    port = env.port()
+    m = start_cluster(env, port, "--workers", 2)
+    if m.pool()["protocol"] != "node-cluster":
+        raise Failed(f"auto picked {m.pool()['protocol']}")
+    seen = {a.text for a in http.many(port, 100, 10)}
+    if len(seen) != 2:
+        raise Failed(f"answers came from {seen}")
+    answer = http.background(port, "/?ms=800")
+    time.sleep(0.3)
+    m.stop()
+    if answer().status != 200:
+        raise Failed("an open request was not finished in a stop")
+
+
+def test_unmodified_program_with_a_spare(env):
+    port = env.port()
+    m = start_cluster(env, port, "--workers", 1, "--spares", 1)
+    m.wait_workers(1, state="parked", role="spare")
+    os.kill(m.workers(state="ready")[0]["pid"], 9)
+    m.wait_workers(1, state="ready", role="worker")
+    if http.get(port).status != 200:
+        raise Failed("the promoted spare does not answer")
+    if not m.events("worker.promoted"):
+        raise Failed("no spare was promoted")
+    m.stop()
+
+
+def test_program_that_listens_elsewhere_is_told(env):
+    port, other = env.port(), env.port()
+    m = start_cluster(env, port, "--workers", 1, "--env", f"OTHER_PORT={other}", ready=False)
+    m.wait_exit(70, 15)
+    if f"{other}" not in m.output() or "was not given" not in m.output():
+        raise Failed(f"no line names the other port:\n{m.output()}")
