@@ -187,17 +187,16 @@ static int start(struct run *run, struct err *e)
 {
 	struct master *m = &run->master;
 	struct event ev = { .name = "master.start", .slot = -1 };
-	int r = 0;
+	int r;
 
-	for (unsigned i = 0; r == 0 && i < m->config->npools; i++)
-		r = config_resolve_pool(m->config, &m->config->pools[i], e);
-	if (r < 0)
-		return r;
 	r = instance_claim(&run->instance, m->config, e);
 	if (r < 0)
 		return r;
 	title_set("mpsup: master %s", m->config->name);
+	/* First what a killed predecessor left goes: its workers' uid is free then. */
 	r = prepare_master(m, e);
+	for (unsigned i = 0; r == 0 && i < m->config->npools; i++)
+		r = config_resolve_pool(m->config, &m->config->pools[i], e);
 	if (r == 0)
 		r = start_pools(run, e);
 	if (r == 0)
@@ -208,7 +207,7 @@ static int start(struct run *run, struct err *e)
 	m->ctx = &run->ctl;
 	r = signals_open(&run->signals, m);
 	if (r < 0)
-		return err_sys(e, r, "signals");
+		return err_set(e, -EOPNOTSUPP, "this host gives no signalfd: %s", strerror(-r));
 	prepare_say(m);
 	master_event(m, &ev);
 	for (unsigned i = 0; i < m->npools; i++)
@@ -294,10 +293,15 @@ int cmd_run(int argc, char **argv)
 		free(run);
 		return EXIT_OK;
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = loop_init(&run->master.loop);
+		if (r < 0)
+			r = err_set(&e, -EOPNOTSUPP,
+				    "this host gives no event loop (epoll, timerfd): %s",
+				    strerror(-r));
+	}
 	if (r < 0) {
-		(void)fprintf(stderr, "mpsup: %s\n", e.msg[0] ? e.msg : strerror(-r));
+		(void)fprintf(stderr, "mpsup: %s\n", e.msg);
 		config_unref(run->master.config);
 		free(run);
 		return exit_status(r);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 
 #include "app/paths.h"
 #include "base/fd.h"
+
+#define DYING_MS 100
 
 static int make_run_dir(const char *path, struct err *e)
 {
@@ -57,6 +60,19 @@ static int try_name(struct instance *in, const char *name, struct err *e)
 	return 0;
 }
 
+/* A master that was killed a moment ago: its last children hold the lock until
+ * they have seen its end. */
+static int try_patiently(struct instance *in, const char *name, struct err *e)
+{
+	int r = try_name(in, name, e);
+
+	for (int ms = 0; r == 1 && ms < DYING_MS; ms += 5) {
+		(void)poll(NULL, 0, 5);
+		r = try_name(in, name, e);
+	}
+	return r;
+}
+
 int instance_claim(struct instance *in, struct config *c, struct err *e)
 {
 	const char *base = c->name;
@@ -67,7 +83,7 @@ int instance_claim(struct instance *in, struct config *c, struct err *e)
 	r = make_run_dir(in->run_dir, e);
 	if (r < 0)
 		return r;
-	for (int i = 2; (r = try_name(in, c->name, e)) == 1; i++) {
+	for (int i = 2; (r = try_patiently(in, c->name, e)) == 1; i++) {
 		if (c->name_given || i > 1000)
 			return err_set(e, -EBUSY,
 				       "an instance '%s' is running already; another "

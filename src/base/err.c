@@ -7,13 +7,26 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Through a buffer of its own: what is said now may quote what was said before. */
+static void set_words(struct err *e, const char *fmt, va_list ap, const char *more)
+{
+	char words[sizeof(e->msg)];
+
+	(void)vsnprintf(words, sizeof(words), fmt, ap);
+	if (more) {
+		strncat(words, ": ", sizeof(words) - strlen(words) - 1);
+		strncat(words, more, sizeof(words) - strlen(words) - 1);
+	}
+	memcpy(e->msg, words, sizeof(words));
+}
+
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
 
 	e->code = code;
 	va_start(ap, fmt);
-	(void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	set_words(e, fmt, ap, NULL);
 	va_end(ap);
 	return code;
 }
@@ -21,14 +34,11 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 int err_sys(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
-	size_t n;
 
 	e->code = code;
 	va_start(ap, fmt);
-	(void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	set_words(e, fmt, ap, strerror(code < 0 ? -code : code));
 	va_end(ap);
-	n = strlen(e->msg);
-	(void)snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(code < 0 ? -code : code));
 	return code;
 }
 
@@ -36,14 +46,11 @@ int err_wrap(struct err *e, const char *fmt, ...)
 {
 	char old[sizeof(e->msg)];
 	va_list ap;
-	size_t n;
 
 	memcpy(old, e->msg, sizeof(old));
 	va_start(ap, fmt);
-	(void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	set_words(e, fmt, ap, old);
 	va_end(ap);
-	n = strlen(e->msg);
-	(void)snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", old);
 	return e->code;
 }
 

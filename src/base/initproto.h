@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define INIT_LIFELINE_FD 3
+#define INIT_PROC_FD	 4 /* /proc of the host; only without a PID namespace */
 
 /* init -> master, once, when the worker's end was collected. */
 struct init_report {

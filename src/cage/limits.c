@@ -43,7 +43,7 @@ int cage_filter(const struct cage *c)
 }
 
 /* Descriptors that are placed below this number come from above it. */
-#define ABOVE 64
+#define ABOVE 8
 
 static int raise_fd(int *fd)
 {

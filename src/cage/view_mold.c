@@ -296,9 +296,10 @@ static int say(const struct view *v, const struct mold_report *rep, struct err *
 	const struct view_bind *b =
 		rep->bind >= 0 && (unsigned)rep->bind < v->nbinds ? &v->binds[rep->bind] : NULL;
 
-	if (b)
+	if (b && rep->error != -EPERM && rep->error != -ENOSYS && rep->error != -EINVAL)
 		return err_sys(e, rep->error, "view: %.31s %s %s", rep->step, b->why, b->path);
-	return err_sys(e, rep->error, "view: %.31s", rep->step);
+	(void)err_sys(e, rep->error, "view: %.31s%s%s", rep->step, b ? " " : "", b ? b->path : "");
+	return e->code = -EOPNOTSUPP; /* not a path that a person wrote: this host */
 }
 
 int view_build_mold(struct view *v, int *ret_ns_fd, struct err *e)

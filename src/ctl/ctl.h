@@ -28,6 +28,7 @@ struct ctl {
 	struct master *master;
 	int fd;
 	struct source src;
+	struct timer again; /* no descriptor was left for a client */
 	char path[108];
 	struct list clients;
 	struct list events; /* struct ctl_event, oldest first */

@@ -10,9 +10,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "ctl/ctl.h"
+
+static void on_again(struct timer *t)
+{
+	struct ctl *c = container_of(t, struct ctl, again);
+
+	ignore(source_mod(&c->master->loop, &c->src, EPOLLIN));
+}
 
 static void on_connect(struct source *s, uint32_t events)
 {
@@ -20,8 +28,13 @@ static void on_connect(struct source *s, uint32_t events)
 	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
-	if (fd >= 0)
+	if (fd >= 0) {
 		client_accept(c, fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+		/* The client waits in the queue; asking again at once would only spin. */
+		ignore(source_mod(&c->master->loop, &c->src, 0));
+		timer_set(&c->master->loop, &c->again, clock_boot_ms() + 1000);
+	}
 }
 
 /* Nobody connects before the mode is right: it is made where only we can go. */
@@ -52,6 +65,7 @@ int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e
 	int r;
 
 	*c = (struct ctl){ .master = m, .fd = -1, .src = SOURCE_NONE };
+	timer_init(&c->again, on_again);
 	list_init(&c->clients);
 	list_init(&c->events);
 	if (snprintf(c->path, sizeof(c->path), "%s/%s.sock", run_dir, m->config->name) >=
@@ -77,6 +91,7 @@ void ctl_close(struct ctl *c)
 		client_flush(cl);
 		client_free(cl);
 	}
+	timer_clear(&c->master->loop, &c->again);
 	if (c->fd >= 0) {
 		source_remove(&c->master->loop, &c->src);
 		fd_close(&c->fd);

@@ -224,8 +224,7 @@ static void tell_control(struct ctl_client *cl, const struct verb *v, const stru
 
 	master_event(cl->ctl->master, &ev);
 	log_info("%s%s%s by uid %u (pid %d)", v->name, t->text && *t->text ? " " : "",
-		 t->text ? t->text : "", cl->uid,
-		 (int)cl->pid);
+		 t->text ? t->text : "", cl->uid, (int)cl->pid);
 }
 
 static void run(struct ctl_client *cl, const json_t *req)

@@ -87,7 +87,7 @@ static void end_descendants(void)
 	ssize_t n;
 
 	for (;;) {
-		int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+		int fd = openat(INIT_PROC_FD, "thread-self/children", O_RDONLY | O_CLOEXEC);
 
 		n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
 		if (fd >= 0)
@@ -95,6 +95,9 @@ static void end_descendants(void)
 		if (n <= 0)
 			return;
 		buf[n] = '\0';
+		/* A full buffer may end inside a number: the rest comes the next time. */
+		while (n == (ssize_t)sizeof(buf) - 1 && n > 0 && buf[n - 1] != ' ')
+			buf[--n] = '\0';
 		for (char *p = buf, *end; *p; p = end) {
 			long pid = strtol(p, &end, 10);
 
@@ -174,12 +177,12 @@ static int setup(pid_t *ret_worker, int *ret_flags, char **args)
 	if ((*ret_flags & INIT_FLAG_DROP) && drop((uid_t)strtoul(args[INIT_ARG_UID], NULL, 10),
 						  (gid_t)strtoul(args[INIT_ARG_GID], NULL, 10)) < 0)
 		return -1;
+	if (!(*ret_flags & INIT_FLAG_PIDNS)) /* must outlive the master for a moment */
+		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	/* After the last change of credentials, which clears it. The lifeline says the
 	 * same if the master died before this line. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return -1;
-	if (!(*ret_flags & INIT_FLAG_PIDNS)) /* must open /proc and signal later */
-		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	return confine();
 }
 

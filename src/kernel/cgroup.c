@@ -20,6 +20,7 @@
  * writes trusted ones, which nobody in a cage can. */
 #define MARK	  "trusted.mpsup"
 #define MARK_USER "user.mpsup"
+#define DYING_MS  200  /* for a killed master's last children to go */
 #define BASES_MAX 64   /* living masters of one name, each with a root of its own */
 #define SWEEP_MS  5000 /* killed processes of an earlier master are gone by then */
 
@@ -358,6 +359,24 @@ static int make_base(struct cgroup_root *r, const char *rel)
 	return err;
 }
 
+/* What earlier masters left under the other numbers, as far as nobody holds it. */
+static void sweep_others(const struct cgroup_root *r, const char *name)
+{
+	struct cgroup_root other = *r;
+
+	for (int i = 1; i <= BASES_MAX; i++) {
+		char number[16] = "";
+
+		if (i > 1)
+			(void)snprintf(number, sizeof(number), ".%d", i);
+		if (snprintf(other.path, sizeof(other.path), "%s/%s%s",
+			     strcmp(r->own, "/") ? r->own : "", name,
+			     number) < (int)sizeof(other.path) &&
+		    strcmp(other.path, r->path) != 0)
+			ignore(sweep(&other, base_rel(&other)));
+	}
+}
+
 int cgroup_base_open(struct cgroup_root *r, const char *name, struct err *e)
 {
 	const char *rel = base_rel(r);
@@ -372,9 +391,17 @@ int cgroup_base_open(struct cgroup_root *r, const char *name, struct err *e)
 			     name, number) >= (int)sizeof(r->path))
 			return err_set(e, -ENAMETOOLONG, "the own cgroup's path is too long");
 		err = sweep(r, rel);
+		/* A predecessor that was killed a moment ago: its last children hold the
+		 * lock until they see its end. Another living master keeps it. */
+		for (int ms = 0; err == -EBUSY && i == 1 && ms < DYING_MS; ms += 5) {
+			(void)poll(NULL, 0, 5);
+			err = sweep(r, rel);
+		}
 		if (err == 0)
 			err = make_base(r, rel);
 	}
+	if (err == 0)
+		sweep_others(r, name);
 	if (err == -EEXIST)
 		return err_set(e, err, "%s%s is there and not ours; it is left alone", r->mount,
 			       r->path + r->above);
@@ -385,8 +412,13 @@ void cgroup_base_remove(struct cgroup_root *r)
 {
 	if (r->base_fd < 0)
 		return;
+	if (unlinkat(r->mount_fd, base_rel(r), AT_REMOVEDIR) < 0 && errno == EBUSY) {
+		/* Only after an error of the master itself: somebody is still in it. */
+		ignore(cgroup_kill(r->base_fd));
+		wait_empty(r->base_fd);
+		ignore(remove_tree(r->mount_fd, base_rel(r), 0));
+	}
 	fd_close(&r->base_fd);
-	(void)unlinkat(r->mount_fd, base_rel(r), AT_REMOVEDIR);
 }
 
 int cgroup_leaf_make(const struct cgroup_root *r, const char *name, int *ret_fd)

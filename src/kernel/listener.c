@@ -3,6 +3,7 @@
 #include "kernel/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+
+#ifndef IPV6_MINHOPCOUNT /* linux/in6.h; glibc 2.36 has it not */
+#define IPV6_MINHOPCOUNT 73
+#endif
 
 static const char *unix_path(const struct listener_spec *s)
 {
@@ -124,7 +129,28 @@ int listener_open(const struct listener_spec *s, int *ret_fd, struct err *e)
 
 int listener_revive(int fd, int backlog)
 {
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	if (listen(fd, backlog) == 0)
+		return 0;
+	/* Connected somewhere: dissolved first (connect(2)). The port stays ours since
+	 * it was bound by number (SOCK_BINDPORT_LOCK in net/ipv4/tcp.c). */
+	if (errno != EINVAL || connect(fd, &none, sizeof(none)) < 0)
+		return -errno;
 	return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+void listener_restore(int fd, int backlog)
+{
+	const int zero = 0;
+	int flags = fcntl(fd, F_GETFL);
+
+	(void)setsockopt(fd, IPPROTO_IP, IP_MINTTL, &zero, sizeof(zero));
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &zero, sizeof(zero));
+	(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "", 0);
+	if (flags >= 0 && !(flags & O_NONBLOCK))
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	(void)listen(fd, backlog);
 }
 
 void listener_unlink(const struct listener_spec *s)

@@ -29,9 +29,14 @@ struct listener_spec {
  * -EADDRINUSE, -EEXIST, -EACCES, ... */
 MUST_CHECK int listener_open(const struct listener_spec *s, int *ret_fd, struct err *e);
 
-/* A worker holds the same open description and may have shut it down: listen
- * again on the same descriptor (traps 1). 0 or -errno. */
+/* A worker holds the same open description and may have shut it down, or made it
+ * connect: listen again on the same descriptor; the port is kept (traps 1). 0 or
+ * -errno. */
 MUST_CHECK int listener_revive(int fd, int backlog);
+
+/* Undo what a worker may have set on a TCP listener that would keep clients out:
+ * hop limits, a device, blocking mode, a short queue. */
+void listener_restore(int fd, int backlog);
 
 /* Remove the file of a unix socket that listener_open() made; others: nothing. */
 void listener_unlink(const struct listener_spec *s);

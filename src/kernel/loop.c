@@ -39,6 +39,9 @@ int loop_init(struct loop *l)
 		return r;
 	}
 	r = source_add(l, &l->timer_source, l->timer_fd, EPOLLIN, on_timerfd);
+	/* Asked now, not at the first deadline. */
+	if (r == 0 && timerfd_settime(l->timer_fd, 0, &(struct itimerspec){ 0 }, NULL) < 0)
+		r = -errno;
 	if (r < 0)
 		loop_done(l);
 	return r;

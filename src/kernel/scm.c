@@ -24,20 +24,21 @@ union scm_control {
 	char buf[CMSG_SPACE((SCM_FDS_MAX + 1) * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 };
 
+/* All of them are seen, however many the kernel put into the space that was meant
+ * for credentials: one that is not looked at stays open for ever. */
 static bool take_rights(struct scm_message *m, const struct cmsghdr *c)
 {
 	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	int fds[SCM_FDS_MAX + 4];
-	bool fits = n + m->nfds <= m->max_fds;
+	bool fits = n + m->nfds <= m->max_fds && n <= SCM_FDS_MAX;
 
-	if (n > ARRAY_LEN(fds))
-		n = ARRAY_LEN(fds);
-	memcpy(fds, CMSG_DATA(c), n * sizeof(int));
 	for (size_t i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 		if (fits)
-			m->fds[m->nfds++] = fds[i];
+			m->fds[m->nfds++] = fd;
 		else
-			fd_close(&fds[i]);
+			fd_close(&fd);
 	}
 	return fits;
 }

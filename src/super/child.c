@@ -20,11 +20,13 @@
 
 #define NO_WORD CAGE_WORDS /* a step that is never left out */
 enum { EXIT_CHILD = 127 };
+#define ABOVE 8 /* out of the way of the numbers that are given out */
 
 struct child {
 	const struct cage *cage;
 	const struct cage_birth *birth;
 	int report_fd;
+	int proc_fd;  /* the host's /proc, for an init without a PID namespace; else -1 */
 	pid_t parent; /* of the worker: the process that becomes init */
 };
 
@@ -157,9 +159,10 @@ static int do_clone_worker(struct child *ch);
 static int do_init_fds(struct child *ch)
 {
 	const struct cage_birth *b = ch->birth;
-	int life = fcntl(b->lifeline_fd, F_DUPFD_CLOEXEC, 64);
-	int report = fcntl(b->report_fd, F_DUPFD_CLOEXEC, 64);
-	int null_fd = fcntl(b->null_fd, F_DUPFD_CLOEXEC, 64);
+	int life = fcntl(b->lifeline_fd, F_DUPFD_CLOEXEC, ABOVE);
+	int report = fcntl(b->report_fd, F_DUPFD_CLOEXEC, ABOVE);
+	int null_fd = fcntl(b->null_fd, F_DUPFD_CLOEXEC, ABOVE);
+	int proc = ch->proc_fd < 0 ? -1 : fcntl(ch->proc_fd, F_DUPFD_CLOEXEC, ABOVE);
 
 	if (life < 0 || report < 0 || null_fd < 0)
 		return -errno;
@@ -168,8 +171,11 @@ static int do_init_fds(struct child *ch)
 			return -errno;
 	if (dup2(life, INIT_LIFELINE_FD) < 0)
 		return -errno;
+	if (proc >= 0 && dup2(proc, INIT_PROC_FD) < 0)
+		return -errno;
 	ch->report_fd = report;
-	return syscall(SYS_close_range, INIT_LIFELINE_FD + 1U, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ?
+	return syscall(SYS_close_range, proc >= 0 ? INIT_PROC_FD + 1U : INIT_LIFELINE_FD + 1U, ~0U,
+		       CLOSE_RANGE_CLOEXEC) < 0 ?
 		       -errno :
 		       0;
 }
@@ -303,9 +309,12 @@ static int do_clone_worker(struct child *ch)
 
 _Noreturn void child_main(const struct cage *c, const struct cage_birth *b)
 {
-	struct child ch = { .cage = c, .birth = b, .report_fd = b->report_fd };
+	struct child ch = { .cage = c, .birth = b, .report_fd = b->report_fd, .proc_fd = -1 };
 
 	log_forbid();
+	/* Before the view covers it. */
+	if (!cage_has(c, CAGE_PID))
+		ch.proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	walk(&ch, STEP_SESSION, STEP_EXEC_INIT);
 	_exit(EXIT_CHILD);
 }

@@ -62,6 +62,8 @@ void death_fill(struct death *d, const struct life *l)
 	if (l->failed_error)
 		d->step = l->failed_step == CHILD_STEP_NONE ? "clone" :
 							      child_step_name(l->failed_step);
+	d->host_refuses = l->failed_error && l->failed_step != CHILD_STEP_NONE &&
+			  l->failed_step != STEP_EXEC && l->failed_step != STEP_CWD;
 	if (l->have_exit) {
 		d->sig = l->exit.by_signal ? l->exit.code : 0;
 		d->code = l->exit.by_signal ? -1 : l->exit.code;

@@ -20,6 +20,7 @@
 #include "kernel/scm.h"
 #include "super/child.h"
 #include "super/life.h"
+#include "super/listeners.h"
 #include "super/pipes.h"
 #include "super/pool.h"
 
@@ -208,9 +209,16 @@ void life_check_gone(struct life *l)
 
 static void live_kill(struct life *l)
 {
+	struct pidfd worker = { .fd = l->worker_fd, .pid = l->pid };
+
 	if (l->leaf_fd >= 0)
 		ignore(cgroup_kill(l->leaf_fd));
-	ignore(pidfd_signal(&l->init, SIGKILL));
+	/* Without a PID namespace init is the one who can find what the worker forked:
+	 * it does when the worker is gone, and leaves. */
+	if (cage_has(&l->pool->cage, CAGE_PID) || l->leaf_fd >= 0 || l->pid == 0)
+		ignore(pidfd_signal(&l->init, SIGKILL));
+	else
+		ignore(pidfd_signal(&worker, SIGKILL));
 }
 
 static void live_release(struct life *l)
@@ -219,10 +227,12 @@ static void live_release(struct life *l)
 	channel_close(&l->channel);
 	source_remove(&l->master->loop, &l->worker_src);
 	source_remove(&l->master->loop, &l->report_src);
-	fd_close(&l->worker_fd);
 	fd_close(&l->report_fd);
 	/* What the worker forked, and init if it still waits, go with the leaf. */
 	live_kill(l);
+	fd_close(&l->worker_fd);
+	if (l->was_ready)
+		listeners_restore(l->pool);
 	life_check_gone(l);
 }
 

@@ -34,21 +34,24 @@ static bool pool_over(const struct pool *p)
 void master_check_idle(struct master *m)
 {
 	bool any_failed = false;
+	int code = EXIT_ALL_FAILED;
 
 	for (unsigned i = 0; i < m->npools; i++) {
 		if (!pool_over(&m->pools[i]))
 			return;
 		any_failed |= m->pools[i].phase == POOL_FAILED;
+		if (m->pools[i].exit_code)
+			code = m->pools[i].exit_code;
 	}
 	if (any_failed && !m->stopping && m->lives > 0) {
 		/* All have failed: what still drains or is parked is asked to go. */
-		master_stop(m, 70);
+		master_stop(m, code);
 		return;
 	}
 	if (m->lives > 0)
 		return;
 	if (any_failed && !m->stopping)
-		m->exit_code = 70;
+		m->exit_code = code;
 	if (m->on_idle)
 		m->on_idle(m);
 }

@@ -162,7 +162,8 @@ static void fail_pool(struct pool *p)
 		(void)snprintf(p->reason, sizeof(p->reason), "every worker failed, the last by %s",
 			       cause);
 	}
-	log_error("pool %s failed: %s", p->conf->name, p->reason);
+	if (p->exit_code != EXIT_HOST_CANNOT) /* that was said in one sentence */
+		log_error("pool %s failed: %s", p->conf->name, p->reason);
 	for (unsigned i = 0; i < p->nslots; i++)
 		timer_clear(&p->master->loop, &p->slots[i].timer);
 	list_each(it, &p->spares)

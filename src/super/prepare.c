@@ -10,18 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "config/environment.h"
-#include "kernel/listener.h"
 #include "kernel/pidfd.h"
 #include "kernel/seccomp.h"
 #include "policy/policy.h"
 #include "super/companions.h"
+#include "super/listeners.h"
 
 #define ROOT_WORDS                                                                                 \
 	(CAGE_BIT(CAGE_PID) | CAGE_BIT(CAGE_MOUNT) | CAGE_BIT(CAGE_IPC) | CAGE_BIT(CAGE_UTS) |     \
@@ -262,7 +261,7 @@ static int prepare_view(struct pool *p, struct cage *c, struct err *e)
 	c->view.gid = c->gid;
 	r = view_build_mold(&c->view, &c->mold_fd, e);
 	/* What a person wrote wrong is theirs (2); what the kernel refuses is the host's. */
-	if (r == -EPERM || r == -ENOSYS)
+	if (r == -EOPNOTSUPP)
 		return err_set(e, -EOPNOTSUPP, "%s; --no-sandbox view would do without", e->msg);
 	return r;
 }
@@ -327,83 +326,6 @@ static int prepare_cage(struct master *m, struct pool *p, struct err *e)
 
 /* ---- listeners ---- */
 
-/* Even with no event asked for, HUP is told: a worker shut the shared listener
- * down for everybody. It is revived on the same descriptor (traps 1). */
-static void on_listener_hup(struct source *s, uint32_t events)
-{
-	struct listener *l = container_of(s, struct listener, src);
-	const struct listen_spec *spec = &l->pool->conf->listens[l - l->pool->listeners];
-	int r = listener_revive(l->fd, l->pool->conf->backlog);
-
-	(void)events;
-	l->revived++;
-	if (r == 0 && l->revived < 1000) {
-		log_warn("%s: a worker shut down the shared listener %s; it listens again",
-			 l->pool->conf->name, spec->shown);
-		return;
-	}
-	log_error("%s: the listener %s is shut down and cannot be revived: %s", l->pool->conf->name,
-		  spec->shown, strerror(-r));
-	source_remove(&l->pool->master->loop, s);
-}
-
-static struct listener_spec spec_of(const struct pool_config *conf, const struct listen_spec *s)
-{
-	return (struct listener_spec){
-		.shown = s->shown,
-		.addr = s->addr,
-		.addr_len = s->addr_len,
-		.dual_stack = s->dual_stack,
-		.backlog = conf->backlog,
-		.has_mode = s->has_mode,
-		.mode = s->mode,
-		.uid = s->uid,
-		.gid = s->gid,
-	};
-}
-
-static int prepare_listeners(struct master *m, struct pool *p, struct err *e)
-{
-	unsigned n = p->conf->nlistens;
-
-	p->listeners = calloc(n ? n : 1, sizeof(*p->listeners));
-	p->listener_fds = calloc(n ? n : 1, sizeof(*p->listener_fds));
-	if (!p->listeners || !p->listener_fds)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < n; i++)
-		p->listeners[i] = (struct listener){ .pool = p, .fd = -1, .src = SOURCE_NONE };
-	for (unsigned i = 0; i < n; i++) {
-		struct listener_spec s = spec_of(p->conf, &p->conf->listens[i]);
-		int r = listener_open(&s, &p->listeners[i].fd, e);
-
-		if (r < 0)
-			return r;
-		p->listener_fds[i] = p->listeners[i].fd;
-		r = source_add(&m->loop, &p->listeners[i].src, p->listeners[i].fd, 0,
-			       on_listener_hup);
-		if (r < 0)
-			return err_sys(e, r, "watch %s", s.shown);
-	}
-	return 0;
-}
-
-static void listeners_done(struct pool *p)
-{
-	for (unsigned i = 0; p->listeners && i < p->conf->nlistens; i++) {
-		struct listener_spec s = spec_of(p->conf, &p->conf->listens[i]);
-
-		if (p->listeners[i].fd < 0)
-			continue;
-		source_remove(&p->master->loop, &p->listeners[i].src);
-		listener_unlink(&s);
-		fd_close(&p->listeners[i].fd);
-	}
-	free(p->listeners);
-	free(p->listener_fds);
-	p->listeners = NULL;
-	p->listener_fds = NULL;
-}
-
 int prepare_pool(struct master *m, struct pool *p, struct err *e)
 {
 	int r;
@@ -416,7 +338,7 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 			"--protocol: this mpsup speaks native, node-cluster and node-ipc; the protocol that "
 			"fits this command is not built yet");
 	/* Listeners first: a second start on a port is refused before it costs anything. */
-	r = prepare_listeners(m, p, e);
+	r = listeners_open(p, e);
 	if (r == 0)
 		r = prepare_cage(m, p, e);
 	if (r < 0)
@@ -454,6 +376,6 @@ void prepare_say(const struct master *m)
 
 void prepare_pool_done(struct pool *p)
 {
-	listeners_done(p);
+	listeners_close(p);
 	cage_done(&p->cage);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "super/life.h"
@@ -174,6 +175,23 @@ static uint64_t boot_delay(const struct pool *p, unsigned failures)
 	return wait < p->conf->backoff_max_ms ? wait : p->conf->backoff_max_ms;
 }
 
+/* It will not be different the next time: fail closed, with one sentence. */
+static void host_refuses(struct slot *s, const struct death *d)
+{
+	struct event ev = { .name = "worker.failed",
+			    .pool = s->pool,
+			    .slot = (int)s->index,
+			    .death = d,
+			    .text = "this host does not give its cage" };
+	char name[LIFE_NAME_BYTES];
+
+	s->pool->exit_code = EXIT_HOST_CANNOT;
+	ignore(slot_step(s, SV_GIVE_UP));
+	log_error("%s: cannot start: %s: %s; this host or these rights do not give it%s%s",
+		  slot_name(s, name), d->step, err_name(d->error), d->hint[0] ? ": " : "", d->hint);
+	master_event(s->pool->master, &ev);
+}
+
 static void boot_failure(struct slot *s, const struct death *d)
 {
 	struct pool *p = s->pool;
@@ -187,6 +205,10 @@ static void boot_failure(struct slot *s, const struct death *d)
 
 	s->boot_failures++;
 	master_event(p->master, &ev);
+	if (!p->ever_ready && d->host_refuses) {
+		host_refuses(s, d);
+		return;
+	}
 	if (s->boot_failures >= p->conf->boot_limit) {
 		char why[64];
 

@@ -43,6 +43,8 @@ enum reason {
 const char *reason_name(enum reason r);
 
 #define CHILD_STEP_NONE	  999u /* failed before the clone: not a step of the child */
+#define EXIT_HOST_CANNOT  69   /* exit status: this host or these rights cannot give it */
+#define EXIT_ALL_FAILED	  70
 #define STATUS_TEXT_BYTES 201
 
 /* The death certificate. */
@@ -55,9 +57,10 @@ struct death {
 	int code; /* exit status, -1: by signal or unknown */
 	int sig;  /* 0: none */
 	bool core_dumped;
-	bool ready;				       /* was ever ready */
-	const char *step;			       /* of the birth that failed, or NULL */
-	int error;				       /* errno of that step */
+	bool ready;	   /* was ever ready */
+	bool host_refuses; /* the failed step is a part of the cage, not the command */
+	const char *step;  /* of the birth that failed, or NULL */
+	int error;	   /* errno of that step */
 	uint64_t uptime_ms, cpu_ms, memory_peak_bytes; /* UINT64_MAX: unknown */
 	char status_text[STATUS_TEXT_BYTES];
 	char detail[160]; /* "64 KiB line", for reason protocol; "" */
@@ -171,6 +174,9 @@ struct listener {
 	struct pool *pool;
 	int fd;
 	struct source src;
+	struct timer again; /* shut down too often: looked at again then */
+	uint64_t window_ms, said_ms;
+	unsigned in_window;
 	unsigned revived; /* times a worker shut it down */
 };
 
@@ -191,6 +197,7 @@ struct pool {
 	struct list spares;
 	struct slot spare_slot; /* the place of all spares: log, restart history */
 	bool ever_ready, announced, draining;
+	int exit_code; /* of the instance when this pool has failed */
 	uint64_t started_ms;
 	unsigned in_birth; /* cloned and not ready */
 	char *boot_stderr; /* of the last boot failure, to say it once */
