@@ -263,3 +263,5 @@ def test_stop_without_pid_namespace_leaves_nothing(env):
 
 def test_killed_master_without_pid_namespace_leaves_nothing(env):
     check_without_pid_namespace(env, "kill")
+    # What a killed master cannot remove, the next start does.
+    env.start("--name", "torture", "--port", env.port(), "--workers", 1).stop()
