@@ -117,7 +117,7 @@ static void list_keeps_order_and_bears_removal(void **state)
 
 		sum = sum * 10 + item->n;
 		list_remove(it);
-		list_remove(it);	/* a second time is harmless */
+		list_remove(it); /* a second time is harmless */
 	}
 	assert_int_equal(sum, 123);
 	assert_true(list_empty(&head));
@@ -128,12 +128,9 @@ static void list_keeps_order_and_bears_removal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(memory_is_zeroed_and_aligned),
-		T(strings_are_copies),
-		T(done_twice_is_harmless),
-		T(error_carries_words),
-		T(error_is_cut_not_overrun),
-		T(list_keeps_order_and_bears_removal),
+		T(memory_is_zeroed_and_aligned), T(strings_are_copies),
+		T(done_twice_is_harmless),	 T(error_carries_words),
+		T(error_is_cut_not_overrun),	 T(list_keeps_order_and_bears_removal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,9 +47,11 @@ static void controls_become_visible(void **state)
 	assert_string_equal(SAFE("\x1b[31mred"), "\\x1b[31mred");
 	assert_string_equal(SAFE("nul\0end"), "nul\\x00end");
 	assert_string_equal(SAFE("\x7f"), "\\x7f");
-	assert_string_equal(SAFE("\xc2\x9b"), "\\xc2\\x9b");			/* C1: CSI */
-	assert_string_equal(SAFE("\xe2\x80\xae" "evil"), "\\xe2\\x80\\xaeevil"); /* RLO */
-	assert_string_equal(SAFE("\xe2\x81\xa6"), "\\xe2\\x81\\xa6");		/* LRI */
+	assert_string_equal(SAFE("\xc2\x9b"), "\\xc2\\x9b"); /* C1: CSI */
+	assert_string_equal(SAFE("\xe2\x80\xae"
+				 "evil"),
+			    "\\xe2\\x80\\xaeevil");		      /* RLO */
+	assert_string_equal(SAFE("\xe2\x81\xa6"), "\\xe2\\x81\\xa6"); /* LRI */
 	assert_string_equal(SAFE("\xe2\x80\xa8"), "\\xe2\\x80\\xa8"); /* line separator */
 }
 
@@ -57,11 +59,11 @@ static void bad_utf8_becomes_visible(void **state)
 {
 	(void)state;
 	assert_string_equal(SAFE("\xff\xfe"), "\\xff\\xfe");
-	assert_string_equal(SAFE("\xc0\xaf"), "\\xc0\\xaf");		/* not the shortest form */
+	assert_string_equal(SAFE("\xc0\xaf"), "\\xc0\\xaf"); /* not the shortest form */
 	assert_string_equal(SAFE("\xe0\x80\xaf"), "\\xe0\\x80\\xaf");
-	assert_string_equal(SAFE("\xed\xa0\x80"), "\\xed\\xa0\\x80");	/* surrogate */
+	assert_string_equal(SAFE("\xed\xa0\x80"), "\\xed\\xa0\\x80");	       /* surrogate */
 	assert_string_equal(SAFE("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80"); /* past 10FFFF */
-	assert_string_equal(SAFE("\xe5\xa4"), "\\xe5\\xa4");		/* cut off */
+	assert_string_equal(SAFE("\xe5\xa4"), "\\xe5\\xa4");		       /* cut off */
 	assert_string_equal(SAFE("\xe5x"), "\\xe5x");
 }
 
@@ -91,7 +93,7 @@ static void json_is_quoted(void **state)
 	(void)state;
 	assert_int_equal(n, strlen(out));
 	assert_string_equal(out, "a\\\"b\\\\c\\n\\t\\u0001 \xc3\xa9");
-	assert_int_equal(text_json("ab\"", out, 4), 2);	/* an escape is not split */
+	assert_int_equal(text_json("ab\"", out, 4), 2); /* an escape is not split */
 	assert_string_equal(out, "ab");
 	assert_int_equal(text_json("abc\xc3\xa9", out, 5), 3);
 	assert_string_equal(out, "abc");
@@ -116,16 +118,11 @@ static void durations_are_short(void **state)
 		uint64_t ms;
 		const char *text;
 	} t[] = {
-		{ 0, "0 ms" },
-		{ 190, "190 ms" },
-		{ 999, "999 ms" },
-		{ 2149, "2.1 s" },
-		{ 59999, "59.9 s" },
-		{ 60000, "1m00s" },
-		{ 200000, "3m20s" },
-		{ 15120000, "4h12m" },
-		{ 86400000, "1d00h" },
-		{ UINT64_MAX, "213503982334d14h" },
+		{ 0, "0 ms" },	       { 190, "190 ms" },
+		{ 999, "999 ms" },     { 2149, "2.1 s" },
+		{ 59999, "59.9 s" },   { 60000, "1m00s" },
+		{ 200000, "3m20s" },   { 15120000, "4h12m" },
+		{ 86400000, "1d00h" }, { UINT64_MAX, "213503982334d14h" },
 	};
 	char out[TEXT_DURATION_BYTES];
 
@@ -244,7 +241,7 @@ static int in_child(void (*body)(void), char *out, size_t out_size)
 		struct rlimit no_core = { 0 };
 
 		(void)setrlimit(RLIMIT_CORE, &no_core);
-		(void)signal(SIGABRT, SIG_DFL);	/* cmocka's handler would jump back */
+		(void)signal(SIGABRT, SIG_DFL); /* cmocka's handler would jump back */
 		(void)dup2(p[1], STDERR_FILENO);
 		body();
 		_exit(0);
