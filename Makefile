@@ -131,10 +131,18 @@ ubsan:  ## unit tests under the undefined behaviour sanitizer
 	$(Q)$(MAKE) --no-print-directory O=$(O)/ubsan SANITIZE=undefined tests
 	$(Q)scripts/run-tests.sh $(O)/ubsan unit
 
+# A static program that does nothing, and what times its births.
+$(O)/true: tests/bench/true.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Os -static $< -o $@
+
+$(O)/birth: $(O)/tests/bench/birth.o $(O)/libcore.a
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
+
 .PHONY: bench
 bench:  ## figures beside nginx's and bwrap's, as root
 	$(Q)scripts/install-deps.sh bench
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory all $(O)/birth $(O)/true
 	$(Q)MPSUP_BUILD=$(abspath $(O)) python3 tests/bench/run.py
 
 .PHONY: lint format format-check

@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "host"))
 
 from harness import Env, Failed, Skip, http, proc, wait_until  # noqa: E402
 
-ROUNDS = 30
+ROUNDS = 100
 
 
 def show(what, values, unit="ms"):
@@ -40,20 +40,20 @@ def one_recovery(port, pid):
 
 
 def recover(env, *more):
+    """A running master, and a function that makes one recovery of it."""
     port = env.port()
-    m = env.start("--port", port, "--workers", 1, "--restart-limit", "100000/60s", "--backoff",
-                  "1ms..1ms", *more)
+    m = env.start("--port", port, "--workers", 1, "--quiet", "--restart-limit", "100000/1s",
+                  "--backoff", "0ms..0ms", *more, ready=False)
     spares = 1 if "--spares" in more else 0
-    values = []
-    for _ in range(ROUNDS):
+
+    def once():
         pid = m.wait_workers(1)[0]["pid"]
-        m.wait_workers(spares, state="parked", role="spare")
-        values.append(one_recovery(port, pid))
-        # Far enough apart that each death is a first one.
-        wait_until("the next worker", lambda p=pid: [
-            w for w in m.workers(state="ready") if w["pid"] != p])
-    m.stop()
-    return values
+        if spares:
+            m.wait_workers(1, state="parked", role="spare")
+        time.sleep(0.02)
+        return one_recovery(port, pid)
+
+    return once, m.stop
 
 
 NGINX_CONF = """\
@@ -71,17 +71,35 @@ def recover_nginx(env):
     conf.write_text(NGINX_CONF.format(dir=env.dir, port=port))
     master = subprocess.Popen([nginx, "-p", str(env.dir), "-c", str(conf)],
                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    values = []
-    try:
-        for _ in range(ROUNDS):
-            wait_until("nginx", lambda: http.get(port).outcome == http.OK)
-            worker = wait_until("its worker", lambda: proc.descendants(master.pid))[0]
-            values.append(one_recovery(port, worker))
-            time.sleep(0.1)
-    finally:
+
+    def once():
+        wait_until("nginx", lambda: http.get(port).outcome == http.OK)
+        worker = wait_until("its worker", lambda: proc.descendants(master.pid))[0]
+        time.sleep(0.02)
+        return one_recovery(port, worker)
+
+    def stop():
         master.terminate()
         master.wait(10)
-    return values
+
+    return once, stop
+
+
+def recoveries(env):
+    """All three in turn, so that a slow moment of the machine meets each of them."""
+    other = Env("recoveries with a spare")
+    worlds = {"nginx": recover_nginx(env), "mpsup": recover(env),
+              "mpsup, a spare": recover(other, "--spares", 1)}
+    values = {name: [] for name in worlds}
+    for _ in range(ROUNDS):
+        for name, (once, _) in worlds.items():
+            values[name].append(once())
+    for name, (_, stop) in worlds.items():
+        show(f"SIGKILL to the next answer, {name}", values[name])
+        stop()
+    other.remove()
+    ratios = [a / b for a, b in zip(values["mpsup"], values["nginx"])]
+    show("ratio mpsup / nginx, round by round", ratios, "  ")
 
 
 def smaps(pid, key):
@@ -103,23 +121,25 @@ def memory_and_idle(env):
     m.stop()
 
 
-def births_of_bwrap(env):
-    bwrap = env.need_program("bwrap")
-    values = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        subprocess.run([bwrap, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev",
-                        "/dev", "/bin/true"], check=True)
-        values.append((time.perf_counter() - started) * 1000)
-    return values
+def births(env):
+    """A static `true` from the decision to its wait status, in a whole cage each."""
+    bwrap, true = env.need_program("bwrap"), env.build / "true"
+    mine, theirs = [], []
+    for _ in range(5):
+        out = subprocess.run([env.build / "birth", "20", str(env.port()), true], check=True,
+                             env=env.environ(), capture_output=True, text=True).stdout
+        mine += [float(line) for line in out.split()]
+        for _ in range(20):
+            started = time.perf_counter()
+            subprocess.run([bwrap, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev",
+                            "/dev", true], check=True)
+            theirs.append((time.perf_counter() - started) * 1000)
+    show("caged birth of a static true, mpsup", mine)
+    show("the same, bwrap --unshare-all", theirs)
+    show("ratio of the medians", [statistics.median(mine) / statistics.median(theirs)], "  ")
 
 
-FIGURES = [
-    ("recovery, nginx", recover_nginx),
-    ("recovery, mpsup's built-in worker", recover),
-    ("recovery, mpsup with a spare", lambda env: recover(env, "--spares", "1")),
-    ("birth to end of true, bwrap --unshare-all", births_of_bwrap),
-]
+FIGURES = [("recoveries", recoveries), ("births", births), ("memory and idling", memory_and_idle)]
 
 
 def main():
@@ -127,12 +147,10 @@ def main():
         print("bench: needs root", file=sys.stderr)
         return 1
     bad = 0
-    for name, function in [*FIGURES, ("memory and idling", memory_and_idle)]:
+    for name, function in FIGURES:
         env = Env(name)
         try:
-            values = function(env)
-            if values:
-                show(name, values)
+            function(env)
         except (Skip, Failed) as why:
             print(f"{name:52} {why}", flush=True)
             bad += isinstance(why, Failed)
