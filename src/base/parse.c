@@ -140,13 +140,12 @@ static int cpu_number(const char **s, unsigned *ret)
 int parse_cpus(const char *s, cpu_set_t *ret_cpus)
 {
 	cpu_set_t set;
-	int r = 0;
 
 	CPU_ZERO(&set);
-	do {
+	while (1) {
 		unsigned from = 0, to, step = 1;
+		int r = cpu_number(&s, &from);
 
-		r = cpu_number(&s, &from);
 		to = from;
 		if (r == 0 && *s == '-') {
 			s++;
@@ -162,7 +161,10 @@ int parse_cpus(const char *s, cpu_set_t *ret_cpus)
 			return -EINVAL;
 		for (unsigned c = from; c <= to; c += step)
 			CPU_SET(c, &set);
-	} while (*s == ',' && *++s);
+		if (*s != ',')
+			break;
+		s++;
+	}
 	if (*s)
 		return -EINVAL;
 	*ret_cpus = set;

@@ -53,7 +53,6 @@ static struct config *config_new(void)
 		.name = "web",
 		.uid_lock_fd = -1,
 		.backlog = 4096,
-		.cwd = ".",
 		.pin = true,
 		.ro = (const char **)(uintptr_t)no_paths,
 		.rw = (const char **)(uintptr_t)no_paths,
@@ -87,6 +86,15 @@ void config_unref(struct config *c)
 	free(c);
 }
 
+/* "--port --demo": a value was forgotten; a value that looks so is written with =. */
+static bool is_option(const char *word)
+{
+	size_t len = strcspn(word, "=");
+
+	return strncmp(word, "--", 2) == 0 &&
+	       (len == 2 || keys_find(word + 2, len - 2, 0) || keys_is_planned(word + 2, len - 2));
+}
+
 static int unknown_option(const char *name, size_t len, struct err *e)
 {
 	char text[64];
@@ -96,7 +104,7 @@ static int unknown_option(const char *name, size_t len, struct err *e)
 	if (keys_is_planned(name, len))
 		return err_set(e, -EINVAL, "--%s is not built yet in mpsup %s", text,
 			       MPSUP_VERSION);
-	near = keys_nearest(text);
+	near = keys_nearest(text, 0);
 	return err_set(e, -EINVAL, "unknown option '--%s'%s%s%s", text,
 		       near ? "; did you mean '--" : "; see mpsup --help", near ? near : "",
 		       near ? "'?" : "");
@@ -112,7 +120,7 @@ static int take(struct reading *rd, const struct key *k, const char *attached, i
 			return reading_wrong(k, e, -EINVAL, "it takes no value");
 		return k->take(rd, k, NULL, e);
 	}
-	if (!value && (*i + 1 >= argc || strcmp(argv[*i + 1], "--") == 0))
+	if (!value && (*i + 1 >= argc || is_option(argv[*i + 1])))
 		return reading_wrong(k, e, -EINVAL, "its %s is missing", k->value);
 	if (!value)
 		value = argv[++*i];
@@ -135,7 +143,7 @@ static int take_short(struct reading *rd, int *i, int argc, char **argv, struct 
 		int r;
 
 		if (!k)
-			return err_set(e, -EINVAL, "unknown option '-%c'; see mpsup --help", *p);
+			return err_set(e, -EINVAL, "unknown option '-%.8s'; see mpsup --help", p);
 		if (k->value) /* the rest of the word, or the next one */
 			return take(rd, k, p[1] ? p + 1 : NULL, i, argc, argv, e);
 		r = k->take(rd, k, NULL, e);
@@ -152,10 +160,13 @@ static int take_command(struct reading *rd, int argc, char **argv, struct err *e
 	if (argc == 0)
 		return err_set(e, -EINVAL, "the command after -- is missing");
 	copy = arena_alloc(&rd->c->arena, ((size_t)argc + 1) * sizeof(*copy));
-	for (int i = 0; copy && i < argc; i++)
-		copy[i] = arena_strdup(&rd->c->arena, argv[i]);
-	if (!copy || !copy[argc - 1])
+	if (!copy)
 		return err_set(e, -ENOMEM, "out of memory");
+	for (int i = 0; i < argc; i++) {
+		copy[i] = arena_strdup(&rd->c->arena, argv[i]);
+		if (!copy[i])
+			return err_set(e, -ENOMEM, "out of memory");
+	}
 	if (!*copy[0])
 		return err_set(e, -EINVAL, "the command after -- is empty");
 	rd->p->command = copy;
@@ -184,6 +195,28 @@ static int take_all(struct reading *rd, int argc, char **argv, struct err *e)
 	return 0;
 }
 
+/* One path can be shown in one way only. */
+static int check_paths(const char *a_name, const char **a, const char *b_name, const char **b,
+		       struct err *e)
+{
+	for (unsigned i = 0; a[i]; i++)
+		for (unsigned j = 0; b[j]; j++)
+			if (strcmp(a[i], b[j]) == 0)
+				return err_set(e, -EINVAL,
+					       "--%s and --%s contradict each other for %.200s",
+					       a_name, b_name, a[i]);
+	return 0;
+}
+
+static int check_view(const struct pool_config *p, struct err *e)
+{
+	int r = check_paths("ro", p->ro, "rw", p->rw, e);
+
+	if (r == 0)
+		r = check_paths("ro", p->ro, "hide", p->hide, e);
+	return r == 0 ? check_paths("rw", p->rw, "hide", p->hide, e) : r;
+}
+
 /* What contradicts what, whatever the order on the line. */
 static int check(const struct reading *rd, struct err *e)
 {
@@ -193,9 +226,9 @@ static int check(const struct reading *rd, struct err *e)
 		return err_set(e, -EINVAL, "--quiet and --verbose contradict each other");
 	if (p->demo && p->command)
 		return err_set(e, -EINVAL, "--demo is for the built-in worker, not for a command");
-	if (p->protocol == PROTO_NODE_IPC && !p->command)
-		return err_set(e, -EINVAL,
-			       "--protocol node-ipc: a Node program is missing after --");
+	if ((p->protocol == PROTO_NODE_IPC || p->protocol == PROTO_NODE_CLUSTER) && !p->command)
+		return err_set(e, -EINVAL, "--protocol %s: a Node program is missing after --",
+			       protocol_name(p->protocol));
 	if (p->nlistens == 0 && (!p->command || p->protocol != PROTO_AUTO))
 		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
 	if (p->watchdog_ms && p->protocol != PROTO_NATIVE && p->command)
@@ -207,7 +240,7 @@ static int check(const struct reading *rd, struct err *e)
 			       "--require and --no-sandbox name the same part of the cage");
 	if ((p->cage_required & CAGE_BIT(CAGE_NET)) && !p->net_none)
 		return err_set(e, -EINVAL, "--require net needs --net none");
-	return 0;
+	return check_view(p, e);
 }
 
 /* "server" of /srv/app/server.js, "mpsup" for the built-in worker. */
@@ -249,6 +282,7 @@ int config_from_argv(int argc, char **argv, struct config **ret_config, char *re
 	int r;
 
 	*ret_ask = 0;
+	*ret_config = NULL;
 	if (!rd.c)
 		return err_set(e, -ENOMEM, "out of memory");
 	rd.p = &rd.c->pools[0];
@@ -260,6 +294,9 @@ int config_from_argv(int argc, char **argv, struct config **ret_config, char *re
 	}
 	if (r == 0)
 		r = check(&rd, e);
+	/* The built-in worker needs no folder: root's 0700 home is not in its way. */
+	if (r == 0 && !rd.p->cwd)
+		rd.p->cwd = rd.p->command ? "." : "/";
 	if (r == 0 && !rd.c->name)
 		rd.c->name = default_name(&rd);
 	if (r < 0) {

@@ -52,15 +52,23 @@ int reading_env_file(struct reading *rd, const char *path, struct err *e)
 	FILE *f = fopen(path, "re");
 	char *line = NULL;
 	size_t cap = 0;
+	ssize_t n;
 	unsigned no = 0;
 	int r = 0;
 
 	if (!f)
 		return err_sys(e, -errno, "--env-file %s", path);
-	while (r == 0 && getline(&line, &cap, f) >= 0)
-		r = take_line(rd, path, ++no, line, e);
-	if (r == 0 && ferror(f))
-		r = err_sys(e, -EIO, "--env-file %s", path);
+	while (r == 0 && (n = getline(&line, &cap, f)) >= 0) {
+		no++;
+		/* What follows would be lost in silence. */
+		if (strlen(line) < (size_t)n)
+			r = err_set(e, -EINVAL, "%s:%u:%zu: a NUL byte; this is no text file", path,
+				    no, strlen(line) + 1);
+		else
+			r = take_line(rd, path, no, line, e);
+	}
+	if (r == 0 && ferror(f)) /* a folder opens, and cannot be read */
+		r = err_sys(e, errno == EISDIR ? -EISDIR : -EINVAL, "--env-file %s", path);
 	free(line);
 	(void)fclose(f);
 	return r;

@@ -111,9 +111,10 @@ int config_environment(const struct pool_config *p, char **inherited, struct are
 
 	while (inherited[n])
 		n++;
-	b.envp = arena_alloc(a, (n + p->nenv + 8) * sizeof(*b.envp));
+	b.envp = arena_alloc(a, (n + p->nenv + 9) * sizeof(*b.envp));
 	if (!b.envp)
 		return err_set(e, -ENOMEM, "out of memory");
+	r = put_pair(&b, "PATH", ENVIRONMENT_PATH);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (wanted(p, inherited[i]))
 			r = put(&b, arena_strdup(a, inherited[i]));

@@ -5,6 +5,9 @@
 
 #include "config/config.h"
 
+/* For workers of a master that has no PATH itself. */
+#define ENVIRONMENT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* The base of all births of a resolved pool: inherited (--env-inherit), the
  * user's HOME USER LOGNAME SHELL, PORT, then --env-file and --env. NULL-
  * terminated, in the arena. -ENOMEM. */

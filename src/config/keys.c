@@ -22,12 +22,12 @@ const struct key keys[] = {
 	{ "listen", 0, "listen", P, ROLL, "ADDR:PORT|unix:PATH[,...]", NULL, "listen there; repeatable; unix takes mode= user= group=, all take name=", take_listen, "ADDR:PORT, [ADDR6]:PORT or unix:PATH" },
 	{ "backlog", 0, "backlog", P, ROLL, "N", "4096", "length of the accept queue", take_backlog, "1 to 65535" },
 	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc", take_protocol, "auto, native, node-cluster, node-ipc" },
-	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "a number, max or -N" },
+	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "1 to 4096, max, or -N" },
 	{ "cpus", 0, "cpus", P, ROLL, "all|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, or a list like 0-3,6" },
 	{ "no-pin", 0, "no_pin", P, ROLL, NULL, NULL, "do not pin workers to their CPUs", take_no_pin, NULL },
 	{ "spares", 0, "spares", P, LIVE, "N", "0", "started and parked; one takes the place of a dead worker at once", take_spares, "0 to 256" },
 	{ "parallel", 0, "parallel", P, LIVE, "N", "one per CPU, at least 2", "births at once", take_parallel, "1 to 1024" },
-	{ "cwd", 0, "cwd", P, ROLL, "DIR", ".", "working directory of the workers", take_cwd, "a folder" },
+	{ "cwd", 0, "cwd", P, ROLL, "DIR", "here; / for the built-in worker", "working directory of the workers", take_cwd, "a folder" },
 	{ "env", 'e', "env", P, ROLL, "K=V", NULL, "set a variable; repeatable", take_env, "NAME=VALUE" },
 	{ "env-file", 0, "env_file", P, ROLL, "FILE", NULL, "variables from a file of NAME=VALUE lines", take_env_file, "a readable file" },
 	{ "env-inherit", 0, "env_inherit", P, ROLL, "all|none|NAMES", "all", "what is taken from mpsup's own environment", take_env_inherit, "all, none or names with commas" },
@@ -43,26 +43,26 @@ const struct key keys[] = {
 	{ "no-sandbox", 0, "no_sandbox", P, ROLL, "WORD", NULL, "accept a worker without this part of the cage; repeatable", take_no_sandbox, "a word of the cage" },
 	{ "require", 0, "require", P, ROLL, "all|WORD,...", NULL, "refuse to start without these parts", take_require, "all, or words of the cage" },
 	{ "demo", 0, "demo", P, ROLL, NULL, NULL, "built-in worker: serve /crash and /exit too", take_demo, NULL },
-	{ "tmp", 0, "tmp", M, ROLL, "SIZE", "256M", "size of the private /tmp", take_tmp, "a size like 64M" },
+	{ "tmp", 0, "tmp", M, ROLL, "SIZE", "256M", "size of the private /tmp", take_tmp, "a size like 64M, at least 4K" },
 	{ "nofile", 0, "nofile", M, ROLL, "N", "65536", "open files of a worker (RLIMIT_NOFILE)", take_nofile, "64 to 1048576" },
-	{ "restart-limit", 0, "limit", R, LIVE, "N/DURATION", "10/60s", "more restarts of a worker than this: it has failed", take_restart_limit, "N/DURATION, as 10/60s" },
+	{ "restart-limit", 0, "limit", R, LIVE, "N/DURATION", "10/60s", "more restarts of a worker than this: it has failed", take_restart_limit, "N/DURATION, as 10/60s, N up to 1000000" },
 	{ "boot-limit", 0, "boot_limit", R, LIVE, "N", "5", "starts in a row that never get ready: it has failed", take_boot_limit, "1 to 1000" },
-	{ "backoff", 0, "backoff", R, LIVE, "MIN..MAX", "100ms..10s", "wait between restarts, doubling", take_backoff, "MIN..MAX, as 100ms..10s" },
-	{ "fatal-exit", 0, "fatal_exit", R, LIVE, "CODES", "none", "exit codes that are not worth a restart", take_fatal_exit, "codes 0 to 255 with commas" },
+	{ "backoff", 0, "backoff", R, LIVE, "MIN..MAX", "100ms..10s", "wait between restarts, doubling", take_backoff, "MIN..MAX, as 100ms..10s, MIN not above MAX" },
+	{ "fatal-exit", 0, "fatal_exit", R, LIVE, "CODES", "none", "exit codes that are not worth a restart", take_fatal_exit, "codes 0 to 255 with commas, or none" },
 	{ "on-failed", 0, "on_failed", R, LIVE, "exit|hold", "exit", "when every worker has failed: exit with 70, or stay", take_on_failed, "exit or hold" },
-	{ "ready-timeout", 0, "ready_timeout", R, LIVE, "DURATION", "30s", "a worker that is not ready by then is ended", take_ready_timeout, "a duration like 30s" },
-	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s" },
-	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s" },
+	{ "ready-timeout", 0, "ready_timeout", R, LIVE, "DURATION", "30s", "a worker that is not ready by then is ended", take_ready_timeout, "a duration like 30s, 10ms to 400d" },
+	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s, 0 to 400d" },
+	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s, 0 to 400d" },
 	{ "stop-signal", 0, "stop_signal", R, LIVE, "SIGNAL", "TERM", "what asks a worker to end", take_stop_signal, "a signal like TERM" },
-	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a native worker that is silent for so long is ended", take_watchdog, "a duration, at least 100ms, or off" },
-	{ "log-file", 0, "log_file", L, LIVE, "FILE", "stderr", "mpsup's own log", take_log_file, "a file" },
+	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a native worker that is silent for so long is ended", take_watchdog, "a duration, 100ms to 400d, or off" },
+	{ "log-file", 0, "log_file", L, LIVE, "FILE", "standard error", "mpsup's own log", take_log_file, "a file" },
 	{ "log-format", 0, "log_format", L, HARD, "text|json", "text", "form of the log", take_log_format, "text or json" },
 	{ "quiet", 'q', "quiet", L, HARD, NULL, NULL, "only warnings and errors", take_quiet, NULL },
 	{ "verbose", 'v', "verbose", L, HARD, NULL, NULL, "more of what happens", take_verbose, NULL },
-	{ "control-group", 0, "control_group", I, HARD, "GROUP", "none", "its members may look, stop and reset", take_control_group, "a group" },
-	{ "view-group", 0, "view_group", I, HARD, "GROUP", "none", "its members may look", take_view_group, "a group" },
+	{ "control-group", 0, "control_group", I, HARD, "GROUP", "none", "its members may look, stop and reset", take_control_group, "a group, or none" },
+	{ "view-group", 0, "view_group", I, HARD, "GROUP", "none", "its members may look", take_view_group, "a group, or none" },
 	{ "strict", 0, "strict", I, HARD, NULL, NULL, "refuse to start if any pool cannot", take_strict, NULL },
-	{ "set", 0, "set", I, HARD, "KEY=VALUE", NULL, "any key by its name in a file", take_set, "KEY=VALUE" },
+	{ "set", 0, "set", I, HARD, "KEY=VALUE", NULL, "any key of a pool by its name in a file; repeatable", take_set, "KEY=VALUE, with a key of a pool" },
 	{ "help", 'h', "", I, HARD, NULL, NULL, "this text", take_help, NULL },
 	{ "version", 0, "", I, HARD, NULL, NULL, "the version", take_version, NULL },
 };
@@ -79,15 +79,34 @@ static const char *const planned[] = {
 	"total",
 };
 
+static const char *const level_folder
+	[] = { [LEVEL_LIMITS] = "limits.", [LEVEL_RESTART] = "restart.", [LEVEL_LOG] = "log." };
+
+const char *keys_folder(enum key_level level)
+{
+	return level < ARRAY_LEN(level_folder) && level_folder[level] ? level_folder[level] : "";
+}
+
 static int is(const char *a, const char *name, size_t len)
 {
 	return strlen(a) == len && strncmp(a, name, len) == 0;
 }
 
+/* "limit", or "restart.limit" as a file nests it. */
+static int is_key(const struct key *k, const char *name, size_t len)
+{
+	const char *folder = keys_folder(k->level);
+	size_t n = strlen(folder);
+
+	if (n && len > n && strncmp(folder, name, n) == 0)
+		return is(k->key, name + n, len - n);
+	return is(k->key, name, len);
+}
+
 const struct key *keys_find(const char *name, size_t len, int by_key)
 {
 	for (size_t i = 0; i < keys_count; i++)
-		if (is(by_key ? keys[i].key : keys[i].option, name, len))
+		if (by_key ? is_key(&keys[i], name, len) : is(keys[i].option, name, len))
 			return &keys[i];
 	return NULL;
 }
@@ -108,50 +127,19 @@ int keys_is_planned(const char *name, size_t len)
 	return 0;
 }
 
-const char *keys_nearest(const char *name)
+const char *keys_nearest(const char *name, int by_key)
 {
 	const char *names[ARRAY_LEN(keys) + 1];
+	size_t n = 0;
 
 	for (size_t i = 0; i < keys_count; i++)
-		names[i] = keys[i].option;
-	names[keys_count] = NULL;
+		if (!by_key || keys_is_pool(&keys[i]))
+			names[n++] = by_key ? keys[i].key : keys[i].option;
+	names[n] = NULL;
 	return nearest_word(name, names);
 }
 
-void keys_print_help(FILE *to)
+int keys_is_pool(const struct key *k)
 {
-	static const struct {
-		enum key_level level;
-		const char *title;
-	} groups[] = { { P, "What runs, where, as whom, in which cage" },
-		       { M, "Limits of each worker" },
-		       { R, "Life and restarts" },
-		       { L, "Log" },
-		       { I, "The instance" } };
-
-	(void)fprintf(
-		to, "usage: mpsup [run] [options] [-- COMMAND ARG...]\n\n"
-		    "Supervise COMMAND, or the built-in worker: one caged worker per CPU, all of\n"
-		    "them accepting from one socket.\n");
-	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
-		(void)fprintf(to, "\n%s:\n", groups[g].title);
-		for (size_t i = 0; i < keys_count; i++) {
-			const struct key *k = &keys[i];
-			char left[64];
-
-			if (k->level != groups[g].level)
-				continue;
-			(void)snprintf(left, sizeof(left), "%c%c%s --%s %s", k->letter ? '-' : ' ',
-				       k->letter ? k->letter : ' ', k->letter ? "," : " ",
-				       k->option, k->value ? k->value : "");
-			(void)fprintf(to, "  %-33s %s%s%s%s\n", left, k->help,
-				      k->standard ? " [" : "", k->standard ? k->standard : "",
-				      k->standard ? "]" : "");
-		}
-	}
-	(void)fprintf(
-		to, "\nDURATION: 100ms 10s 5m 2h 1d, bare is seconds. SIZE: 512K 256M 2G, bare is "
-		    "bytes.\nExit status: 0 stopped as asked, 2 usage or configuration, 69 this "
-		    "host cannot give\nwhat was asked, 70 every worker is past its limit, 1 "
-		    "anything else.\n");
+	return k->level == LEVEL_POOL || k->level == LEVEL_LIMITS || k->level == LEVEL_RESTART;
 }

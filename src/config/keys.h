@@ -33,13 +33,18 @@ struct key {
 extern const struct key keys[];
 extern const size_t keys_count;
 
-/* By option or, with by_key, by its name in a file; NULL: none. */
+/* By option or, with by_key, by its name in a file ("limit", "restart.limit");
+ * NULL: none. */
 const struct key *keys_find(const char *name, size_t len, int by_key);
 const struct key *keys_find_letter(char letter);
 /* Options of later versions that the contract names already. */
 int keys_is_planned(const char *name, size_t len);
-/* Nearest option name, or NULL. */
-const char *keys_nearest(const char *name);
+/* Nearest option or, with by_key, nearest key of a pool; NULL: none is near. */
+const char *keys_nearest(const char *name, int by_key);
+/* Is it a key of a pool, in a file, and so for --set? */
+int keys_is_pool(const struct key *k);
+/* "limits.", "restart.", "log.": where a file keeps keys of that level; or "". */
+const char *keys_folder(enum key_level level);
 
 void keys_print_help(FILE *to);
 

@@ -12,21 +12,54 @@
 #include "base/parse.h"
 #include "config/reading.h"
 
+static uint16_t port_of(const struct listen_spec *s)
+{
+	/* Both families keep it at the same place. */
+	return ((const struct sockaddr_in *)(const void *)&s->addr)->sin_port;
+}
+
+static bool is_any(const struct listen_spec *s)
+{
+	const struct sockaddr_in *a4 = (const void *)&s->addr;
+	const struct sockaddr_in6 *a6 = (const void *)&s->addr;
+
+	return s->addr.ss_family == AF_INET ? a4->sin_addr.s_addr == htonl(INADDR_ANY) :
+					      IN6_IS_ADDR_UNSPECIFIED(&a6->sin6_addr);
+}
+
+/* Does a take what comes in for b? Then the kernel lets only one of them listen. */
+static bool covers(const struct listen_spec *a, const struct listen_spec *b)
+{
+	if (a->addr.ss_family == AF_UNIX || b->addr.ss_family == AF_UNIX ||
+	    port_of(a) != port_of(b) || !is_any(a))
+		return false;
+	return a->addr.ss_family == b->addr.ss_family || a->dual_stack;
+}
+
 static int append(struct reading *rd, const struct key *k, struct listen_spec *s, struct err *e)
 {
 	struct pool_config *p = rd->p;
 	struct listen_spec *more;
 
-	for (unsigned i = 0; i < p->nlistens; i++)
-		if (strcmp(p->listens[i].shown, s->shown) == 0)
+	if (!s->shown)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < p->nlistens; i++) {
+		const struct listen_spec *o = &p->listens[i];
+
+		if (strcmp(o->shown, s->shown) == 0)
 			return reading_wrong(k, e, -EINVAL, "%s is there twice", s->shown);
+		if (covers(o, s) || covers(s, o))
+			return reading_wrong(k, e, -EINVAL, "%s is part of %s already",
+					     covers(o, s) ? s->shown : o->shown,
+					     covers(o, s) ? o->shown : s->shown);
+	}
 	if (p->nlistens == 32)
 		return reading_wrong(k, e, -EINVAL, "more than 32 sockets");
 	if (!s->name)
 		s->name = p->nlistens ? arena_printf(&rd->c->arena, "http%u", p->nlistens + 1) :
 					"http";
 	more = arena_alloc(&rd->c->arena, (p->nlistens + 1) * sizeof(*more));
-	if (!more || !s->name || !s->shown)
+	if (!more || !s->name)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (p->nlistens)
 		memcpy(more, p->listens, p->nlistens * sizeof(*more));
@@ -44,6 +77,10 @@ static int port_number(const struct key *k, const char *text, uint16_t *ret, str
 		return reading_wrong(k, e, -EINVAL,
 				     "port 0 would be another one at each start; "
 				     "right is: 1 to 65535");
+	if (strchr(text, ':'))
+		return reading_wrong(k, e, -EINVAL,
+				     "'%.60s' is no port; right is: 1 to 65535, or --listen %.60s",
+				     text, text);
 	if (parse_u64(text, 1, 65535, &n) < 0)
 		return reading_wrong(k, e, -EINVAL, "'%.40s' is no port; right is: 1 to 65535",
 				     text);
@@ -91,12 +128,17 @@ static int inet_address(struct reading *rd, const struct key *k, char *text, str
 {
 	struct sockaddr_in *a4 = (struct sockaddr_in *)(void *)&s->addr;
 	struct sockaddr_in6 *a6 = (struct sockaddr_in6 *)(void *)&s->addr;
-	char *colon = strrchr(text, ':'), *host = text;
+	char *colon = strrchr(text, ':'), *host = text, plain[INET6_ADDRSTRLEN];
 	uint16_t port;
 	int r;
 
+	if (!colon && strspn(text, "0123456789") == strlen(text))
+		return reading_wrong(k, e, -EINVAL,
+				     "'%.40s' has no address; right is: --port %.40s for all of "
+				     "them, or 127.0.0.1:%.40s",
+				     text, text, text);
 	if (!colon)
-		return reading_wrong(k, e, -EINVAL, "'%s' has no port; right is: %s", text,
+		return reading_wrong(k, e, -EINVAL, "'%.80s' has no port; right is: %s", text,
 				     k->form);
 	r = port_number(k, colon + 1, &port, e);
 	if (r < 0)
@@ -109,8 +151,10 @@ static int inet_address(struct reading *rd, const struct key *k, char *text, str
 		a6->sin6_port = htons(port);
 		s->addr_len = sizeof(*a6);
 		if (inet_pton(AF_INET6, host, &a6->sin6_addr) != 1)
-			return reading_wrong(k, e, -EINVAL, "'%s' is no IPv6 address", host);
-		s->shown = arena_printf(&rd->c->arena, "[%s]:%u", host, port);
+			return reading_wrong(k, e, -EINVAL, "'%.80s' is no IPv6 address", host);
+		/* One spelling, so that the same address is seen to be the same. */
+		(void)inet_ntop(AF_INET6, &a6->sin6_addr, plain, sizeof(plain));
+		s->shown = arena_printf(&rd->c->arena, "[%s]:%u", plain, port);
 		return 0;
 	}
 	a4->sin_family = AF_INET;
@@ -118,7 +162,7 @@ static int inet_address(struct reading *rd, const struct key *k, char *text, str
 	s->addr_len = sizeof(*a4);
 	if (inet_pton(AF_INET, strcmp(host, "*") == 0 ? "0.0.0.0" : host, &a4->sin_addr) != 1)
 		return reading_wrong(k, e, -EINVAL,
-				     "'%s' is no address (IPv6 goes in brackets, names "
+				     "'%.80s' is no address (IPv6 goes in brackets, names "
 				     "are not looked up); right is: %s",
 				     host, k->form);
 	s->shown = arena_printf(&rd->c->arena, "%s:%u", strcmp(host, "*") ? host : "0.0.0.0", port);
@@ -129,7 +173,6 @@ static int suffix(struct reading *rd, const struct key *k, const char *text, str
 		  struct err *e)
 {
 	bool is_unix = s->addr.ss_family == AF_UNIX;
-	char *end;
 
 	if (strncmp(text, "name=", 5) == 0) {
 		if (!text[5] || strchr(text + 5, ':') || strlen(text + 5) > 255)
@@ -138,10 +181,13 @@ static int suffix(struct reading *rd, const struct key *k, const char *text, str
 		return 0;
 	}
 	if (is_unix && strncmp(text, "mode=", 5) == 0) {
-		s->mode = (mode_t)strtoul(text + 5, &end, 8);
-		s->has_mode = true;
-		if (*end || !text[5] || s->mode > 0777)
+		size_t n = strlen(text + 5);
+
+		if (n < 1 || n > 4 || strspn(text + 5, "01234567") != n ||
+		    (n == 4 && text[5] != '0'))
 			return reading_wrong(k, e, -EINVAL, "'%.40s': a mode is like 0660", text);
+		s->mode = (mode_t)strtoul(text + 5, NULL, 8);
+		s->has_mode = true;
 		return 0;
 	}
 	if (is_unix && strncmp(text, "user=", 5) == 0 && text[5]) {

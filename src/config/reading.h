@@ -14,7 +14,7 @@ struct reading {
 	bool help, version; /* asked for instead of a run */
 };
 
-/* take.c: one function a type or special case, named in the table. */
+/* take*.c: one function a type or special case, named in the table. */
 #define TAKE(name)                                                                                 \
 	int take_##name(struct reading *rd, const struct key *k, const char *value, struct err *e)
 TAKE(name);
@@ -75,6 +75,13 @@ int reading_no_memory(struct err *e);
 /* One word of a NULL-terminated list; -EINVAL with the nearest one. */
 MUST_CHECK int reading_one_of(const struct key *k, const char *value, const char *const *words,
 			      int *ret, struct err *e);
+MUST_CHECK int reading_number(const struct key *k, const char *value, uint64_t min, uint64_t max,
+			      uint64_t *ret, struct err *e);
+MUST_CHECK int reading_duration(const struct key *k, const char *value, uint64_t min_ms,
+				uint64_t *ret, struct err *e);
+/* Words with commas into a NULL-terminated list of at least one. */
+MUST_CHECK int reading_words(struct reading *rd, const char ***list, const struct key *k,
+			     const char *value, struct err *e);
 MUST_CHECK int reading_text(struct reading *rd, const char **to, const struct key *k,
 			    const char *value, struct err *e);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* resolve.c - one pool's world: users, folders, the command, CPUs. Read-only but
- * for the lock of a dynamic uid. */
+/* resolve.c - one pool's world: users, CPUs, protocol, limits. Read-only but for
+ * the lock of a dynamic uid. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -12,11 +11,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/parse.h"
 #include "config/config.h"
+#include "config/resolve.h"
 #include "config/uid.h"
 #include "kernel/topology.h"
 #include "policy/policy.h"
@@ -59,14 +58,14 @@ static int from_passwd(struct config *c, struct pool_config *p, const struct pas
 }
 
 /* A uid that passwd does not know still needs a HOME: os.homedir() throws. */
-static int from_number(struct config *c, struct pool_config *p, uid_t uid, struct err *e)
+static int from_number(struct config *c, struct pool_config *p, uid_t uid, gid_t gid, struct err *e)
 {
 	const struct passwd *pw = getpwuid(uid);
 
 	if (pw)
 		return from_passwd(c, p, pw, e);
 	p->uid = uid;
-	p->gid = (gid_t)uid;
+	p->gid = gid;
 	p->user_name = arena_printf(&c->arena, "%u", uid);
 	p->home = "/";
 	p->shell = "/usr/sbin/nologin";
@@ -76,23 +75,35 @@ static int from_number(struct config *c, struct pool_config *p, uid_t uid, struc
 static int named_user(struct config *c, struct pool_config *p, struct err *e)
 {
 	const struct passwd *pw = getpwnam(p->user);
+	const struct group *g;
 	uint64_t n;
 
 	if (pw)
 		return from_passwd(c, p, pw, e);
-	if (parse_u64(p->user, 0, UINT32_MAX - 1, &n) == 0)
-		return from_number(c, p, (uid_t)n, e);
+	if (parse_u64(p->user, 0, UINT32_MAX - 1, &n) == 0) {
+		/* The number of some group, sudo's perhaps: never by accident. */
+		g = p->group || getpwuid((uid_t)n) ? NULL : getgrgid((gid_t)n);
+		if (g)
+			return err_set(e, -EINVAL,
+				       "--user %s: passwd does not know it, and group %s is '%s'; "
+				       "name the --group too",
+				       p->user, p->user, g->gr_name);
+		return from_number(c, p, (uid_t)n, (gid_t)n, e);
+	}
 	return err_set(e, -ENOENT, "--user: there is no user '%.64s' on this host", p->user);
 }
 
-static int sudo_caller(uid_t *ret_uid)
+static int sudo_caller(uid_t *ret_uid, gid_t *ret_gid)
 {
-	const char *text = getenv("SUDO_UID");
-	uint64_t n;
+	const char *uid_text = getenv("SUDO_UID"), *gid_text = getenv("SUDO_GID");
+	uint64_t uid, gid;
 
-	if (!text || parse_u64(text, 1, UINT32_MAX - 1, &n) < 0)
+	if (!uid_text || parse_u64(uid_text, 1, UINT32_MAX - 1, &uid) < 0)
 		return -ENOENT;
-	*ret_uid = (uid_t)n;
+	if (!gid_text || parse_u64(gid_text, 1, UINT32_MAX - 1, &gid) < 0)
+		gid = uid;
+	*ret_uid = (uid_t)uid;
+	*ret_gid = (gid_t)gid;
 	return 0;
 }
 
@@ -129,169 +140,48 @@ static int resolve_groups(struct config *c, struct pool_config *p, struct err *e
 	return 0;
 }
 
+/* An ordinary user can give workers nothing but what is their own. */
+static int own_user(struct config *c, struct pool_config *p, struct err *e)
+{
+	gid_t gid = getegid();
+	int r = p->user ? named_user(c, p, e) : 0;
+
+	if (r == 0 && p->user && p->uid != geteuid())
+		return err_set(e, -EOPNOTSUPP, "--user %.64s: only root gives workers another user",
+			       p->user);
+	if (r == 0 && p->group)
+		r = find_group("--group", p->group, &gid, e);
+	if (r == 0 && (gid != getegid() || p->groups))
+		return err_set(e, -EOPNOTSUPP, "--%s: only root gives workers other groups",
+			       p->groups ? "groups" : "group");
+	if (r == 0)
+		r = from_number(c, p, geteuid(), gid, e);
+	if (r == 0)
+		p->gid = gid;
+	return r;
+}
+
 static int resolve_user(struct config *c, struct pool_config *p, struct err *e)
 {
-	bool root = geteuid() == 0;
 	uid_t caller;
+	gid_t caller_gid;
 	int r;
 
-	if (!root && (p->user || p->group || p->groups))
-		return err_set(e, -EPERM, "--user, --group and --groups need root");
+	if (geteuid() != 0)
+		return own_user(c, p, e);
 	if (p->user) {
 		r = named_user(c, p, e);
-	} else if (!root) {
-		r = from_number(c, p, geteuid(), e);
-		p->gid = getegid();
 	} else if (p->cage_off & CAGE_BIT(CAGE_UID)) {
-		r = from_number(c, p, 0, e);
-	} else if (sudo_caller(&caller) == 0) {
+		r = from_number(c, p, 0, 0, e);
+	} else if (sudo_caller(&caller, &caller_gid) == 0) {
 		p->caller_uid = true;
-		r = from_number(c, p, caller, e);
+		r = from_number(c, p, caller, caller_gid, e);
 	} else {
 		r = dynamic_user(c, p, e);
 	}
 	if (r == 0 && p->group)
 		r = find_group("--group", p->group, &p->gid, e);
 	return r == 0 ? resolve_groups(c, p, e) : r;
-}
-
-/* ---- where and what ---- */
-
-static int resolve_cwd(struct config *c, struct pool_config *p, struct err *e)
-{
-	char real[PATH_MAX];
-	struct stat st;
-
-	if (!realpath(p->cwd, real) || stat(real, &st) < 0)
-		return err_sys(e, -errno, "--cwd %s", p->cwd);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(e, -ENOTDIR, "--cwd %s: it is not a folder", p->cwd);
-	if (access(real, R_OK | X_OK) < 0)
-		return err_sys(e, -errno, "--cwd %s", p->cwd);
-	p->cwd = arena_strdup(&c->arena, real);
-	return p->cwd ? 0 : no_memory(e);
-}
-
-static bool may(const struct pool_config *p, const struct stat *st, mode_t bit)
-{
-	if (p->uid == 0)
-		return st->st_mode & (bit | bit << 3 | bit << 6) || S_ISDIR(st->st_mode);
-	if (st->st_uid == p->uid)
-		return st->st_mode & (bit << 6);
-	if (st->st_gid == p->gid)
-		return st->st_mode & (bit << 3);
-	for (unsigned i = 0; i < p->ngids; i++)
-		if (st->st_gid == p->gids[i])
-			return st->st_mode & (bit << 3);
-	return st->st_mode & bit;
-}
-
-/* The view makes the folders above cwd and the command's prefix passable; what
- * is inside them is the host's: their own modes count. */
-static int check_reach(const struct pool_config *p, const char *path, const char *what,
-		       struct err *e)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return err_sys(e, -errno, "%s %s", what, path);
-	if (may(p, &st, S_IXOTH))
-		return 0;
-	return err_set(e, -EACCES,
-		       "%s %s: uid %u (%s) may not %s it (mode %03o, owner %u); chmod it "
-		       "or name another --user",
-		       what, path, p->uid, p->user_name, S_ISDIR(st.st_mode) ? "enter" : "execute",
-		       st.st_mode & 0777, st.st_uid);
-}
-
-static const char *worker_path(const struct pool_config *p)
-{
-	const char *path = getenv("PATH");
-
-	for (unsigned i = 0; i < p->nenv; i++)
-		if (strcmp(p->env[i].name, "PATH") == 0)
-			path = p->env[i].value;
-	return path && *path ? path :
-			       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-}
-
-static int check_file(const struct pool_config *p, const char *path, struct err *e)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return err_sys(e, -errno, "command %s", path);
-	if (S_ISDIR(st.st_mode))
-		return err_set(e, -EISDIR, "command %s: it is a folder", path);
-	if (!(st.st_mode & 0111))
-		return err_set(e, -EACCES,
-			       "command %s: it is not executable (mode %03o); chmod +x, or "
-			       "name its interpreter",
-			       path, st.st_mode & 0777);
-	return check_reach(p, path, "command", e);
-}
-
-/* "#!/usr/bin/foo": a missing interpreter is ENOENT of a file that is there. */
-static int check_interpreter(const char *path, struct err *e)
-{
-	char line[256] = "";
-	FILE *f = fopen(path, "re");
-	char *end, *name;
-
-	if (!f)
-		return 0; /* executable and not readable: no script */
-	if (!fgets(line, sizeof(line), f))
-		line[0] = '\0';
-	(void)fclose(f);
-	if (strncmp(line, "#!", 2) != 0)
-		return 0;
-	name = line + 2 + strspn(line + 2, " \t");
-	end = name + strcspn(name, " \t\r\n");
-	*end = '\0';
-	if (access(name, X_OK) < 0)
-		return err_sys(e, -errno, "command %s: its first line names %s", path, name);
-	return 0;
-}
-
-static int find_in_path(struct config *c, struct pool_config *p, struct err *e)
-{
-	const char *dirs = worker_path(p), *cmd = p->command[0];
-	char path[PATH_MAX];
-
-	while (1) {
-		size_t n = strcspn(dirs, ":");
-		struct stat st;
-
-		if (snprintf(path, sizeof(path), "%.*s/%s", (int)n, n ? dirs : ".", cmd) <
-			    (int)sizeof(path) &&
-		    stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111)) {
-			p->exec_path = arena_strdup(&c->arena, path);
-			return p->exec_path ? 0 : no_memory(e);
-		}
-		if (!dirs[n])
-			return err_set(e, -ENOENT, "command '%.100s' is not found in PATH", cmd);
-		dirs += n + 1;
-	}
-}
-
-static int resolve_command(struct config *c, struct pool_config *p, struct err *e)
-{
-	const char *cmd;
-	int r = 0;
-
-	if (!p->command)
-		return 0;
-	cmd = p->command[0];
-	if (!strchr(cmd, '/'))
-		r = find_in_path(c, p, e);
-	else
-		p->exec_path = cmd[0] == '/' ? cmd : arena_printf(&c->arena, "%s/%s", p->cwd, cmd);
-	if (r < 0)
-		return r;
-	if (!p->exec_path)
-		return no_memory(e);
-	r = check_file(p, p->exec_path, e);
-	return r < 0 ? r : check_interpreter(p->exec_path, e);
 }
 
 /* ---- how many ---- */
@@ -317,6 +207,11 @@ static int check_list(struct config *c, struct pool_config *p, const cpu_set_t *
 
 static int resolve_cpus(struct config *c, struct pool_config *p, struct err *e)
 {
+	static const char *const why[] = {
+		[TOPOLOGY_ALL] = "all that this process may run on",
+		[TOPOLOGY_CPUSET] = "what the cpuset of its cgroup leaves",
+		[TOPOLOGY_AFFINITY] = "the CPU affinity that it was started with",
+	};
 	cpu_set_t usable;
 	int r = topology_usable(&usable);
 	unsigned quota = topology_quota(), whole = (quota + 999) / 1000;
@@ -327,7 +222,7 @@ static int resolve_cpus(struct config *c, struct pool_config *p, struct err *e)
 		return check_list(c, p, &usable, e);
 	p->cpus = usable;
 	p->ncpus = (unsigned)CPU_COUNT(&usable);
-	p->cpus_reason = "all that this process may run on";
+	p->cpus_reason = why[topology_why(&usable)];
 	if (whole > 0 && whole < p->ncpus) {
 		p->cpus_reason = arena_printf(&c->arena, "a CPU quota of %u.%u of %u CPUs",
 					      quota / 1000, quota % 1000 / 100, p->ncpus);
@@ -467,7 +362,7 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 	if (r == 0)
 		r = resolve_command(c, p, e);
 	if (r == 0)
-		r = check_reach(p, p->cwd, "--cwd", e);
+		r = resolve_reach(p, e);
 	if (r == 0)
 		r = resolve_protocol(p, e);
 	if (r == 0)

@@ -74,8 +74,12 @@ static int lock(uid_t uid, const char *name, int *ret_fd)
 			return errno == EWOULDBLOCK ? 1 : -errno;
 		/* Whoever gave it back has unlinked it: then this is a lock on nothing. */
 		if (fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino) {
-			if (ftruncate(fd, 0) < 0 || write(fd, name, strlen(name)) < 0)
-				return -errno;
+			if (ftruncate(fd, 0) < 0 || dprintf(fd, "%s\n", name) < 0) {
+				int r = -errno;
+
+				(void)unlink(path);
+				return r;
+			}
 			*ret_fd = fd_take(&fd);
 			return 0;
 		}
@@ -148,7 +152,8 @@ void uid_release(int *lock_fd, uid_t uid)
 	if (*lock_fd < 0)
 		return;
 	n = pread(*lock_fd, name, sizeof(name) - 1, 0);
-	if (n > 0) {
+	name[strcspn(name, "\n")] = '\0';
+	if (n > 0 && *name) {
 		link_path(path, sizeof(path), uid, name);
 		(void)unlink(path);
 		link_path(path, sizeof(path), uid, NULL);

@@ -143,18 +143,17 @@ static int arm(struct loop *l)
 	return 0;
 }
 
-static void run_timers(struct loop *l)
+void loop_settle(struct loop *l, uint64_t now_ms)
 {
-	uint64_t now = clock_boot_ms();
-
 	while (!list_empty(&l->timers)) {
 		struct timer *t = container_of(l->timers.next, struct timer, node);
 
-		if (t->at_ms > now)
+		if (t->at_ms > now_ms)
 			break;
 		timer_clear(l, t);
 		t->on_time(t);
 	}
+	release_graves(l);
 }
 
 int loop_once(struct loop *l, int timeout_ms)
@@ -174,8 +173,7 @@ int loop_once(struct loop *l, int timeout_ms)
 		if (s->live)
 			s->on_ready(s, ev[i].events);
 	}
-	run_timers(l);
-	release_graves(l);
+	loop_settle(l, clock_boot_ms());
 	return n;
 }
 

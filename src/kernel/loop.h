@@ -70,5 +70,8 @@ void loop_bury(struct loop *l, struct grave *g);
 MUST_CHECK int loop_run(struct loop *l);
 /* One batch; timeout_ms as in epoll_wait(2). For tests and for the way out. */
 MUST_CHECK int loop_once(struct loop *l, int timeout_ms);
+/* The end of a batch: timers that are due at now_ms, then the graves. By itself
+ * for tests that have a clock of their own. */
+void loop_settle(struct loop *l, uint64_t now_ms);
 
 #endif

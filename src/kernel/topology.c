@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parse.h"
+
+#define ONLINE "/sys/devices/system/cpu/online"
+
 int topology_usable(cpu_set_t *ret_cpus)
 {
 	cpu_set_t set;
@@ -60,29 +64,81 @@ static unsigned tightest(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* Every folder from the own cgroup up to the mount. */
-static unsigned quota_up(const char *mount, const char *own, bool v2)
+/* "MOUNT/OWN", and one folder up with each call, down to MOUNT. */
+static bool start_at(char *path, size_t size, const char *mount, const char *own)
+{
+	return snprintf(path, size, "%s%s", mount, strcmp(own, "/") ? own : "") < (int)size;
+}
+
+static bool one_up(char *path, const char *mount)
+{
+	char *slash = strrchr(path, '/');
+
+	if (strlen(path) <= strlen(mount) || !slash)
+		return false;
+	*slash = '\0';
+	return true;
+}
+
+unsigned topology_quota_up(const char *mount, const char *own, bool v2)
 {
 	char path[PATH_MAX];
 	unsigned best = 0;
-	size_t top = strlen(mount);
 
-	if (snprintf(path, sizeof(path), "%s%s", mount, strcmp(own, "/") ? own : "") >=
-	    (int)sizeof(path))
+	if (!start_at(path, sizeof(path), mount, own))
 		return 0;
-	while (1) {
-		char *slash;
-
+	do
 		best = tightest(best, quota_at(path, v2));
-		slash = strrchr(path, '/');
-		if (strlen(path) <= top || !slash)
-			return best;
-		*slash = '\0';
-	}
+	while (one_up(path, mount));
+	return best;
 }
 
-/* The mount point of cgroup2, or of the v1 hierarchy with the cpu controller. */
-static bool find_mount(bool v2, char *ret, size_t size)
+static bool read_cpus(const char *path, cpu_set_t *ret)
+{
+	FILE *f = fopen(path, "re");
+	char line[4096];
+	bool found = f && fgets(line, sizeof(line), f);
+
+	if (f)
+		(void)fclose(f);
+	if (!found)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	return parse_cpus(line, ret) == 0;
+}
+
+/* The nearest folder that says it: what is effective there holds all those above. */
+bool topology_cpuset_up(const char *mount, const char *own, bool v2, cpu_set_t *ret_cpus)
+{
+	char path[PATH_MAX], file[PATH_MAX + 32];
+
+	if (!start_at(path, sizeof(path), mount, own))
+		return false;
+	do {
+		(void)snprintf(file, sizeof(file), "%s/cpuset.%s", path,
+			       v2 ? "cpus.effective" : "effective_cpus");
+		if (read_cpus(file, ret_cpus))
+			return true;
+	} while (one_up(path, mount));
+	return false;
+}
+
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	while (*list) {
+		size_t len = strcspn(list, ",\n");
+
+		if (len == n && strncmp(list, word, n) == 0)
+			return true;
+		list += len + (list[len] != '\0');
+	}
+	return false;
+}
+
+/* The mount point of cgroup2, or of the v1 hierarchy with that controller. */
+static bool find_mount(bool v2, const char *controller, char *ret, size_t size)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
@@ -96,15 +152,8 @@ static bool find_mount(bool v2, char *ret, size_t size)
 
 		if (!opts || (strncmp(type, " - cgroup2 ", 11) == 0) != v2)
 			continue;
-		if (!v2) {
-			const char *cpu = strstr(opts, "cpu");
-
-			while (cpu && ((cpu[3] && cpu[3] != ',' && cpu[3] != '\n') ||
-				       (cpu[-1] != ',' && cpu[-1] != ' ')))
-				cpu = strstr(cpu + 1, "cpu");
-			if (!cpu)
-				continue;
-		}
+		if (!v2 && !has_word(opts + 1, controller))
+			continue;
 		found = sscanf(line, "%*d %*d %*s %*s %4095s", point) == 1 &&
 			snprintf(ret, size, "%s", point) < (int)size;
 	}
@@ -115,7 +164,7 @@ static bool find_mount(bool v2, char *ret, size_t size)
 }
 
 /* "0::/x" for v2, "4:cpu,cpuacct:/x" for v1. */
-static bool find_own(bool v2, char *ret, size_t size)
+static bool find_own(bool v2, const char *controller, char *ret, size_t size)
 {
 	FILE *f = fopen("/proc/self/cgroup", "re");
 	char *line = NULL;
@@ -124,13 +173,12 @@ static bool find_own(bool v2, char *ret, size_t size)
 
 	while (f && !found && getline(&line, &cap, f) > 0) {
 		char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
-		char list[128];
 
 		if (!path)
 			continue;
 		path[strcspn(path, "\n")] = '\0';
-		(void)snprintf(list, sizeof(list), ",%.*s,", (int)(path - names - 1), names + 1);
-		if (v2 ? strcmp(list, ",,") == 0 : strstr(list, ",cpu,") != NULL)
+		*path = '\0';
+		if (v2 ? names[1] == '\0' : has_word(names + 1, controller))
 			found = snprintf(ret, size, "%s", path + 1) < (int)size;
 	}
 	free(line);
@@ -146,8 +194,41 @@ unsigned topology_quota(void)
 	for (int v2 = 0; v2 <= 1; v2++) {
 		char mount[PATH_MAX], own[PATH_MAX];
 
-		if (find_mount(v2, mount, sizeof(mount)) && find_own(v2, own, sizeof(own)))
-			best = tightest(best, quota_up(mount, own, v2));
+		if (find_mount(v2, "cpu", mount, sizeof(mount)) &&
+		    find_own(v2, "cpu", own, sizeof(own)))
+			best = tightest(best, topology_quota_up(mount, own, v2));
 	}
 	return best;
+}
+
+static bool own_cpuset(cpu_set_t *ret)
+{
+	bool found = false;
+
+	for (int v2 = 0; v2 <= 1; v2++) {
+		char mount[PATH_MAX], own[PATH_MAX];
+		cpu_set_t one;
+
+		if (!find_mount(v2, "cpuset", mount, sizeof(mount)) ||
+		    !find_own(v2, "cpuset", own, sizeof(own)) ||
+		    !topology_cpuset_up(mount, own, v2, &one))
+			continue;
+		if (found)
+			CPU_AND(ret, ret, &one);
+		else
+			*ret = one;
+		found = true;
+	}
+	return found;
+}
+
+enum topology_why topology_why(const cpu_set_t *usable)
+{
+	cpu_set_t online, cpuset;
+
+	if (!read_cpus(ONLINE, &online) || CPU_COUNT(&online) <= CPU_COUNT(usable))
+		return TOPOLOGY_ALL;
+	if (own_cpuset(&cpuset) && CPU_COUNT(&cpuset) <= CPU_COUNT(usable))
+		return TOPOLOGY_CPUSET;
+	return TOPOLOGY_AFFINITY;
 }

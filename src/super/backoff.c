@@ -26,7 +26,10 @@ static int note(struct restarts *r, const struct restart_policy *p, uint64_t now
 		if (!at)
 			return -ENOMEM;
 		free(r->at_ms);
-		*r = (struct restarts){ .at_ms = at, .size = p->limit + 1, .step = r->step };
+		*r = (struct restarts){ .at_ms = at,
+					.size = p->limit + 1,
+					.step = r->step,
+					.last_ms = r->last_ms };
 	}
 	r->at_ms[r->head] = now_ms;
 	r->head = (r->head + 1) % r->size;

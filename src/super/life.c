@@ -53,8 +53,10 @@ static void tell(struct life *l, const char *name, const char *text)
 
 static void birth_over(struct life *l)
 {
-	if (l->pool->in_birth > 0)
-		l->pool->in_birth--;
+	if (!l->in_birth)
+		return;
+	l->in_birth = false;
+	l->pool->in_birth--;
 }
 
 static void on_deadline(struct timer *t);
@@ -102,6 +104,7 @@ void life_start(struct life *l)
 	l->born_ms = now(l);
 	l->pool->births++;
 	l->pool->in_birth++;
+	l->in_birth = true;
 	r = l->master->world->birth(l, &e);
 	if (r < 0) {
 		/* Out of memory, processes or descriptors: a failed birth, tried again. */
@@ -153,8 +156,7 @@ void life_ready(struct life *l)
 
 	if (!l->slot || life_step(l, EV_READY) < 0)
 		return; /* a second READY=1, or one while leaving: nothing new */
-	if (!joined)
-		birth_over(l);
+	birth_over(l);
 	timer_clear(&l->master->loop, &l->deadline);
 	l->was_ready = true;
 	l->ready_ms = now(l);
@@ -179,8 +181,7 @@ static void leave(struct life *l)
 
 	if (life_step(l, EV_DRAIN) < 0)
 		return;
-	if (!l->was_ready)
-		birth_over(l);
+	birth_over(l);
 	timer_clear(&l->master->loop, &l->watchdog);
 	deadline_in(l, l->pool->conf->drain_timeout_ms);
 	if (current)
@@ -382,8 +383,7 @@ void life_certify(struct life *l)
 	if (l->certified)
 		return;
 	l->certified = true;
-	if (l->state == LIFE_NEW || l->state == LIFE_STARTING)
-		birth_over(l);
+	birth_over(l);
 	ignore(life_step(l, EV_DIED));
 	timer_clear(&l->master->loop, &l->deadline);
 	timer_clear(&l->master->loop, &l->watchdog);

@@ -166,6 +166,7 @@ static void fail_pool(struct pool *p)
 		log_error("pool %s failed: %s", p->conf->name, p->reason);
 	for (unsigned i = 0; i < p->nslots; i++)
 		timer_clear(&p->master->loop, &p->slots[i].timer);
+	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	list_each(it, &p->spares)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
 	tell(p, "pool.failed");
@@ -248,6 +249,10 @@ unsigned pool_reset(struct pool *p, int slot)
 	if (p->phase == POOL_FAILED) {
 		p->phase = p->ever_ready ? POOL_DEGRADED : POOL_STARTING;
 		p->reason[0] = '\0';
+	}
+	if (slot < 0) {
+		restarts_reset(&p->spare_slot.restarts);
+		timer_clear(&p->master->loop, &p->spare_slot.timer);
 	}
 	for (unsigned i = 0; i < p->nslots; i++) {
 		struct slot *s = &p->slots[i];

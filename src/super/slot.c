@@ -298,13 +298,14 @@ static void print_tail(void *ctx, const char *line)
 	log_error("%s:   %s", (const char *)ctx, line);
 }
 
-static bool has_ready_sibling(const struct slot *s)
+/* One that may serve, now or after its backoff: the pool has not failed. */
+static bool has_living_sibling(const struct slot *s)
 {
 	for (unsigned i = 0; i < s->pool->nslots; i++) {
-		const struct life *l = s->pool->slots[i].current;
+		const struct slot *other = &s->pool->slots[i];
 
-		if (l && l->state == LIFE_READY)
-			return true;
+		if (other != s && other->state != SLOT_FAILED)
+			return s->pool->ever_ready;
 	}
 	return false;
 }
@@ -319,7 +320,7 @@ void slot_fail(struct slot *s, const char *why)
 			    .death = s->deaths[0],
 			    .text = why };
 	char name[LIFE_NAME_BYTES], cause[256];
-	bool retry = has_ready_sibling(s);
+	bool retry = has_living_sibling(s);
 
 	ignore(slot_step(s, SV_GIVE_UP));
 	slot_name(s, name);
@@ -356,6 +357,6 @@ void spare_birth(struct pool *p)
 void spare_died(struct pool *p, struct life *l)
 {
 	list_remove(&l->node);
-	if (!p->draining)
+	if (!p->draining && p->phase != POOL_FAILED)
 		spare_backoff(p);
 }

@@ -126,6 +126,7 @@ struct life {
 	enum life_state state; /* written by fsm.c only */
 	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
+	bool in_birth;		    /* one of pool->in_birth */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	enum reason asked;	    /* why we ended it; REASON_NONE: we did not */
 	uint64_t born_ms, ready_ms; /* CLOCK_BOOTTIME */

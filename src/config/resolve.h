@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* resolve.h - what config_resolve_pool() does about files; for resolve.c alone. */
+#ifndef MPSUP_CONFIG_RESOLVE_H
+#define MPSUP_CONFIG_RESOLVE_H
+
+#include "config/config.h"
+
+/* cwd becomes absolute, without symlinks. -ENOENT, -ENOTDIR, -EACCES. */
+MUST_CHECK int resolve_cwd(struct config *c, struct pool_config *p, struct err *e);
+/* exec_path, by the PATH that the worker will have, relative to its cwd. After
+ * resolve_cwd() and with uid and gids known. -ENOENT, -EISDIR, -EACCES. */
+MUST_CHECK int resolve_command(struct config *c, struct pool_config *p, struct err *e);
+/* May the worker's uid get to cwd and command? -EACCES names the folder that stops it. */
+MUST_CHECK int resolve_reach(const struct pool_config *p, struct err *e);
+
+#endif

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/* test_life.c - what each fact means in each state of one life. */
+#define _GNU_SOURCE
+#include "world.h"
+
+/* ---- getting ready ---- */
+
+static void a_birth_is_told_and_gets_its_sockets(void **state)
+{
+	(void)state;
+	w.conf[0].workers = 1;
+	start_pools(1);
+	assert_int_equal(w.births, 1);
+	assert_int_equal(at(0)->state, LIFE_STARTING);
+	born(at(0));
+	assert_int_equal(told("worker.spawn"), 1);
+	assert_ptr_equal(w.last_handed, at(0));
+	get_ready(at(0));
+	assert_int_equal(told("worker.ready"), 1);
+	assert_int_equal(told("pool.ready"), 1);
+	assert_int_equal(told("master.ready"), 1);
+	life_ready(at(0)); /* again: nothing new */
+	assert_int_equal(told("worker.ready"), 1);
+	assert_false(at(0)->deadline.armed);
+}
+
+static void ready_timeout_is_a_kill(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	w.conf[0].workers = 1;
+	start_pools(1);
+	l = at(0);
+	born(l);
+	pass(29999);
+	assert_int_equal(w.killed, 0);
+	pass(1);
+	assert_ptr_equal(w.last_killed, l);
+	assert_int_equal(l->state, LIFE_KILLED);
+	life_ready(l); /* too late */
+	assert_false(l->was_ready);
+	dies(l, 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_READY_TIMEOUT);
+	assert_int_equal(told("worker.boot_failure"), 1);
+}
+
+/* Killed while starting, it is in birth no longer once it is dead. */
+static void ready_timeouts_leave_room_for_others(void **state)
+{
+	(void)state;
+	w.conf[0].parallel = 2;
+	w.conf[0].boot_limit = 100;
+	start_pools(1);
+	all_ready();
+	dies(at(0), 1, 0);
+	for (unsigned i = 0; i < 5; i++) {
+		born(at(0));
+		pass(30000);
+		dies(at(0), 0, SIGKILL);
+		assert_int_equal(w.pools[0].in_birth, at(0) ? 1 : 0);
+		pass(10000);
+	}
+	get_ready(at(0));
+	assert_int_equal(w.pools[0].in_birth, 0);
+}
+
+static void a_worker_may_ask_for_more_time(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	w.conf[0].workers = 1;
+	start_pools(1);
+	l = at(0);
+	born(l);
+	pass(20000);
+	life_extend(l, 60u * 1000000);
+	pass(59999);
+	assert_int_equal(w.killed, 0);
+	life_extend(l, 1000); /* never less than it has */
+	life_extend(l, UINT64_MAX);
+	pass(3600000 - 80000 + 10);
+	assert_int_equal(w.killed, 1); /* an hour after its birth is the end of it */
+}
+
+static void a_worker_that_leaves_cannot_ask_for_more(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	l = at(1);
+	life_leaving(l);
+	life_extend(l, UINT64_MAX);
+	pass(60000);
+	assert_ptr_equal(w.last_signalled, l);
+}
+
+static void a_failed_hand_over_breaks_the_protocol(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	w.conf[0].workers = 1;
+	w.hand_over_result = -EAGAIN;
+	start_pools(1);
+	l = at(0);
+	born(l);
+	assert_int_equal(w.killed, 1);
+	dies(l, 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_PROTOCOL);
+}
+
+static void a_worker_that_is_dead_before_its_sockets_is_no_breach(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	w.conf[0].workers = 1;
+	w.hand_over_result = -EPIPE;
+	start_pools(1);
+	l = at(0);
+	born(l);
+	assert_int_equal(w.killed, 0);
+	dies(l, 1, 0);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_EXIT);
+}
+
+static void a_birth_without_a_process_is_certified(void **state)
+{
+	(void)state;
+	w.conf[0].workers = 1;
+	w.birth_result = -EAGAIN;
+	start_pools(1);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_START);
+	assert_int_equal(logged("cannot start: no more of it"), 2); /* at once, then a wait */
+	w.birth_result = 0;
+	pass(100);
+	get_ready(at(0));
+	assert_int_equal(w.pools[0].phase, POOL_READY);
+}
+
+/* ---- suicide ---- */
+
+static void suicide_is_replaced_at_once_and_once(void **state)
+{
+	struct life *old;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	forget();
+	old = at(2);
+	life_suicide(old, "TypeError: \x1b[2J", 15);
+	assert_int_equal(w.births, 1);
+	assert_true(at(2) != old);
+	for (unsigned i = 0; i < 1000; i++)
+		life_suicide(old, "again", 5);
+	check_world();
+	assert_int_equal(told("worker.suicide"), 1);
+	assert_int_equal(w.births, 1);
+	get_ready(at(2));
+	dies(old, 1, 0);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SUICIDE);
+	assert_int_equal(w.births, 1);
+	assert_int_equal(pool_count_ready(&w.pools[0]), 4);
+}
+
+static void suicide_has_the_drain_timeout_then_a_signal_then_a_kill(void **state)
+{
+	struct life *old;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	old = at(0);
+	life_suicide(old, "", 0);
+	get_ready(at(0));
+	forget();
+	pass(59999);
+	assert_int_equal(w.signalled, 0);
+	pass(1);
+	assert_int_equal(w.signalled, 1);
+	assert_int_equal(w.last_signal, SIGTERM);
+	pass(9999);
+	assert_int_equal(w.killed, 0);
+	pass(1);
+	assert_ptr_equal(w.last_killed, old);
+	pass(5000);
+	assert_int_equal(logged("the kernel holds it"), 1);
+	pass(100000);
+	assert_int_equal(logged("the kernel holds it"), 1);
+	dies(old, 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_STOP_TIMEOUT);
+}
+
+static void a_drain_that_ends_by_the_signal_says_so(void **state)
+{
+	struct life *old;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	old = at(0);
+	life_leaving(old);
+	pass(60000);
+	dies(old, 0, SIGTERM);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_DRAIN_TIMEOUT);
+}
+
+/* Before it was ever ready: still one replacement, and the limit ends it. */
+static void suicide_as_a_flood_of_new_workers(void **state)
+{
+	(void)state;
+	w.conf[0].workers = 1;
+	w.conf[0].restart_limit.count = 3;
+	start_pools(1);
+	for (unsigned i = 0; i < 4; i++) {
+		born(at(0));
+		life_suicide(at(0), "early", 5);
+		check_world();
+	}
+	assert_null(at(0));
+	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	assert_int_equal(w.births, 4);
+	assert_int_equal(w.nalive, 4);
+	while (w.nalive > 0)
+		dies(w.alive[0], 1, 0);
+	assert_int_equal(w.m.exit_code, EXIT_ALL_FAILED);
+	assert_true(w.idle > 0);
+}
+
+static void suicide_in_a_stop_is_a_stop(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	master_stop(&w.m, 0);
+	forget();
+	l = at(0);
+	assert_int_equal(l->state, LIFE_DRAINING);
+	life_suicide(l, "late", 4);
+	check_world();
+	assert_int_equal(w.births, 0);
+	assert_ptr_equal(at(0), l);
+	dies(l, 1, 0);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_STOP);
+	assert_int_equal(w.births, 0);
+}
+
+static void suicide_of_a_dead_one_is_nothing(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	w.keep_leaves = true;
+	l = at(0);
+	dies(l, 1, 0);
+	forget();
+	life_suicide(l, "ghost", 5);
+	life_leaving(l);
+	life_ready(l);
+	life_parked(l);
+	life_protocol_error(l, "ghost");
+	life_watchdog_ping(l);
+	life_extend(l, 1000000);
+	life_kill(l, REASON_STOP);
+	life_stop(l, REASON_STOP);
+	life_certify(l);
+	check_world();
+	assert_int_equal(w.ntold, 0);
+	assert_int_equal(w.births + w.killed + w.signalled + w.drained, 0);
+	empty_leaves();
+}
+
+/* ---- silence and noise ---- */
+
+static void watchdog_ends_a_silent_worker(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	w.conf[0].watchdog_ms = 5000;
+	w.conf[0].workers = 1;
+	start_pools(1);
+	born(at(0));
+	pass(20000); /* not ready: the watchdog is not on yet */
+	assert_int_equal(w.killed, 0);
+	get_ready(at(0));
+	l = at(0);
+	for (unsigned i = 0; i < 10; i++) {
+		pass(4999);
+		life_watchdog_ping(l);
+	}
+	assert_int_equal(w.killed, 0);
+	pass(5000);
+	assert_ptr_equal(w.last_killed, l);
+	life_watchdog_ping(l);
+	assert_false(l->watchdog.armed);
+	dies(l, 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_WATCHDOG);
+	assert_non_null(at(0));
+}
+
+static void a_leaving_worker_is_not_watched(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	w.conf[0].watchdog_ms = 5000;
+	start_pools(1);
+	all_ready();
+	l = at(0);
+	life_suicide(l, "", 0);
+	assert_false(l->watchdog.armed);
+	life_watchdog_ping(l);
+	assert_false(l->watchdog.armed);
+}
+
+static void a_breach_of_protocol_is_a_death(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	l = at(3);
+	life_protocol_error(l, "64 KiB line");
+	life_protocol_error(l, "64 KiB line");
+	assert_int_equal(w.killed, 1);
+	dies(l, 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_PROTOCOL);
+	assert_int_equal(logged("protocol (64 KiB line)"), 1);
+	assert_non_null(at(3));
+}
+
+static void reasons_have_an_order(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	dies(at(0), 3, 0);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_EXIT);
+	dies(at(1), 0, SIGSEGV);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
+	dies(at(2), 0, SIGSYS);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SECCOMP);
+	l = at(3); /* init gone and no word of it: all were killed */
+	l->init_gone = true;
+	life_certify(l);
+	pass(0);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
+	assert_int_equal(w.pools[0].slots[3].deaths[0]->sig, SIGKILL);
+	for (enum reason r = REASON_NONE; r < REASONS; r++)
+		assert_true(reason_name(r) && *reason_name(r));
+	assert_string_equal(reason_name(REASONS), "none");
+}
+
+/* ---- stops ---- */
+
+static void a_ready_worker_is_asked_to_leave(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	forget();
+	l = at(0);
+	life_stop(l, REASON_STOP);
+	assert_int_equal(w.drained, 1);
+	assert_int_equal(w.drain_ms, 30000); /* of 60 s: it is a stop */
+	life_stop(l, REASON_STOP);
+	assert_int_equal(w.drained, 1);
+	pass(30000);
+	assert_int_equal(w.signalled, 1);
+	pass(10000);
+	assert_int_equal(w.killed, 1);
+	life_stop(l, REASON_STOP);
+	assert_int_equal(w.killed + w.signalled, 2);
+}
+
+static void who_cannot_be_asked_is_signalled(void **state)
+{
+	(void)state;
+	w.drain_result = -EOPNOTSUPP;
+	w.conf[0].stop_signal = SIGQUIT;
+	start_pools(1);
+	all_ready();
+	life_stop(at(0), REASON_STOP);
+	assert_int_equal(w.last_signal, SIGQUIT);
+	assert_int_equal(at(0)->state, LIFE_STOPPING);
+}
+
+static void a_starting_worker_is_signalled(void **state)
+{
+	(void)state;
+	start_pools(1);
+	born(at(0));
+	life_stop(at(0), REASON_STOP);
+	assert_int_equal(w.drained, 0);
+	assert_int_equal(w.signalled, 1);
+}
+
+static void an_unborn_worker_is_killed(void **state)
+{
+	(void)state;
+	start_pools(1);
+	life_stop(at(0), REASON_STOP);
+	assert_int_equal(w.signalled, 0);
+	assert_int_equal(w.killed, 1);
+	life_born(at(0), 77); /* the news were on their way */
+	assert_int_equal(at(0)->state, LIFE_KILLED);
+}
+
+static void a_stop_shortens_a_long_drain(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	l = at(0);
+	life_suicide(l, "", 0);
+	pass(10000);
+	master_stop(&w.m, 0);
+	forget();
+	pass(29999);
+	assert_true(w.last_signalled != l);
+	pass(1);
+	assert_int_equal(l->state, LIFE_STOPPING);
+}
+
+static void a_stop_never_lengthens_a_drain(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	l = at(0);
+	life_suicide(l, "", 0);
+	pass(55000);
+	master_stop(&w.m, 0);
+	pass(5000);
+	assert_int_equal(l->state, LIFE_STOPPING);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		W(a_birth_is_told_and_gets_its_sockets),
+		W(ready_timeout_is_a_kill),
+		W(ready_timeouts_leave_room_for_others),
+		W(a_worker_may_ask_for_more_time),
+		W(a_worker_that_leaves_cannot_ask_for_more),
+		W(a_failed_hand_over_breaks_the_protocol),
+		W(a_worker_that_is_dead_before_its_sockets_is_no_breach),
+		W(a_birth_without_a_process_is_certified),
+		W(suicide_is_replaced_at_once_and_once),
+		W(suicide_has_the_drain_timeout_then_a_signal_then_a_kill),
+		W(a_drain_that_ends_by_the_signal_says_so),
+		W(suicide_as_a_flood_of_new_workers),
+		W(suicide_in_a_stop_is_a_stop),
+		W(suicide_of_a_dead_one_is_nothing),
+		W(watchdog_ends_a_silent_worker),
+		W(a_leaving_worker_is_not_watched),
+		W(a_breach_of_protocol_is_a_death),
+		W(reasons_have_an_order),
+		W(a_ready_worker_is_asked_to_leave),
+		W(who_cannot_be_asked_is_signalled),
+		W(a_starting_worker_is_signalled),
+		W(an_unborn_worker_is_killed),
+		W(a_stop_shortens_a_long_drain),
+		W(a_stop_never_lengthens_a_drain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
