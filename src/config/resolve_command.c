@@ -116,33 +116,45 @@ static const char *topmost(const struct view *v, const char *path)
 	return best;
 }
 
-static int reach(const struct pool_config *p, const struct view *v, const char *what,
-		 const char *path, struct err *e)
-{
-	const char *from = v ? topmost(v, path) : "/";
+struct reaching {
+	const struct pool_config *p;
+	const struct view *v; /* NULL: workers see the file system that we see */
+	struct err *e;
+};
 
-	return from ? walk(p, what, from, path, e) : 0;
+static int reach(const struct reaching *r, const char *what, const char *path)
+{
+	const char *own = r->v ? view_own_place(path) : NULL, *from = "/";
+
+	/* /tmp and the like are the worker's own, new and empty. */
+	if (own && strcmp(own, path) == 0)
+		return 0;
+	if (r->v && (r->v->app || own))
+		from = topmost(r->v, path);
+	if (!from && own)
+		return err_set(r->e, -ENOENT,
+			       "%s %s: the workers have a %s of their own; --ro or --rw shows it",
+			       what, path, own);
+	return from ? walk(r->p, what, from, path, r->e) : 0;
 }
 
-static int reach_both(const struct pool_config *p, const struct view *v, struct err *e)
+static int reach_both(const struct reaching *r)
 {
+	const struct pool_config *p = r->p;
 	char real[PATH_MAX];
-	int r = 0;
+	int n = 0;
 
 	if (p->exec_path && !realpath(p->exec_path, real))
-		return err_sys(e, -errno, "command %s", p->exec_path);
+		return err_sys(r->e, -errno, "command %s", p->exec_path);
 	if (p->exec_path)
-		r = reach(p, v, "command", real, e);
-	/* /tmp and the like are the worker's own. */
-	if (r == 0 && !(v && view_cwd_is_own(p->cwd)))
-		r = reach(p, v, "--cwd", p->cwd, e);
-	return r;
+		n = reach(r, "command", real);
+	return n < 0 ? n : reach(r, "--cwd", p->cwd);
 }
 
 int resolve_reach(const struct pool_config *p, struct err *e)
 {
 	const struct view_request req = {
-		.app = true,
+		.app = p->view == VIEW_KIND_APP,
 		.cwd = p->cwd,
 		.argv = p->command,
 		.exec_path = p->exec_path,
@@ -150,17 +162,17 @@ int resolve_reach(const struct pool_config *p, struct err *e)
 		.rw = p->rw,
 		.hide = p->hide,
 	};
-	bool whole_host = p->view == VIEW_KIND_HOST || geteuid() != 0 ||
-			  (p->cage_off & (CAGE_BIT(CAGE_VIEW) | CAGE_BIT(CAGE_MOUNT)));
+	struct reaching reaching = { .p = p, .e = e };
 	struct arena arena = { 0 };
 	struct view v;
 	int r;
 
-	if (whole_host)
-		return reach_both(p, NULL, e);
+	if (geteuid() != 0 || (p->cage_off & (CAGE_BIT(CAGE_VIEW) | CAGE_BIT(CAGE_MOUNT))))
+		return reach_both(&reaching);
 	r = view_plan(&req, &arena, &v, e);
+	reaching.v = &v;
 	if (r == 0)
-		r = reach_both(p, &v, e);
+		r = reach_both(&reaching);
 	arena_done(&arena);
 	return r;
 }

@@ -43,8 +43,10 @@ static int lines(struct channel *ch, node_message_fn *take)
 	while (r == 1 && (nl = memchr(ch->buf + from, '\n', ch->buf_len - from))) {
 		size_t len = (size_t)(nl - (ch->buf + from));
 
-		if (len > 0)
+		if (len > 0) {
+			ch->in_window += from > 0; /* more than one in a read */
 			r = take_line(ch, take, ch->buf + from, len);
+		}
 		from += len + 1;
 		if (ch->fd < 0) /* closed from above: the buffer is gone */
 			return -EPIPE;

@@ -45,7 +45,7 @@ static bool is_wildcard(const char *address)
 	       strcmp(address, "0.0.0.0") == 0;
 }
 
-static bool fits(const struct listen_spec *s, const char *address, unsigned port, bool is_unix)
+static bool fits(const struct listen_spec *s, const char *address, json_int_t port, bool is_unix)
 {
 	char own[INET6_ADDRSTRLEN] = "";
 
@@ -139,7 +139,7 @@ static int query(struct channel *ch, const json_t *msg)
 		.error = -EADDRINUSE,
 	};
 	for (unsigned i = 0; i < ch->nspecs && json_is_integer(type); i++)
-		if (fits(&ch->specs[i], address, (unsigned)port, is_unix)) {
+		if (fits(&ch->specs[i], address, port, is_unix)) {
 			q->error = 0;
 			q->listener = i;
 			break;
@@ -185,7 +185,8 @@ static int cluster_message(struct channel *ch, const json_t *msg, const char *li
 
 	if (cmd && strcmp(cmd, "NODE_HANDLE_ACK") == 0) {
 		ch->waiting_ack = false;
-		return answer_next(ch);
+		return answer_next(ch) < 0 ?
+			       channel_broken(ch, "it does not take its sockets") : 0;
 	}
 	if (cmd && strcmp(cmd, "NODE_CLUSTER") == 0)
 		return cluster_command(ch, msg);

@@ -80,7 +80,7 @@ def test_nothing_at_all(env):
 def test_flood_does_not_stop_the_master(env):
     port = env.port()
     m = start(env, "flood", port)
-    m.wait_workers(1, seconds=15)
+    wait_until("a ready worker", lambda: m.workers(state="ready"), 15)
     end = time.monotonic() + 2.5
     slowest = 0.0
     while time.monotonic() < end:

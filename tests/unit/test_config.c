@@ -564,7 +564,7 @@ static void a_folder_in_the_way_is_named(void **state)
 	needs_root();
 	(void)snprintf(has, sizeof(has), "may not enter %s (mode 700, owner 0)", closed);
 	make_file("closed/app/program", "#!/bin/sh\n", 10, 0755);
-	bad(-EACCES, has, "--view", "host", "--cwd", app);
+	bad(-EACCES, has, "--view", "host", "--ro", dir, "--cwd", app);
 	bad(-EACCES, has, "--no-sandbox", "view", "--cwd", app);
 	bad(-EACCES, has, "--ro", dir, "--cwd", app);
 	bad(-EACCES, has, "--cwd", dir, "--protocol", "native", "--", "closed/app/program");
@@ -572,11 +572,27 @@ static void a_folder_in_the_way_is_named(void **state)
 	good("--cwd", app);
 	good("--protocol", "native", "--cwd", app, "--", "./program");
 	bad(-EACCES, "may not enter it", "--cwd", closed);
-	good("--user", "root", "--cwd", closed, "--view", "host");
+	good("--user", "root", "--cwd", closed);
 	/* uid 0 without capabilities is not above modes. */
 	assert_int_equal(chown(closed, 64996, 64996), 0);
 	bad(-EACCES, "may not enter it", "--user", "root", "--cwd", closed);
 	good("--user", "root", "--no-sandbox", "caps", "--cwd", closed);
+}
+
+/* The host's /tmp is not the worker's, whatever the view. */
+static void a_private_folder_is_no_place(void **state)
+{
+	const char *program = make_file("program", "#!/bin/sh\n", 10, 0755);
+
+	(void)state;
+	needs_root();
+	bad(-ENOENT, "the workers have a /tmp of their own; --ro or --rw", "--view", "host",
+	    "--cwd", dir);
+	bad(-ENOENT, "the workers have a /tmp of their own", "--view", "host", "--protocol",
+	    "native", "--cwd", "/", "--", program);
+	good("--view", "host", "--cwd", dir, "--ro", dir, "--protocol", "native", "--", program);
+	good("--view", "host", "--cwd", "/tmp");
+	good("--cwd", "/tmp");
 }
 
 static void commands_are_found(void **state)
@@ -766,6 +782,7 @@ int main(void)
 		T(ordinary_users_have_only_themselves),
 		T(folders),
 		T(a_folder_in_the_way_is_named),
+		T(a_private_folder_is_no_place),
 		T(commands_are_found),
 		T(wrong_commands_are_named),
 		T(files_of_others_are_named),

@@ -446,6 +446,7 @@ static void sockets(void **state)
 	assert_string_equal(web->listens[4].shown, "0.0.0.0:3003");
 	/* IPv6 alone beside IPv4 alone. */
 	take("--listen [::]:80 --listen 0.0.0.0:80");
+	take("--listen 127.0.0.1:80 --listen 127.0.0.2:80 --listen [::1]:80 -p 81");
 }
 
 static const char *const bad_sockets[][2] = {
