@@ -185,8 +185,7 @@ static int cluster_message(struct channel *ch, const json_t *msg, const char *li
 
 	if (cmd && strcmp(cmd, "NODE_HANDLE_ACK") == 0) {
 		ch->waiting_ack = false;
-		return answer_next(ch) < 0 ?
-			       channel_broken(ch, "it does not take its sockets") : 0;
+		return answer_next(ch) < 0 ? channel_broken(ch, "it does not take its sockets") : 0;
 	}
 	if (cmd && strcmp(cmd, "NODE_CLUSTER") == 0)
 		return cluster_command(ch, msg);

@@ -92,7 +92,7 @@ static void the_dead_hear_only_that_their_leaf_is_empty(void **state)
 
 static void ready_is_heard_once_and_not_while_leaving(void **state)
 {
-	static const enum life_state deaf[] = { LIFE_NEW,      LIFE_PARKED, LIFE_READY,
+	static const enum life_state deaf[] = { LIFE_NEW,      LIFE_PARKED,   LIFE_READY,
 						LIFE_DRAINING, LIFE_STOPPING, LIFE_KILLED };
 
 	(void)state;

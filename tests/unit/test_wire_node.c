@@ -4,8 +4,8 @@
 #include "wires.h"
 
 #define QUERY(seq, addr, port, type)                                                               \
-	"{\"cmd\":\"NODE_CLUSTER\",\"act\":\"queryServer\",\"address\":" addr                      \
-	",\"port\":" #port ",\"addressType\":" #type ",\"seq\":" #seq "}\n"
+	"{\"cmd\":\"NODE_CLUSTER\",\"act\":\"queryServer\",\"address\":" addr ",\"port\":" #port   \
+	",\"addressType\":" #type ",\"seq\":" #seq "}\n"
 #define ACK "{\"cmd\":\"NODE_HANDLE_ACK\"}\n"
 
 static int setup_ipc(void **state)
@@ -135,7 +135,8 @@ static void halves_are_put_together(void **state)
 		send_bytes(p, 1);
 		listen_to_it();
 	}
-	assert_string_equal(x.heard, "message({\"a\":1}); message({\"b\":2}); message({\"c\":3}); ");
+	assert_string_equal(x.heard,
+			    "message({\"a\":1}); message({\"b\":2}); message({\"c\":3}); ");
 	say_and_hear(text, "message({\"a\":1}); message({\"b\":2}); message({\"c\":3}); ");
 	say_and_hear("{\"a\"", "");
 	fd_close(&x.worker);
@@ -259,7 +260,7 @@ static void a_flood_of_tiny_messages_is_paused(void **state)
 /* ---- node-cluster ---- */
 
 #define GIVEN(seq)                                                                                 \
-	"{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":{\"cmd\":\"NODE_CLUSTER\","       \
+	"{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":{\"cmd\":\"NODE_CLUSTER\","      \
 	"\"errno\":0,\"key\":\"mpsup:" #seq "\",\"ack\":" #seq ",\"data\":null}}\n"
 #define REFUSED(seq)                                                                               \
 	"{\"cmd\":\"NODE_CLUSTER\",\"errno\":-98,\"key\":\"mpsup:" #seq "\",\"ack\":" #seq         \
@@ -352,7 +353,8 @@ static void unix_sockets_by_their_path(void **state)
 	say_and_hear(QUERY(1, "\"/run/x.sock\"", -1, -1), "");
 	reads(GIVEN(1), 1);
 	say_and_hear(ACK, "");
-	send_bytes(QUERY(2, "\"/run/y.sock\"", -1, -1), strlen(QUERY(2, "\"/run/y.sock\"", -1, -1)));
+	send_bytes(QUERY(2, "\"/run/y.sock\"", -1, -1),
+		   strlen(QUERY(2, "\"/run/y.sock\"", -1, -1)));
 	listen_to_it();
 	reads(REFUSED(2), 0);
 	send_bytes(QUERY(3, "null", -1, -1), strlen(QUERY(3, "null", -1, -1)));
@@ -383,7 +385,8 @@ static void a_long_address_is_cut_in_the_hint(void **state)
 	send_bytes(line, strlen(line));
 	listen_to_it();
 	assert_int_equal(strlen(x.heard), strlen("hint(app listens on :1, which mpsup was not "
-						 "given: refused); ") + 60);
+						 "given: refused); ") +
+						  60);
 }
 
 static void leaving_of_its_own_accord_is_acknowledged(void **state)
