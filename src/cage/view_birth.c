@@ -79,6 +79,8 @@ static int put_late(const struct view_bind *b)
 			return -errno;
 		path[i] = '/';
 	}
+	if (b->link_to)
+		return symlink(b->link_to, path) < 0 && errno != EEXIST ? -errno : 0;
 	if (b->is_dir) {
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
 			return -errno;
@@ -91,6 +93,17 @@ static int put_late(const struct view_bind *b)
 	}
 	/* The stored bind carries its attributes; a copy keeps them. */
 	return mount_bind(AT_FDCWD, b->late_from, AT_FDCWD, path, 0, true);
+}
+
+/* What was asked for below a place that is mounted anew: what the mold has there
+ * is covered, links and hidden places too. */
+static int put_own(const struct view_bind *b)
+{
+	const char *own = view_own_place(b->path);
+
+	if (b->late_from || (own && b->link_to))
+		return put_late(b);
+	return own && b->mode == VIEW_HIDE && strcmp(own, b->path) != 0 ? cover(b->path) : 0;
 }
 
 int view_mount_own(const struct view *v)
@@ -107,8 +120,7 @@ int view_mount_own(const struct view *v)
 			    "newinstance,ptmxmode=0666,mode=0620") < 0)
 		r = -errno;
 	for (unsigned i = 0; r == 0 && i < v->nbinds; i++)
-		if (v->binds[i].late_from)
-			r = put_late(&v->binds[i]);
+		r = put_own(&v->binds[i]);
 	return r;
 }
 
