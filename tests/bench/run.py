@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Prints figures of mpsup beside nginx's and bwrap's from the same run. Asserts nothing.
 
-A recovery is the time from SIGKILL of the only worker to the answer to a
-request that was sent right after it: the request waits in the queue of the
-listening socket until the replacement accepts it.
+    run.py [NAME…]    recoveries, births, memory; all of them without a name
+
+Python only arranges: what is timed is timed by programs in C (stopwatch.c, birth.c),
+since an interpreter's start or client would hide half of the differences.
+docs/benchmarks.md says how each figure is measured.
 """
 
 import os
 import pathlib
-import signal
 import statistics
 import subprocess
 import sys
@@ -20,40 +21,92 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "host"))
 
 from harness import Env, Failed, Skip, http, proc, wait_until  # noqa: E402
 
-ROUNDS = 100
+ROUNDS = 100          # of recoveries, each
+BATCHES, BATCH = 10, 20   # of births, each
+IDLE_S = 10
+SETTLE_S = 0.02       # between a worker's readiness and its end: nothing is still under way
 
 
-def show(what, values, unit="ms"):
+def show(what, values, unit="ms", goal=""):
     values = sorted(values)
-    print(f"{what:52} median {statistics.median(values):8.2f} {unit}"
-          f"   min {values[0]:8.2f}   max {values[-1]:8.2f}   n {len(values)}", flush=True)
+    line = f"{what:52} median {statistics.median(values):8.2f} {unit:3}"
+    if len(values) > 1:
+        line += f"  min {values[0]:7.2f}  max {values[-1]:7.2f}  n {len(values)}"
+    print(line + (f"   (goal: {goal})" if goal else ""), flush=True)
 
 
-def one_recovery(port, pid):
-    """Milliseconds from the kill of pid to the answer of a fresh request."""
-    started = time.perf_counter()
-    os.kill(pid, signal.SIGKILL)
-    while True:
-        # The one connection that the dying worker may still have accepted is no recovery.
-        if http.get(port, seconds=5).outcome == http.OK:
-            return (time.perf_counter() - started) * 1000
+def ratio(what, mine, theirs, goal=""):
+    """Of the medians; min and max are those of ten parts of the run, each by its medians."""
+    size = max(1, len(mine) // 10)
+    parts = [statistics.median(mine[i:i + size]) / statistics.median(theirs[i:i + size])
+             for i in range(0, len(mine), size)]
+    whole = statistics.median(mine) / statistics.median(theirs)
+    print(f"{what:52} {whole:15.2f}      min {min(parts):7.2f}  max {max(parts):7.2f}"
+          + (f"   (goal: {goal})" if goal else ""), flush=True)
 
 
-def recover(env, *more):
-    """A running master, and a function that makes one recovery of it."""
-    port = env.port()
-    m = env.start("--port", port, "--workers", 1, "--quiet", "--restart-limit", "100000/1s",
-                  "--backoff", "0ms..0ms", *more, ready=False)
-    spares = 1 if "--spares" in more else 0
+def value(what, number, unit, goal=""):
+    print(f"{what:52} {number:15.2f} {unit}" + (f"   (goal: {goal})" if goal else ""), flush=True)
 
-    def once():
-        pid = m.wait_workers(1)[0]["pid"]
-        if spares:
-            m.wait_workers(1, state="parked", role="spare")
-        time.sleep(0.02)
-        return one_recovery(port, pid)
 
-    return once, m.stop
+def stopwatch(env):
+    """The path of stopwatch.c's program, compiled into the test's own folder."""
+    path = env.dir / "stopwatch"
+    if not path.exists():
+        source = pathlib.Path(__file__).resolve().parent / "stopwatch.c"
+        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", source, "-o", path],
+                       check=True)
+    return path
+
+
+class Recovery:
+    """One server with one worker, and a client that kills the worker and asks at once."""
+
+    def __init__(self, env, watch, name, port):
+        self.name = name
+        self.values = []
+        self._failed = env.dir / f"stopwatch-{port}.err"
+        with self._failed.open("wb") as err:
+            self._client = subprocess.Popen([watch, "recover", str(port)], text=True, bufsize=1,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=err)
+
+    def victim(self):
+        """The worker's pid, when all that should be ready is ready."""
+        raise NotImplementedError
+
+    def once(self):
+        pid = self.victim()
+        time.sleep(SETTLE_S)
+        self._client.stdin.write(f"{pid}\n")
+        line = self._client.stdout.readline()
+        if not line:
+            raise Failed(f"{self.name}: {self._failed.read_text().strip()}")
+        self.values.append(float(line))
+
+    def stop(self):
+        self._client.stdin.close()
+        self._client.wait(10)
+        self._client.stdout.close()
+
+
+class OfMpsup(Recovery):
+    def __init__(self, env, watch, name, *more):
+        port = env.port()
+        self._master = env.start("--port", port, "--workers", 1, "--quiet", "--restart-limit",
+                                 "1000000/1s", "--backoff", "0ms..0ms", *more, ready=False)
+        self._spare = "--spares" in more
+        super().__init__(env, watch, name, port)
+
+    def victim(self):
+        pid = self._master.wait_workers(1)[0]["pid"]
+        if self._spare:
+            self._master.wait_workers(1, state="parked", role="spare")
+        return pid
+
+    def stop(self):
+        super().stop()
+        self._master.stop()
 
 
 NGINX_CONF = """\
@@ -61,45 +114,89 @@ daemon off; master_process on; worker_processes 1; pid {dir}/nginx.pid; error_lo
 events {{ worker_connections 256; }}
 http {{ access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p;
 fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-server {{ listen 127.0.0.1:{port}; location / {{ return 200 "hi"; }} }} }}
+server {{ listen 127.0.0.1:{port}; location / {{ return 200 "host-pid:$pid\\n"; }} }} }}
 """
 
 
-def recover_nginx(env):
-    nginx, port = env.need_program("nginx"), env.port()
+def start_nginx(env, port):
     conf = env.dir / "nginx.conf"
     conf.write_text(NGINX_CONF.format(dir=env.dir, port=port))
-    master = subprocess.Popen([nginx, "-p", str(env.dir), "-c", str(conf)],
-                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([env.need_program("nginx"), "-p", str(env.dir), "-c", str(conf)],
+                            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def once():
-        wait_until("nginx", lambda: http.get(port).outcome == http.OK)
-        worker = wait_until("its worker", lambda: proc.descendants(master.pid))[0]
-        time.sleep(0.02)
-        return one_recovery(port, worker)
 
-    def stop():
-        master.terminate()
-        master.wait(10)
+class OfNginx(Recovery):
+    def __init__(self, env, watch):
+        self._port = env.port()
+        self._master = start_nginx(env, self._port)
+        super().__init__(env, watch, "nginx", self._port)
 
-    return once, stop
+    def victim(self):
+        wait_until("nginx", lambda: http.get(self._port).outcome == http.OK)
+        return wait_until("its worker", lambda: proc.descendants(self._master.pid))[0]
+
+    def stop(self):
+        super().stop()
+        self._master.terminate()
+        self._master.wait(10)
 
 
 def recoveries(env):
     """All three in turn, so that a slow moment of the machine meets each of them."""
-    other = Env("recoveries with a spare")
-    worlds = {"nginx": recover_nginx(env), "mpsup": recover(env),
-              "mpsup, a spare": recover(other, "--spares", 1)}
-    values = {name: [] for name in worlds}
-    for _ in range(ROUNDS):
-        for name, (once, _) in worlds.items():
-            values[name].append(once())
-    for name, (_, stop) in worlds.items():
-        show(f"SIGKILL to the next answer, {name}", values[name])
-        stop()
-    other.remove()
-    ratios = [a / b for a, b in zip(values["mpsup"], values["nginx"])]
-    show("ratio mpsup / nginx, round by round", ratios, "  ")
+    other, watch = Env("recoveries with a spare"), stopwatch(env)
+    servers = []
+    try:
+        servers.append(OfNginx(env, watch))
+        servers.append(OfMpsup(env, watch, "mpsup"))
+        servers.append(OfMpsup(other, watch, "mpsup, a spare", "--spares", 1))
+        for _ in range(ROUNDS):
+            for server in servers:
+                server.once()
+    finally:
+        for server in servers:
+            server.stop()
+        other.close()
+        other.remove()
+    nginx, cold, spare = servers
+    show("SIGKILL to the next answer, nginx", nginx.values)
+    show("the same, mpsup", cold.values)
+    ratio("ratio mpsup / nginx", cold.values, nginx.values, "at most 1.5")
+    show("the same, mpsup with a spare", spare.values, goal="at most 1 ms")
+    ratio("ratio mpsup with a spare / nginx", spare.values, nginx.values)
+
+
+BWRAP = {
+    # As in the goal: the least that runs a static program.
+    "bwrap --unshare-all": ["--unshare-all", "--ro-bind", "/", "/"],
+    # The same namespaces as mpsup's default cage, and the mounts that both have.
+    "bwrap, with /proc and /dev, host network": [
+        "--unshare-all", "--share-net", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"],
+    "bwrap, with /proc and /dev, network of its own": [
+        "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"],
+}
+
+
+def births(env):
+    """A static `true` from the decision to its end seen, in a whole cage each."""
+    bwrap, true, watch = env.need_program("bwrap"), env.build / "true", stopwatch(env)
+    port = str(env.port())
+    commands = {name: [watch, "run", str(BATCH), bwrap, *args, true]
+                for name, args in BWRAP.items()}
+    commands["mpsup"] = [env.build / "birth", str(BATCH), port, true]
+    values = {name: [] for name in commands}
+    for _ in range(BATCHES):
+        for name, command in commands.items():
+            done = subprocess.run(command, env=env.environ(), capture_output=True, text=True,
+                                  check=False)
+            if done.returncode != 0:
+                raise Failed(f"{name}: {done.stderr.strip()}")
+            values[name] += [float(line) for line in done.stdout.split()]
+    mine = values["mpsup"]
+    show("caged birth and end of a static true, mpsup", mine)
+    for name in BWRAP:
+        show(f"the same, {name}", values[name])
+        ratio("    ratio mpsup / this", mine, values[name],
+              "at most 0.5" if name == "bwrap --unshare-all" else "")
 
 
 def smaps(pid, key):
@@ -108,49 +205,53 @@ def smaps(pid, key):
         return sum(int(line.split()[1]) for line in f if line.startswith(key + ":"))
 
 
-def memory_and_idle(env):
+def switches(pid):
+    status = proc.status(pid)
+    return int(status["voluntary_ctxt_switches"]) + int(status["nonvoluntary_ctxt_switches"])
+
+
+def memory(env):
+    """What they weigh, and whether they sleep, with two workers and nothing to do."""
     m = env.start("--port", env.port(), "--workers", 2)
     worker = m.wait_workers(2)[0]
-    time.sleep(1)
-    before = proc.status(m.pid)["voluntary_ctxt_switches"]
-    time.sleep(5)
-    wakes = int(proc.status(m.pid)["voluntary_ctxt_switches"]) - int(before)
-    show("master, PSS", [smaps(m.pid, "Pss") / 1024], "MiB")
-    show("init, private dirty", [smaps(worker["init_pid"], "Private_Dirty")], "KiB")
-    show("master, wake-ups in 5 s without anything to do", [wakes], "  ")
+    nginx = start_nginx(env, env.port())
+    try:
+        other = wait_until("nginx's worker", lambda: proc.descendants(nginx.pid))[0]
+        time.sleep(1)
+        who = {"master": m.pid, "init": worker["init_pid"], "built-in worker": worker["pid"]}
+        before = {name: switches(pid) for name, pid in who.items()}
+        time.sleep(IDLE_S)
+        for name, pid in who.items():
+            value(f"{name}, wake-ups in {IDLE_S} s with nothing to do",
+                  switches(pid) - before[name], "   ", "0")
+        value("master, PSS", smaps(m.pid, "Pss") / 1024, "MiB", "at most 3")
+        value("init, PSS", smaps(worker["init_pid"], "Pss"), "KiB")
+        value("init, private dirty", smaps(worker["init_pid"], "Private_Dirty"), "KiB",
+              "at most 64")
+        value("built-in worker, PSS", smaps(worker["pid"], "Pss") / 1024, "MiB")
+        value("nginx's master, PSS", smaps(nginx.pid, "Pss") / 1024, "MiB")
+        value("nginx's worker, PSS", smaps(other, "Pss") / 1024, "MiB")
+    finally:
+        nginx.terminate()
+        nginx.wait(10)
     m.stop()
 
 
-def births(env):
-    """A static `true` from the decision to its wait status, in a whole cage each."""
-    bwrap, true = env.need_program("bwrap"), env.build / "true"
-    mine, theirs = [], []
-    for _ in range(5):
-        out = subprocess.run([env.build / "birth", "20", str(env.port()), true], check=True,
-                             env=env.environ(), capture_output=True, text=True).stdout
-        mine += [float(line) for line in out.split()]
-        for _ in range(20):
-            started = time.perf_counter()
-            subprocess.run([bwrap, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev",
-                            "/dev", true], check=True)
-            theirs.append((time.perf_counter() - started) * 1000)
-    show("caged birth of a static true, mpsup", mine)
-    show("the same, bwrap --unshare-all", theirs)
-    show("ratio of the medians", [statistics.median(mine) / statistics.median(theirs)], "  ")
+FIGURES = {"recoveries": recoveries, "births": births, "memory": memory}
 
 
-FIGURES = [("recoveries", recoveries), ("births", births), ("memory and idling", memory_and_idle)]
-
-
-def main():
+def main(names):
     if os.geteuid() != 0:
         print("bench: needs root", file=sys.stderr)
         return 1
+    if not set(names) <= set(FIGURES):
+        print(f"bench: usage: run.py [{'|'.join(FIGURES)}]…", file=sys.stderr)
+        return 2
     bad = 0
-    for name, function in FIGURES:
+    for name in names or FIGURES:
         env = Env(name)
         try:
-            function(env)
+            FIGURES[name](env)
         except (Skip, Failed) as why:
             print(f"{name:52} {why}", flush=True)
             bad += isinstance(why, Failed)
@@ -161,4 +262,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -103,6 +103,7 @@ def main():
         print("no test has such a name", file=sys.stderr)
         return 2
     leftovers.adopt_orphans()
+    corner = leftovers.Corner()
     signal.signal(signal.SIGALRM, on_alarm)
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     for name, function in tests:
@@ -116,6 +117,7 @@ def main():
         print(f"host/{name}: {verdict}{reason} ({time.monotonic() - started:.2f} s)", flush=True)
         if verdict == "FAILED":
             print("\n".join(indent(text) for text in problems + logs), flush=True)
+    corner.close()
     if args.counts:
         pathlib.Path(args.counts).write_text(
             f"{counts['ok']} {counts['FAILED']} {counts['skipped']}\n", encoding="ascii")

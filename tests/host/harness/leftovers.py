@@ -20,13 +20,61 @@ def adopt_orphans():
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
+_OWN = "tests-of-mpsup."
+
+
+class Corner:
+    """A cgroup of this run's own, where its masters make their folders: two runs on one
+    machine do not count each other's. None where controllers are: a cgroup with
+    processes in it could not give them on."""
+
+    def __init__(self):
+        self._path = None
+        mount = proc.cgroup2_mount()
+        if mount is None or os.geteuid() != 0:
+            return
+        self._above = mount + proc.leaf(os.getpid()).rstrip("/")
+        with open(f"{self._above}/cgroup.controllers", encoding="ascii") as f:
+            if set(f.read().split()) & {"memory", "cpu", "pids"}:
+                return
+        self._sweep()
+        path = f"{self._above}/{_OWN}{os.getpid()}"
+        os.mkdir(path)
+        self._path = path
+        _move_to(path)
+
+    def _sweep(self):
+        """What runs that were killed left, as far as it is empty."""
+        for name in os.listdir(self._above):
+            if name.startswith(_OWN) and not proc.exists(name[len(_OWN):]):
+                _remove_tree(f"{self._above}/{name}")
+
+    def close(self):
+        if self._path:
+            _move_to(self._above)
+            _remove_tree(self._path)
+
+
+def _move_to(folder):
+    with open(f"{folder}/cgroup.procs", "w", encoding="ascii") as f:
+        f.write(str(os.getpid()))
+
+
+def _remove_tree(top):
+    for folder, _, _ in os.walk(top, topdown=False):
+        try:
+            os.rmdir(folder)
+        except OSError:
+            continue
+
+
 def leaves():
-    """Folders of the v2 tree that carry mpsup's mark."""
+    """Folders of masters below this program's own cgroup."""
     mount = proc.cgroup2_mount()
     if mount is None:
         return set()
     found = set()
-    for folder, names, _ in os.walk(mount):
+    for folder, names, _ in os.walk(mount + proc.leaf(os.getpid())):
         for name in list(names):
             if name.startswith("mpsup"):
                 found.add(os.path.join(folder, name))
@@ -89,11 +137,7 @@ class Before:
     def _remove_leaves(self):
         """So that the next test starts from a clean tree; a used folder refuses."""
         for leaf in leaves() - self._leaves:
-            for folder, _, _ in os.walk(leaf, topdown=False):
-                try:
-                    os.rmdir(folder)
-                except OSError:
-                    continue
+            _remove_tree(leaf)
 
     @staticmethod
     def _processes():
