@@ -18,6 +18,7 @@
 #include "cage/cage.h"
 #include "config/config.h"
 #include "kernel/cgroup.h"
+#include "kernel/cpuset.h"
 #include "kernel/loop.h"
 #include "kernel/pidfd.h"
 #include "kernel/topology.h"
@@ -135,6 +136,7 @@ struct life {
 	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
+	bool pin_late;		    /* dealt other CPUs while it was born: pinned after exec */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	bool lost;		    /* dead, and how is not known yet */
 	struct respawn heir;	    /* made while lost, told after the certificate */
@@ -229,6 +231,12 @@ struct master {
 	struct cgroup_root cgroup;
 	bool has_cgroup;
 	struct topology topology; /* all zero: nothing is known */
+	struct pins {
+		struct cpuset_watch watch;
+		struct timer settle;
+		cpu_set_t limit; /* the affinity that the master was started with */
+		bool limited;	 /* it was less than the cpuset's */
+	} pins;
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
 	unsigned lives;	 /* structs that are not gone yet */
