@@ -58,16 +58,20 @@ bash -l
 exec systemctl poweroff --force --force
 """
 
+# A word may name tests of one of the two folders only: run.py ends with 2 in the other.
 TESTS = """\
 echo $$ >/sys/fs/cgroup/cgroup.procs
-python3 tests/host/run.py --counts /tmp/counts.guest --dir tests/vm/guest {words}
-bad=$?
-[ -s /tmp/counts.guest ] || echo 0 1 0 >/tmp/counts.guest
-: >/tmp/counts.host
-if [ -n "{host}" ]; then
-    python3 tests/host/run.py --counts /tmp/counts.host {host} || bad=1
-    [ -s /tmp/counts.host ] || echo 0 1 0 >/tmp/counts.host
-fi
+part() {{
+    file=$1; shift
+    python3 tests/host/run.py --counts $file "$@"
+    status=$?
+    [ $status != 2 ] || [ -z "{words}" ] || {{ echo 0 0 0 >$file; return; }}
+    [ -s $file ] || echo 0 1 0 >$file
+    [ $status = 0 ] || bad=1
+}}
+bad=0
+part /tmp/counts.guest --dir tests/vm/guest {words}
+part /tmp/counts.host {host}
 echo "{mark}" $(cat /tmp/counts.guest /tmp/counts.host)
 (exit $bad)"""
 
