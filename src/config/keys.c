@@ -23,7 +23,7 @@ const struct key keys[] = {
 	{ "backlog", 0, "backlog", P, ROLL, "N", "4096", "length of the accept queue", take_backlog, "1 to 65535" },
 	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc", take_protocol, "auto, native, node-cluster, node-ipc" },
 	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "1 to 4096, max, or -N" },
-	{ "cpus", 0, "cpus", P, ROLL, "all|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, or a list like 0-3,6" },
+	{ "cpus", 0, "cpus", P, ROLL, "all|physical|numa:N|llc:N|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, physical, numa:N, llc:N, or a list like 0-3,6" },
 	{ "no-pin", 0, "no_pin", P, ROLL, NULL, NULL, "do not pin workers to their CPUs", take_no_pin, NULL },
 	{ "spares", 0, "spares", P, LIVE, "N", "0", "started and parked; one takes the place of a dead worker at once", take_spares, "0 to 256" },
 	{ "parallel", 0, "parallel", P, LIVE, "N", "one per CPU, at least 2", "births at once", take_parallel, "1 to 1024" },

@@ -21,25 +21,12 @@ static void set_count(json_t *o, const char *key, int64_t n)
 	set(o, key, n < 0 ? json_null() : json_integer(n));
 }
 
-static json_t *cpus_text(const cpu_set_t *set_of, bool pinned)
+static json_t *cpus_text(const cpu_set_t *cpus, bool pinned)
 {
-	char buf[256] = "";
-	size_t n = 0;
+	char buf[TEXT_CPUS_BYTES];
 
-	if (!pinned)
-		return json_null();
-	for (size_t i = 0; i < CPU_SETSIZE && n + 16 < sizeof(buf); i++) {
-		size_t last = i;
-
-		if (!CPU_ISSET(i, set_of))
-			continue;
-		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set_of))
-			last++;
-		n += (size_t)snprintf(buf + n, sizeof(buf) - n, last > i ? "%s%zu-%zu" : "%s%zu",
-				      n ? "," : "", i, last);
-		i = last;
-	}
-	return json_string(buf);
+	text_cpus(cpus, buf);
+	return pinned ? json_string(buf) : json_null();
 }
 
 static json_t *cgroup_path(const struct master *m, const struct life *l)

@@ -82,7 +82,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	if (s)
 		l->cpus = s->cpus;
 	else
-		l->cpus = p->conf->cpus; /* pinned when it gets its slot */
+		l->cpus = p->cpus; /* pinned when it gets its slot */
 	l->init = PIDFD_NONE;
 	l->worker_fd = l->leaf_fd = l->events_fd = l->report_fd = l->lifeline_fd = -1;
 	l->out.fd = l->err.fd = -1;

@@ -20,6 +20,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/loop.h"
 #include "kernel/pidfd.h"
+#include "kernel/topology.h"
 #include "super/backoff.h"
 #include "super/fsm.h"
 #include "super/logring.h"
@@ -204,6 +205,7 @@ struct pool {
 	int *listener_fds;
 	struct slot *slots;
 	unsigned nslots;
+	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */
 	struct list spares;
 	struct slot spare_slot; /* the place of all spares: log, restart history */
 	bool ever_ready, announced, draining;
@@ -226,6 +228,7 @@ struct master {
 	unsigned npools;
 	struct cgroup_root cgroup;
 	bool has_cgroup;
+	struct topology topology; /* all zero: nothing is known */
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
 	unsigned lives;	 /* structs that are not gone yet */

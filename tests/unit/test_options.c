@@ -285,7 +285,7 @@ static void values_arrive(void **state)
 	assert_int_equal(web->spares, 2);
 	assert_int_equal(web->parallel, 3);
 	assert_int_equal(web->cpus_kind, CPUS_LIST);
-	assert_int_equal(CPU_COUNT(&web->cpus), 3);
+	assert_int_equal(CPU_COUNT(&web->cpus_listed), 3);
 	assert_int_equal(web->backoff_min_ms, 1000);
 	assert_int_equal(web->backoff_max_ms, 120000);
 	assert_int_equal(web->restart_limit.count, 3);
@@ -522,11 +522,17 @@ static const char *const wrong[][2] = {
 	{ "-p1 -w --1", "'--1'" },
 	{ "-p1 -w -0", "'-0'" },
 	{ "-p1 -w 99999999999999999999", "out of range" },
-	{ "-p1 --cpus al", "'al' is no CPU list|all, or a list|did you mean 'all'?" },
+	{ "-p1 --cpus al", "'al' is no CPU list|all, physical, numa:N|did you mean 'all'?" },
 	{ "-p1 --cpus green", "'green' is no CPU list" },
-	{ "-p1 --cpus physical", "physical|not built yet" },
-	{ "-p1 --cpus numa:0", "numa:0|not built yet" },
-	{ "-p1 --cpus 9999", "9999" },
+	{ "-p1 --cpus physcal", "'physcal' is no CPU list|did you mean 'physical'?" },
+	{ "-p1 --cpus physical,numa:0", "'physical,numa:0' names several|one of: all, physical" },
+	{ "-p1 --cpus numa:0,1", "'numa:0,1' needs one number, as in numa:0" },
+	{ "-p1 --cpus numa", "'numa' needs one number" },
+	{ "-p1 --cpus llc:", "'llc:' needs one number, as in llc:0" },
+	{ "-p1 --cpus llc:-1", "'llc:-1' needs one number" },
+	{ "-p1 --cpus numa:1024", "'numa:1024' needs one number" },
+	{ "-p1 --cpus 9999", "'9999' names a CPU above 1023" },
+	{ "-p1 --cpus 3-1", "'3-1' is no CPU list" },
 	{ "-p1 --backoff 10s..1s", "MIN not above MAX" },
 	{ "-p1 --backoff soon", "soon|100ms..10s" },
 	{ "-p1 --restart-limit ten", "'ten'|10/60s" },
@@ -598,6 +604,19 @@ static void what_looks_contradictory_and_is_not(void **state)
 	take("-p1 -q -q --strict");
 	take("-p1 --require all --net none");
 	take("-- node app.js"); /* config_resolve_pool() knows whether it needs a socket */
+}
+
+static void cpus_by_what_they_are(void **state)
+{
+	(void)state;
+	take("-p1 --cpus physical");
+	assert_int_equal(web->cpus_kind, CPUS_PHYSICAL);
+	take("-p1 --cpus numa:1");
+	assert_int_equal(web->cpus_kind, CPUS_NUMA);
+	assert_int_equal(web->cpus_number, 1);
+	take("-p1 --cpus numa:1 --cpus llc:12");
+	assert_int_equal(web->cpus_kind, CPUS_LLC);
+	assert_int_equal(web->cpus_number, 12);
 }
 
 static void set_gives_any_key_of_a_pool(void **state)
@@ -724,7 +743,7 @@ static void print_doc(FILE *f)
 		"(restart).\n\n"
 		"DURATION: `100ms 10s 5m 2h 1d`, bare is seconds, at most 400 days. SIZE: `512K "
 		"256M 2G` (1024), bare is bytes.\nLISTs of CPUs are written as for taskset: "
-		"`0,2-3`, `0-6:2`. A value is given as `--option VALUE` or `--option=VALUE`;\n"
+		"`0,2-3`, `0-6:2` ([more on CPUs](placement.md)).\nA value is given as `--option VALUE` or `--option=VALUE`; "
 		"what follows `--` is the command.\n",
 		f);
 	for (size_t level = 0; level < ARRAY_LEN(titles); level++) {
@@ -799,6 +818,7 @@ int main(void)
 		T(bad_sockets_are_named),
 		T(wrong_is_refused_with_a_sentence),
 		T(what_looks_contradictory_and_is_not),
+		T(cpus_by_what_they_are),
 		T(set_gives_any_key_of_a_pool),
 		T(long_rubbish_is_cut),
 		T(help_shows_every_option),
