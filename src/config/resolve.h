@@ -13,4 +13,7 @@ MUST_CHECK int resolve_command(struct config *c, struct pool_config *p, struct e
 /* May the worker's uid get to cwd and command? -EACCES names the folder that stops it. */
 MUST_CHECK int resolve_reach(const struct pool_config *p, struct err *e);
 
+/* resolve_io.c: device numbers of --io. */
+MUST_CHECK int resolve_io(struct pool_config *p, struct err *e);
+
 #endif

@@ -16,6 +16,7 @@
 #include "base/initproto.h"
 #include "base/list.h"
 #include "cage/cage.h"
+#include "cage/leaf_limits.h"
 #include "config/config.h"
 #include "kernel/cgroup.h"
 #include "kernel/loop.h"
@@ -189,6 +190,7 @@ struct pool {
 	char reason[256];      /* why degraded or failed, "" */
 	unsigned generation;
 	struct cage cage;
+	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
 	const char *policy_name;
 	struct listener *listeners; /* conf->nlistens of them */
@@ -217,6 +219,7 @@ struct master {
 	unsigned npools;
 	struct cgroup_root cgroup;
 	bool has_cgroup;
+	char no_limits[400]; /* why leaves lack controllers, and what would help; "" */
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
 	unsigned lives;	 /* structs that are not gone yet */
