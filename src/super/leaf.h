@@ -19,4 +19,18 @@ MUST_CHECK int leaf_oom_score(struct pool *p, struct cage *c, struct err *e);
 /* Into l's leaf, empty yet. */
 MUST_CHECK int leaf_limits_write(const struct life *l, struct err *e);
 
+/* Facts, of a life whose end is known and whose leaf is not emptied yet; no leaf, no
+ * facts. Then death.c asks: */
+void leaf_gather(struct life *l);
+enum reason leaf_oom(const struct life *l);		 /* REASON_NONE: no OOM killer was there */
+void leaf_detail(struct death *d, const struct life *l); /* "memory.max 64M, peak 64M" */
+void leaf_hint(struct death *d, const struct life *l);
+void leaf_count(const struct life *l); /* into the pool's sums */
+
+/* worker.limit: told by the kernel's events, never asked for. */
+void leaf_watch(struct life *l);
+void leaf_unwatch(struct life *l); /* harmless when not watched */
+void leaf_watch_all(struct master *m);
+void leaf_unwatch_all(struct master *m);
+
 #endif

@@ -17,6 +17,7 @@
 #include "kernel/cgroup_tree.h"
 #include "kernel/pidfd.h"
 #include "super/companions.h"
+#include "super/leaf.h"
 
 #define SCOPE_MS       10000 /* systemd has this long for a scope */
 #define WANTED_MAX     16
@@ -193,11 +194,14 @@ int place_cgroup(struct master *m, struct err *e)
 	m->cgroup.controllers[0] = '\0';
 	if (!m->no_limits[0] && cgroup_give_on(&m->cgroup, wanted, &why) < 0)
 		keep_why(m, &why);
+	m->stat_files = cgroup_stat_files(m->cgroup.controllers);
+	leaf_watch_all(m);
 	return 0;
 }
 
 void place_cgroup_done(struct master *m)
 {
+	leaf_unwatch_all(m);
 	if (m->has_cgroup)
 		cgroup_base_remove(&m->cgroup);
 	if (m->cgroup.mount_fd >= 0)
