@@ -86,10 +86,11 @@ $(O)/helpers/%: $(O)/tests/helpers/%.o $(O)/libcore.a
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 
-# PID 1 of a worker's namespaces: static and small (see src/init).
+# PID 1 of a worker's namespaces: without a C library, for it is born with each (src/init).
 $(O)/mpsup-init: $(sort $(wildcard src/init/*.c)) $(wildcard src/init/*.h)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -Isrc $(WARN) -Os -g -fno-pie -static -Wl,-z,noexecstack $(filter %.c,$^) -o $@
+	$(Q)$(CC) -std=gnu11 -Isrc $(WARN) -Os -g -fno-pie -ffreestanding -fno-stack-protector \
+	    -nostdlib -static -no-pie -Wl,-z,noexecstack $(filter %.c,$^) -o $@
 
 # What asks systemd for a scope: libsystemd is not the master's to carry (see src/scope).
 $(O)/mpsup-scope: $(SCOPE)
