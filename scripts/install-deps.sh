@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# install-deps.sh [run|check|dev|bench|name] - see that what a task needs is installed.
+# install-deps.sh [run|check|vm|dev|bench|name] - see that what a task needs is installed.
 #
 # As root it installs what is missing with apt; "name" only names what a build
 # needs. Exit 1 when something is missing and could not be had.
@@ -44,8 +44,16 @@ needs_of_check() {
 	need nodejs has node
 }
 
-needs_of_dev() {
+needs_of_vm() {
 	needs_of_check
+	need qemu-system-x86 has qemu-system-x86_64
+	need mmdebstrap has mmdebstrap
+	need cpio has cpio
+	need kmod has depmod
+}
+
+needs_of_dev() {
+	needs_of_vm
 	need clang-format-14 has clang-format-14
 	need universal-ctags has ctags
 	need cppcheck has cppcheck
@@ -58,9 +66,9 @@ needs_of_bench() {
 }
 
 case $task in
-run|check|dev|bench) "needs_of_$task" ;;
+run|check|vm|dev|bench) "needs_of_$task" ;;
 name) needs_of_run ;;
-*) echo "usage: $0 [run|check|dev|bench|name]" >&2; exit 2 ;;
+*) echo "usage: $0 [run|check|vm|dev|bench|name]" >&2; exit 2 ;;
 esac
 
 missing=${missing# }
