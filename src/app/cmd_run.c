@@ -252,6 +252,8 @@ int cmd_run(int argc, char **argv)
 		.null_fd = -1,
 		.init_fd = -1,
 		.worker_exe_fd = -1,
+		.memory_fd = -1,
+		.memory_src = SOURCE_NONE,
 		.cgroup = CGROUP_ROOT_NONE,
 		.on_log = on_log,
 		.on_idle = on_idle,

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "cage/leaf_limits.h"
 
 enum protocol {
 	PROTO_AUTO,
@@ -118,6 +119,8 @@ struct pool_config {
 	bool net_none;		       /* --net none */
 	uint64_t tmp_bytes;	       /* size of the private /tmp, default 256M */
 	uint64_t nofile; /* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
+
+	struct limits limits; /* of each worker's leaf */
 
 	struct restart_limit restart_limit;	 /* 10/60s */
 	unsigned boot_limit;			 /* 5 */

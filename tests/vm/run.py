@@ -60,7 +60,7 @@ exec systemctl poweroff --force --force
 
 # A word may name tests of one of the two folders only: run.py ends with 2 in the other.
 TESTS = """\
-echo $$ >/sys/fs/cgroup/cgroup.procs
+echo 0 >/sys/fs/cgroup/cgroup.procs
 part() {{
     file=$1; shift
     python3 tests/host/run.py --counts $file "$@"
