@@ -13,6 +13,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec/mpsup
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR    ?= $(PREFIX)/share/mpsup
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
 MANDIR     ?= $(PREFIX)/share/man
 O          ?= build
 V          ?= 0
@@ -186,10 +187,13 @@ install: all  ## honours DESTDIR and PREFIX
 	$(INSTALL) -D -m 0755 $(O)/mpsup-scope $(DESTDIR)$(LIBEXECDIR)/mpsup-scope
 	$(INSTALL) -D -m 0644 $(O)/libmpsup.a $(DESTDIR)$(LIBDIR)/libmpsup.a
 	$(INSTALL) -D -m 0644 include/mpsup.h $(DESTDIR)$(INCLUDEDIR)/mpsup.h
-	$(INSTALL) -d -m 0755 $(DESTDIR)$(DATADIR)/policy
+	$(INSTALL) -d -m 0755 $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DATADIR)/policy
+	sed 's|@SBINDIR@|$(SBINDIR)|' deploy/mpsup.service.in >$(DESTDIR)$(UNITDIR)/mpsup.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/mpsup.service
 	$(if $(POLICIES),$(INSTALL) -m 0644 $(POLICIES) $(DESTDIR)$(DATADIR)/policy)
 
 uninstall:  ## remove what install put there
+	rm -f $(DESTDIR)$(UNITDIR)/mpsup.service
 	rm -f $(DESTDIR)$(SBINDIR)/mpsup $(DESTDIR)$(LIBDIR)/libmpsup.a $(DESTDIR)$(INCLUDEDIR)/mpsup.h
 	rm -f $(addprefix $(DESTDIR)$(LIBEXECDIR)/,mpsup-init mpsup-worker mpsup-scope)
 	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,$(POLICIES))

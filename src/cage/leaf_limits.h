@@ -78,8 +78,7 @@ MUST_CHECK int leaf_plan_write(const struct leaf_plan *plan, int leaf_fd, struct
  * defaults is taken out of the plan, so that no birth tries it again. */
 MUST_CHECK int leaf_plan_try(struct leaf_plan *plan, int leaf_fd, struct err *e);
 
-/* The controllers that a worker with these limits needs, besides memory and pids,
- * which all have: is "cpu", "io", ... one of them? */
+/* Is the controller ("cpu", "cpuset", ...) one that a worker with these limits needs? */
 bool limits_need(const struct limits *l, const char *controller);
 
 #endif

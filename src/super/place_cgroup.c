@@ -23,12 +23,12 @@
 #define WANTED_MAX     16
 #define CONTROLLER_MAX 32
 
-/* What every leaf gets where it is there: how much memory and how many processes
- * is asked of each worker, and both cost a birth next to nothing. */
-static const char *const always[] = { "memory", "pids" };
-/* Only where a limit needs them: an io or cpu group costs each birth, and changes
- * what the scheduler does, though nobody asked. */
-static const char *const on_demand[] = { "cpu", "io", "cpuset", "hugetlb", "rdma", "misc", "dmem" };
+/* What every leaf gets where it is there: for the sums of `usage`, and with cpu so that
+ * busy workers share evenly and leave the master its part. */
+static const char *const always[] = { "memory", "pids", "cpu", "io" };
+/* Only where a --raw limit needs them: pinning is by affinity, and a cpuset of its own
+ * makes the leaf a third more expensive. */
+static const char *const on_demand[] = { "cpuset", "hugetlb", "rdma", "misc", "dmem" };
 
 /* ---- a scope from systemd ---- */
 
