@@ -105,7 +105,7 @@ def _command(folder, made, interactive):
 
 
 JOB = """\
-#!/bin/sh
+#!/bin/bash
 exec 3>/dev/vport0p2 >/dev/vport0p1 2>&1 </dev/null
 export PATH=/mpsup/build:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root TERM=dumb LC_ALL=C.UTF-8 MPSUP_BUILD=/mpsup/build
@@ -119,7 +119,7 @@ echo "exit $?" >&3
 """
 
 SHELL_JOB = """\
-#!/bin/sh
+#!/bin/bash
 export PATH=/mpsup/build:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root LC_ALL=C.UTF-8 MPSUP_BUILD=/mpsup/build
 export {environ}
