@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# install-deps.sh [run|check|dev|bench|name] - see that what a task needs is installed.
+# install-deps.sh [run|check|vm|dev|bench|name] - see that what a task needs is installed.
 #
 # As root it installs what is missing with apt; "name" only names what a build
 # needs. Exit 1 when something is missing and could not be had.
@@ -12,6 +12,7 @@ LC_ALL=C; export LC_ALL
 task=${1:-run}
 
 has() { command -v "$1" >/dev/null 2>&1; }
+has_tool() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
 has_lib() { has pkg-config && pkg-config --exists "$1" 2>/dev/null; }
 has_header() { has cc && echo "#include <$1>" | cc -E -x c - >/dev/null 2>&1; }
 has_python() { has python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
@@ -43,8 +44,17 @@ needs_of_check() {
 	need nodejs has node
 }
 
-needs_of_dev() {
+needs_of_vm() {
 	needs_of_check
+	need qemu-system-x86 has qemu-system-x86_64
+	need mmdebstrap has mmdebstrap
+	need cpio has cpio
+	need kmod has_tool depmod
+	need e2fsprogs has_tool mke2fs
+}
+
+needs_of_dev() {
+	needs_of_vm
 	need clang-format-14 has clang-format-14
 	need universal-ctags has ctags
 	need cppcheck has cppcheck
@@ -57,9 +67,9 @@ needs_of_bench() {
 }
 
 case $task in
-run|check|dev|bench) "needs_of_$task" ;;
+run|check|vm|dev|bench) "needs_of_$task" ;;
 name) needs_of_run ;;
-*) echo "usage: $0 [run|check|dev|bench|name]" >&2; exit 2 ;;
+*) echo "usage: $0 [run|check|vm|dev|bench|name]" >&2; exit 2 ;;
 esac
 
 missing=${missing# }

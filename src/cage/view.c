@@ -149,11 +149,31 @@ static int show(struct planning *p, const char *path, const char *why)
 	return r;
 }
 
-static bool is_home(const char *path)
+/* A home that is shown since the program runs there: its keys are not the program's. */
+static int hide_keys_of_homes(struct planning *p)
 {
-	if (strcmp(path, "/root") == 0 || strcmp(path, "/") == 0)
-		return true;
-	return strncmp(path, "/home/", 6) == 0 && !strchr(path + 6, '/');
+	unsigned n = p->v->nbinds;
+
+	for (unsigned i = 0; i < n; i++) {
+		const char *home = p->v->binds[i].path;
+
+		if (!view_is_home(home) || p->v->binds[i].mode == VIEW_HIDE)
+			continue;
+		for (unsigned k = 0; view_home_keys[k]; k++) {
+			const char *path = arena_printf(p->arena, "%s/%s", home, view_home_keys[k]);
+			struct stat st;
+			int r;
+
+			if (!path)
+				return err_set(p->e, -ENOMEM, "out of memory");
+			if (lstat(path, &st) < 0 || S_ISLNK(st.st_mode) || find(p->v, path))
+				continue;
+			r = add(p, path, VIEW_HIDE, "", S_ISDIR(st.st_mode));
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
 }
 
 /* /opt/app/bin/server and /root/.nvm/versions/node/v20/bin/node need what is
@@ -170,7 +190,7 @@ static int show_prefix(struct planning *p, const char *file)
 	if (up &&
 	    (strcmp(up, "/bin") == 0 || strcmp(up, "/sbin") == 0 || strcmp(up, "/shims") == 0)) {
 		*up = '\0';
-		if (is_home(*real ? real : "/"))
+		if (view_stays_empty(*real ? real : "/"))
 			*up = '/';
 	}
 	return *real ? show(p, real, "command") : 0;
@@ -211,8 +231,9 @@ static int show_arguments(struct planning *p, char *const *argv)
 		slash = strrchr(real, '/');
 		if (!S_ISDIR(st.st_mode) && slash != real) {
 			*slash = '\0';
-			if (view_own_place(real) && strcmp(view_own_place(real), real) == 0)
-				*slash = '/'; /* /tmp/x.js shows the file, not all of /tmp */
+			if (view_stays_empty(real))
+				*slash =
+					'/'; /* /tmp/x.js, /root/x.js: the file, not all beside it */
 		}
 		if (strcmp(real, "/") == 0 ||
 		    (view_own_place(real) && strcmp(view_own_place(real), real) == 0))
@@ -295,6 +316,8 @@ int view_plan(const struct view_request *req, struct arena *arena, struct view *
 		r = add_services(&p);
 	if (r == 0)
 		r = add_hidden(&p);
+	if (r == 0 && req->app)
+		r = hide_keys_of_homes(&p);
 	if (r == 0)
 		r = add_asked(&p, req->ro, VIEW_RO, "--ro");
 	if (r == 0)

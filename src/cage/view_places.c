@@ -20,6 +20,10 @@ const char *const view_hidden_places[] = { "/etc/mpsup",	 "/etc/sudoers", "/etc/
 const char *const view_empty_places[] = { "proc", "sys",  "tmp",  "run",     "var",  "var/tmp",
 					  "home", "root", "srv",  "mnt",     "media", NULL };
 
+const char *const view_home_keys[] = { ".ssh",	".gnupg",	    ".aws",   ".azure", ".kube",
+				       ".docker", ".config/gcloud", ".netrc", ".npmrc", ".pgpass",
+				       ".git-credentials", ".bash_history", NULL };
+
 const char *const view_devices[] = { "null", "zero", "full", "random", "urandom", "tty", NULL };
 
 const char *const view_masked_proc[] = { "/proc/acpi",	     "/proc/asound",	 "/proc/interrupts",
@@ -48,4 +52,21 @@ bool view_cwd_is_own(const char *cwd)
 	const char *own = view_own_place(cwd);
 
 	return strcmp(cwd, "/") == 0 || (own && strcmp(own, cwd) == 0);
+}
+
+bool view_is_home(const char *path)
+{
+	if (strcmp(path, "/root") == 0)
+		return true;
+	return strncmp(path, "/home/", 6) == 0 && path[6] && !strchr(path + 6, '/');
+}
+
+bool view_stays_empty(const char *path)
+{
+	if (strcmp(path, "/") == 0 || strcmp(path, "/dev/shm") == 0 || view_is_home(path))
+		return true;
+	for (unsigned i = 0; view_empty_places[i]; i++)
+		if (path[0] == '/' && strcmp(path + 1, view_empty_places[i]) == 0)
+			return true;
+	return false;
 }

@@ -55,7 +55,7 @@ struct ctl_client {
 	const struct pool *log_pool, *stop_pool; /* NULL: all */
 };
 
-/* RUN/NAME.sock, made in a 0700 folder and renamed into place. */
+/* RUN/NAME.sock, made in RUN/NAME, which the caller holds (0700), and renamed into place. */
 MUST_CHECK int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e);
 void ctl_close(struct ctl *c);
 

@@ -37,25 +37,23 @@ static void on_connect(struct source *s, uint32_t events)
 	}
 }
 
-/* Nobody connects before the mode is right: it is made where only we can go. */
+/* Nobody connects before the mode is right: it is made in the instance's folder, which is
+ * 0700 and locked by us. One that a killed predecessor left there is replaced. */
 static int make_socket(struct ctl *c, const char *run_dir, mode_t mode, struct err *e)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char tmp[sizeof(a.sun_path)];
 	int r = 0;
 
-	if (snprintf(tmp, sizeof(tmp), "%s/.new-XXXXXX", run_dir) + 3 >= (int)sizeof(tmp))
+	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s/new", run_dir,
+		     c->master->config->name) >= (int)sizeof(a.sun_path))
 		return err_set(e, -ENAMETOOLONG, "%s is too long for a unix socket", run_dir);
-	if (!mkdtemp(tmp))
-		return err_sys(e, -errno, "%s", run_dir);
-	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%.100s/s", tmp);
+	(void)unlink(a.sun_path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 	    chmod(a.sun_path, mode) < 0 || listen(c->fd, 64) < 0 || rename(a.sun_path, c->path) < 0)
 		r = err_sys(e, -errno, "control socket %s", c->path);
 	if (r < 0)
 		(void)unlink(a.sun_path);
-	(void)rmdir(tmp);
 	return r;
 }
 

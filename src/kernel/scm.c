@@ -122,28 +122,3 @@ ssize_t scm_send(int sock, const void *buf, size_t len, const int *fds, unsigned
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
-
-int scm_send_pid(int sock, const void *buf, size_t len, int fd, pid_t pid, uid_t uid, gid_t gid)
-{
-	union scm_control ctl;
-	struct ucred cred = { .pid = pid, .uid = uid, .gid = gid };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr h = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = ctl.buf,
-			    .msg_controllen = CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(cred)) };
-	struct cmsghdr *c;
-
-	memset(&ctl, 0, sizeof(ctl));
-	c = CMSG_FIRSTHDR(&h);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	c = CMSG_NXTHDR(&h, c);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_CREDENTIALS;
-	c->cmsg_len = CMSG_LEN(sizeof(cred));
-	memcpy(CMSG_DATA(c), &cred, sizeof(cred));
-	return sendmsg(sock, &h, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}

@@ -33,12 +33,6 @@ MUST_CHECK int scm_recv(int sock, struct scm_message *m);
  * (-EAGAIN when the peer does not read). Never raises SIGPIPE. */
 MUST_CHECK ssize_t scm_send(int sock, const void *buf, size_t len, const int *fds, unsigned nfds);
 
-/* As scm_send() with the credentials of `pid` in our PID namespace, our uid and
- * gid: the kernel translates the number for the receiver (needs CAP_SYS_ADMIN
- * there when pid is not our own). Only system calls: for the child side. */
-MUST_CHECK int scm_send_pid(int sock, const void *buf, size_t len, int fd, pid_t pid, uid_t uid,
-			    gid_t gid);
-
 void scm_close_fds(struct scm_message *m);
 
 #endif

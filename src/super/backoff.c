@@ -49,13 +49,27 @@ int64_t restarts_now(struct restarts *r, const struct restart_policy *p, uint64_
 	return *ret_count > p->limit ? -EAGAIN : 0;
 }
 
+/* A worker that was stable, or a quiet window: the ladder starts anew. */
+static bool is_first(const struct restarts *r, const struct restart_policy *p, uint64_t now_ms,
+		     uint64_t ready_ms)
+{
+	return ready_ms >= RESTART_STABLE_MS || now_ms - r->last_ms >= p->window_ms;
+}
+
+bool restarts_at_once(const struct restarts *r, const struct restart_policy *p, uint64_t now_ms,
+		      uint64_t ready_ms)
+{
+	return restarts_count(r, p, now_ms) < p->limit &&
+	       (r->step == 0 || p->max_ms == 0 || is_first(r, p, now_ms, ready_ms));
+}
+
 int64_t restarts_next(struct restarts *r, const struct restart_policy *p, uint64_t now_ms,
 		      uint64_t ready_ms, unsigned random, unsigned *ret_count)
 {
 	uint64_t wait = p->min_ms;
 	int64_t first;
 
-	if (ready_ms >= RESTART_STABLE_MS || now_ms - r->last_ms >= p->window_ms)
+	if (is_first(r, p, now_ms, ready_ms))
 		r->step = 0;
 	r->last_ms = now_ms;
 	first = restarts_now(r, p, now_ms, ret_count);

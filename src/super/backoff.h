@@ -4,6 +4,7 @@
 #ifndef MPSUP_SUPER_BACKOFF_H
 #define MPSUP_SUPER_BACKOFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/base.h"
@@ -34,6 +35,10 @@ MUST_CHECK int64_t restarts_next(struct restarts *r, const struct restart_policy
 /* As above for a replacement that does not wait (suicide, spare). */
 MUST_CHECK int64_t restarts_now(struct restarts *r, const struct restart_policy *p, uint64_t now_ms,
 				unsigned *ret_count);
+
+/* Would restarts_next() say 0 now? Counts nothing. */
+bool restarts_at_once(const struct restarts *r, const struct restart_policy *p, uint64_t now_ms,
+		      uint64_t ready_ms);
 
 /* Restarts within the window that ends at now_ms. */
 unsigned restarts_count(const struct restarts *r, const struct restart_policy *p, uint64_t now_ms);

@@ -8,10 +8,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/initproto.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -40,6 +42,18 @@ static int do_session(struct child *ch)
 {
 	(void)ch;
 	return setsid() < 0 ? -errno : 0;
+}
+
+/* Whom the pidfd names and who sends are the worker itself, so that its number is
+ * the kernel's word, translated for the master (traps 16). */
+static int do_born(struct child *ch)
+{
+	const struct child_report rep = { .kind = CHILD_BORN };
+	int fd = pidfd_open(getpid(), 0);
+	ssize_t n = fd < 0 ? -errno : scm_send(ch->report_fd, &rep, sizeof(rep), &fd, 1);
+
+	fd_close(&fd);
+	return n < 0 ? (int)n : 0;
 }
 
 static int do_private(struct child *ch)
@@ -205,6 +219,8 @@ static const struct step steps[CHILD_STEPS] = {
 	[STEP_EXEC_INIT] = { "execute mpsup-init", NO_WORD, do_exec_init },
 
 	/* The worker. */
+	/* First: the master hands over the socket while we walk on, and it waits for us. */
+	[STEP_BORN] = { "tell of its birth", NO_WORD, do_born },
 	[STEP_WORKER_SESSION] = { "new session of the worker", NO_WORD, do_session },
 	/* Before exec: later it would move one thread of many (traps 20). */
 	[STEP_PIN] = { "pin to its CPUs", CAGE_PIN, do_pin },
@@ -272,7 +288,7 @@ static char *write_number(char *end, unsigned long n)
 
 static int worker_main(void *arg)
 {
-	walk(arg, STEP_WORKER_SESSION, STEP_EXEC);
+	walk(arg, STEP_BORN, STEP_EXEC);
 	return EXIT_CHILD;
 }
 
@@ -281,7 +297,6 @@ static int do_clone_worker(struct child *ch)
 	static char worker_stack[65536] __attribute__((aligned(16)));
 	struct child worker_ch;
 	static char pid_text[24]; /* our own copy of the master's memory */
-	struct child_report rep = { .kind = CHILD_BORN };
 	struct pidfd worker = PIDFD_NONE;
 	int r;
 
@@ -297,14 +312,7 @@ static int do_clone_worker(struct child *ch)
 		return r;
 	ch->birth->init_args[INIT_ARG_WORKER] =
 		write_number(pid_text + sizeof(pid_text), (unsigned long)worker.pid);
-	if (!cage_has(ch->cage, CAGE_PID)) {
-		/* One namespace, one number; and without privilege no other may be named. */
-		rep.pid = worker.pid;
-		r = (int)scm_send(ch->report_fd, &rep, sizeof(rep), &worker.fd, 1);
-		return r < 0 ? r : 0;
-	}
-	return scm_send_pid(ch->report_fd, &rep, sizeof(rep), worker.fd, worker.pid, geteuid(),
-			    getegid());
+	return 0; /* worker.fd goes with the exec */
 }
 
 _Noreturn void child_main(const struct cage *c, const struct cage_birth *b)

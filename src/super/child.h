@@ -13,18 +13,17 @@
 /* child -> master on the report channel; one datagram. */
 struct child_report {
 	uint32_t kind;
-#define CHILD_BORN   1 /* worker cloned: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
+#define CHILD_BORN   1 /* from the worker: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
 #define CHILD_FAILED 2 /* a step failed: what follows says which */
 	uint32_t step; /* enum child_step */
 	int32_t error; /* positive errno */
-	int32_t pid;   /* BORN without a PID namespace: the worker's number; else 0 */
 };
 
 /* clang-format off */
 enum child_step {
 	STEP_SESSION, STEP_VIEW, STEP_PROC, STEP_OWN, STEP_CGROUP_VIEW,
 	STEP_CLONE_WORKER, STEP_INIT_FDS, STEP_EXEC_INIT,
-	STEP_WORKER_SESSION, STEP_PIN, STEP_LIMITS, STEP_BOUNDING, STEP_GROUPS, STEP_UID,
+	STEP_BORN, STEP_WORKER_SESSION, STEP_PIN, STEP_LIMITS, STEP_BOUNDING, STEP_GROUPS, STEP_UID,
 	STEP_CAPS, STEP_CWD, STEP_FDS, STEP_NNP, STEP_SIGNALS, STEP_FILTER, STEP_EXEC,
 	CHILD_STEPS
 };

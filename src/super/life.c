@@ -179,7 +179,8 @@ static void leave(struct life *l)
 	struct slot *s = l->slot;
 	bool current = s && s->current == l;
 
-	if (life_step(l, EV_DRAIN) < 0)
+	/* In a stop all are leaving, but for one whose end was seen just before it. */
+	if (l->pool->draining || life_step(l, EV_DRAIN) < 0)
 		return;
 	birth_over(l);
 	timer_clear(&l->master->loop, &l->watchdog);
@@ -267,6 +268,8 @@ void life_stop(struct life *l, enum reason why)
 {
 	uint64_t drain_ms = l->pool->conf->drain_timeout_ms;
 
+	if (l->lost) /* by itself, just before */
+		return;
 	if (drain_ms > STOP_DRAIN_MS)
 		drain_ms = STOP_DRAIN_MS;
 	if (!l->asked)
@@ -368,6 +371,17 @@ static void log_certificate(struct life *l, const struct death *d)
 		 d->status_text[0] ? "\"" : "");
 	if (d->hint[0])
 		log_warn("%s: hint: %s", life_name(l, name), d->hint);
+}
+
+void life_lost(struct life *l)
+{
+	if (l->certified || l->lost)
+		return;
+	l->lost = true;
+	timer_clear(&l->master->loop, &l->deadline);
+	timer_clear(&l->master->loop, &l->watchdog);
+	if (l->slot)
+		slot_lost(l->slot, l);
 }
 
 void life_certify(struct life *l)

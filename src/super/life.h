@@ -18,6 +18,8 @@ void life_ready(struct life *l);
 void life_suicide(struct life *l, const char *text, size_t len);
 void life_leaving(struct life *l); /* STOPPING=1 of its own accord */
 void life_protocol_error(struct life *l, const char *what);
+/* Its process is gone; the certificate follows, when it is known how. */
+void life_lost(struct life *l);
 /* Its end is known (or will not become clearer): write the certificate, decide. */
 void life_certify(struct life *l);
 

@@ -47,7 +47,7 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 	m->nfds = 0;
 	if (source_add(&l->master->loop, &l->worker_src, l->worker_fd, EPOLLIN, live_on_worker) < 0)
 		fd_close(&l->worker_fd); /* init's report tells its end as well */
-	life_born(l, rep->pid > 0 ? rep->pid : m->pid);
+	life_born(l, m->pid);
 }
 
 /* Returns false at the end of the channel or when nothing is left. */
@@ -110,9 +110,12 @@ void live_on_worker(struct source *s, uint32_t events)
 	(void)events;
 	source_remove(&l->master->loop, s);
 	l->worker_gone = true;
-	if (l->have_exit || l->init_gone || l->lifeline_fd < 0)
+	if (l->have_exit || l->init_gone || l->lifeline_fd < 0) {
 		end_known(l);
-	else
+		return;
+	}
+	life_lost(l);
+	if (!l->certified)
 		timer_set(&l->master->loop, &l->facts, real_now() + FACTS_MS);
 }
 

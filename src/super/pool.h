@@ -28,6 +28,7 @@ unsigned pool_count_ready(const struct pool *p);
 
 /* slot.c: called by life.c and pool.c */
 void slot_birth(struct slot *s);
+void slot_lost(struct slot *s, struct life *l); /* its end is seen, its certificate follows */
 void slot_died(struct slot *s, struct life *l, const struct death *d);
 void slot_replace_leaving(struct slot *s, struct life *l);
 void slot_fail(struct slot *s, const char *why);

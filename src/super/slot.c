@@ -81,38 +81,47 @@ static struct life *parked_spare(struct pool *p)
 	return NULL;
 }
 
-static void tell_respawn(struct slot *s, uint64_t delay_ms, unsigned count, bool spare)
+static void tell_respawn(struct slot *s, const struct respawn *r)
 {
 	struct event ev = { .name = "worker.respawn",
 			    .pool = s->pool,
 			    .slot = (int)s->index,
-			    .delay_ms = delay_ms,
-			    .count = count,
+			    .delay_ms = r->delay_ms,
+			    .count = r->count,
 			    .limit = s->pool->conf->restart_limit.count,
-			    .from_spare = spare };
+			    .from_spare = r->spare };
 	char name[LIFE_NAME_BYTES];
 
-	s->total_restarts++;
 	master_event(s->pool->master, &ev);
-	log_info("%s: respawn %s%s (%u/%u)", slot_name(s, name), spare ? "from a spare " : "",
-		 delay_ms ? "after backoff" : "now", count, ev.limit);
+	log_info("%s: respawn %s%s (%u/%u)", slot_name(s, name), r->spare ? "from a spare " : "",
+		 r->delay_ms ? "after backoff" : "now", r->count, ev.limit);
 }
 
-static bool promote_a_spare(struct slot *s, unsigned count)
+/* What is told is kept in *later, if given, else told before the birth is. */
+static void respawning(struct slot *s, struct respawn r, struct respawn *later)
+{
+	s->total_restarts++;
+	if (later)
+		*later = r;
+	else
+		tell_respawn(s, &r);
+}
+
+static bool promote_a_spare(struct slot *s, unsigned count, struct respawn *later)
 {
 	struct life *l;
 
 	while ((l = parked_spare(s->pool))) {
 		if (!life_promote(l, s))
 			continue; /* it was killed: no longer parked */
-		tell_respawn(s, 0, count, true);
+		respawning(s, (struct respawn){ .count = count, .spare = true }, later);
 		return true;
 	}
 	return false;
 }
 
 /* The next life after a ready one's end: a spare at once, else by the ladder. */
-static void respawn(struct slot *s, uint64_t ready_ms, bool at_once)
+static void respawn(struct slot *s, uint64_t ready_ms, bool at_once, struct respawn *later)
 {
 	struct restart_policy pol = policy_of(s->pool);
 	uint64_t now = s->pool->master->world->now_ms();
@@ -128,15 +137,39 @@ static void respawn(struct slot *s, uint64_t ready_ms, bool at_once)
 	}
 	if (delay < 0)
 		delay = (int64_t)pol.max_ms; /* no memory to count: be slow */
-	if (spare && promote_a_spare(s, count))
+	if (spare && promote_a_spare(s, count, later))
 		return;
-	tell_respawn(s, (uint64_t)delay, count, false);
+	respawning(s, (struct respawn){ .delay_ms = (uint64_t)delay, .count = count }, later);
 	if (delay == 0) {
 		slot_birth(s);
 		return;
 	}
 	ignore(slot_step(s, SV_WAIT));
 	timer_set(&s->pool->master->loop, &s->timer, now + (uint64_t)delay);
+}
+
+static uint64_t ready_for(const struct life *l)
+{
+	return l->was_ready ? l->master->world->now_ms() - l->ready_ms : 0;
+}
+
+/* What comes next does not depend on how it ended: a client may be waiting. */
+void slot_lost(struct slot *s, struct life *l)
+{
+	struct restart_policy pol = policy_of(s->pool);
+	uint64_t now = s->pool->master->world->now_ms();
+
+	if (s->current != l || !l->was_ready || l->asked || s->pool->draining ||
+	    s->pool->conf->nfatal_exit > 0)
+		return;
+	/* Backoff has time for the certificate, a failure needs it. */
+	if (parked_spare(s->pool) ? restarts_count(&s->restarts, &pol, now) >= pol.limit :
+				    !restarts_at_once(&s->restarts, &pol, now, ready_for(l)))
+		return;
+	s->current = NULL;
+	l->replaced = true;
+	list_append(&s->leaving, &l->node);
+	respawn(s, ready_for(l), false, &l->heir);
 }
 
 void slot_on_timer(struct timer *t)
@@ -160,7 +193,7 @@ void slot_replace_leaving(struct slot *s, struct life *l)
 	l->replaced = true;
 	list_append(&s->leaving, &l->node);
 	if (!s->pool->draining)
-		respawn(s, 0, true);
+		respawn(s, 0, true, NULL);
 	pool_update(s->pool);
 }
 
@@ -262,16 +295,16 @@ static void spare_backoff(struct pool *p)
 static void lost_in_hand_over(struct slot *s)
 {
 	spare_backoff(s->pool);
-	if (!promote_a_spare(s, restarts_in_window(s)))
+	if (!promote_a_spare(s, restarts_in_window(s), NULL))
 		slot_birth(s);
 }
 
 void slot_died(struct slot *s, struct life *l, const struct death *d)
 {
-	uint64_t ready_ms = l->was_ready ? s->pool->master->world->now_ms() - l->ready_ms : 0;
-
 	if (s->current != l) { /* one that left; its place is taken or given up */
 		list_remove(&l->node);
+		if (l->heir.count > 0)
+			tell_respawn(s, &l->heir);
 		return;
 	}
 	s->current = NULL;
@@ -285,7 +318,7 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 		(void)snprintf(why, sizeof(why), "exit code %d is in --fatal-exit", d->code);
 		slot_fail(s, why);
 	} else if (l->was_ready) {
-		respawn(s, ready_ms, false);
+		respawn(s, ready_for(l), false, NULL);
 	} else if (l->from_spare) {
 		lost_in_hand_over(s);
 	} else {

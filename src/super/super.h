@@ -97,6 +97,13 @@ struct world {
 	void (*release)(struct life *l); /* after the certificate: see it gone, bury it */
 };
 
+/* A replacement, as worker.respawn tells it. */
+struct respawn {
+	uint64_t delay_ms;
+	unsigned count; /* restarts in the window, with this one; 0: none was made */
+	bool spare;
+};
+
 #define DEATHS_KEPT 8
 
 struct slot {
@@ -128,6 +135,8 @@ struct life {
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
+	bool lost;		    /* dead, and how is not known yet */
+	struct respawn heir;	    /* made while lost, told after the certificate */
 	enum reason asked;	    /* why we ended it; REASON_NONE: we did not */
 	uint64_t born_ms, ready_ms; /* CLOCK_BOOTTIME */
 	pid_t pid, inner_pid;

@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 
-from harness import Env, Failed, Skip, leftovers  # noqa: E402  pylint: disable=wrong-import-position
+from harness import Env, Failed, Skip, leftovers, patience  # noqa: E402  pylint: disable=wrong-import-position
 
 DEFAULT_TIMEOUT_S = 60
 
@@ -30,9 +30,10 @@ class TookTooLong(Failed):
     pass
 
 
-def find_tests(words):
+def find_tests(folder, words):
     found = []
-    for path in sorted(HERE.glob("test_*.py")):
+    sys.path.insert(1, str(folder))
+    for path in sorted(folder.glob("test_*.py")):
         module = importlib.import_module(path.stem)
         own = [(f.__code__.co_firstlineno, name, f) for name, f in vars(module).items()
                if name.startswith("test_") and callable(f) and f.__module__ == path.stem]
@@ -61,7 +62,7 @@ def run_one(name, function):
     before = leftovers.Before()
     env = Env(name)
     verdict, problems = "ok", []
-    signal.alarm(getattr(function, "timeout_s", DEFAULT_TIMEOUT_S))
+    signal.alarm(int(patience(getattr(function, "timeout_s", DEFAULT_TIMEOUT_S))))
     try:
         function(env)
     except Skip as skip:
@@ -92,10 +93,12 @@ def indent(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", metavar="FILE", help="write 'PASSED FAILED SKIPPED' there")
+    parser.add_argument("--dir", metavar="DIR", type=pathlib.Path, default=HERE,
+                        help="tests of that folder, with this harness")
     parser.add_argument("--list", action="store_true", help="only name the tests")
     parser.add_argument("words", nargs="*", metavar="WORD")
     args = parser.parse_args()
-    tests = find_tests(args.words)
+    tests = find_tests(args.dir.resolve(), args.words)
     if args.list:
         print("\n".join(name for name, _ in tests))
         return 0
@@ -114,7 +117,7 @@ def main():
             verdict, problems, logs = run_one(name, function)
         counts[verdict] += 1
         reason = f": {problems[0]}" if verdict == "skipped" else ""
-        print(f"host/{name}: {verdict}{reason} ({time.monotonic() - started:.2f} s)", flush=True)
+        print(f"{args.dir.resolve().name}/{name}: {verdict}{reason} ({time.monotonic() - started:.2f} s)", flush=True)
         if verdict == "FAILED":
             print("\n".join(indent(text) for text in problems + logs), flush=True)
     corner.close()

@@ -156,16 +156,25 @@ def test_file_in_place_of_a_unix_socket_is_kept(env):
 
 
 def test_folder_that_the_uid_cannot_enter(env):
+    """Named where the worker would meet it. The app view shows the program without the folder,
+    unless that comes along with something else that is shown."""
     closed = env.dir / "closed"
     inner = closed / "app"
     inner.mkdir(parents=True)
     program = inner / "program"
-    program.write_text("#!/bin/sh\nexit 0\n")
+    program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
     closed.chmod(0o700)
-    problem = check_refusal(env, ["--port", str(env.port()), "--", str(program)], 2, str(closed))
-    if problem:
-        raise Failed(problem)
+    arguments = ["--port", str(env.port()), "--protocol", "native", "--workers", "1"]
+    for more in (["--view", "host"], ["--cwd", str(env.dir)]):
+        problem = check_refusal(env, [*arguments, *more, "--", str(program)], 2,
+                                f"may not enter {closed} (mode 700")
+        if problem:
+            raise Failed(problem)
+    m = env.start("--boot-limit", "1", *arguments, "--cwd", "/", "--", str(program), ready=False)
+    m.wait_exit(70)
+    if "exit 3" not in m.log():
+        raise Failed("the program was not reached in the app view")
 
 
 def test_command_without_execute_bit(env):

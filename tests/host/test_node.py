@@ -184,3 +184,32 @@ def test_program_that_listens_elsewhere_is_told(env):
     m.wait_exit(70, 15)
     if f"{other}" not in m.output() or "was not given" not in m.output():
         raise Failed(f"no line names the other port:\n{m.output()}")
+
+
+SHOW_HOME = """
+const http = require('http'), fs = require('fs'), dir = __dirname;
+const ls = (p) => { try { return fs.readdirSync(p); } catch (e) { return e.code; } };
+http.createServer((q, r) => r.end(JSON.stringify({home: ls(dir), keys: ls(dir + '/.ssh')})))
+  .listen(%d);
+"""
+
+
+def test_program_in_a_home_opens_neither_the_home_nor_its_keys(env):
+    node, port = env.need_program("node"), env.port()
+    home = pathlib.Path(tempfile.mkdtemp(prefix="mpsup-test.", dir="/home"))
+    try:
+        home.chmod(0o755)
+        (home / ".ssh").mkdir()
+        (home / ".ssh" / "id_rsa").write_text("secret")
+        (home / "note.txt").write_text("private")
+        (home / "app.js").write_text(SHOW_HOME % port)
+        for arguments, cwd, home_shows in (([str(home / "app.js")], "/", ["app.js"]),
+                                           (["app.js"], home, [".ssh", "app.js", "note.txt"])):
+            m = env.start("--workers", 1, "--port", port, "--", node, *arguments, cwd=cwd)
+            m.wait_workers(1)
+            found = json.loads(http.get(port, seconds=20).text)
+            if found != {"home": home_shows, "keys": "ENOENT" if cwd == "/" else []}:
+                raise Failed(f"from {cwd} it sees {found}")
+            m.stop()
+    finally:
+        shutil.rmtree(home)

@@ -36,6 +36,145 @@ static void the_first_respawn_is_at_once_the_next_wait(void **state)
 	assert_int_equal(told("worker.boot_failure"), 0);
 }
 
+/* The kernel says that it is gone; init has not yet said how. */
+static void lost(struct life *l)
+{
+	life_lost(l);
+	pass(0);
+}
+
+static unsigned place_of(const char *name)
+{
+	for (unsigned i = 0; i < w.ntold; i++)
+		if (strcmp(w.told[i].name, name) == 0)
+			return i;
+	fail_msg("%s was not told", name);
+	return 0;
+}
+
+static void the_next_is_born_before_the_certificate(void **state)
+{
+	struct life *old = NULL;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	forget();
+	old = at(1);
+	lost(old);
+	lost(old); /* once is enough */
+	assert_int_equal(w.births, 1);
+	assert_ptr_not_equal(at(1), old);
+	assert_int_equal(told("worker.respawn"), 0);
+	born(at(1));
+	dies(old, 0, SIGKILL);
+	assert_int_equal(w.births, 1);
+	assert_int_equal(told("worker.respawn"), 1);
+	assert_true(place_of("worker.exit") < place_of("worker.respawn"));
+	assert_int_equal(last_told("worker.respawn")->count, 1);
+	assert_int_equal(last_told("worker.respawn")->delay_ms, 0);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
+	assert_int_equal(w.pools[0].slots[1].total_restarts, 1);
+	assert_true(list_empty(&w.pools[0].slots[1].leaving));
+}
+
+/* The ladder and the limits are the same, whichever word comes first. */
+static void a_lost_worker_that_has_to_wait_waits_for_its_certificate(void **state)
+{
+	struct life *old;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	dies(at(0), 1, 0);
+	get_ready(at(0));
+	forget();
+	old = at(0);
+	lost(old);
+	assert_ptr_equal(at(0), old);
+	assert_int_equal(w.births, 0);
+	dies(old, 1, 0);
+	assert_null(at(0));
+	assert_in_range(last_told("worker.respawn")->delay_ms, 80, 120);
+}
+
+static void a_lost_worker_past_the_limit_is_not_replaced(void **state)
+{
+	(void)state;
+	w.conf[0].restart_limit.count = 0;
+	start_pools(1);
+	all_ready();
+	forget();
+	lost(at(0));
+	assert_int_equal(w.births, 0);
+	dies(at(0), 1, 0);
+	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+}
+
+/* How it ended decides: exit codes that are fatal, boots that failed, stops. */
+static void a_loss_alone_replaces_nobody_whose_end_matters(void **state)
+{
+	static uint8_t fatal[] = { 3 };
+
+	(void)state;
+	w.conf[0].fatal_exit = fatal;
+	w.conf[0].nfatal_exit = 1;
+	start_pools(1);
+	all_ready();
+	forget();
+	lost(at(0));
+	assert_int_equal(w.births, 0);
+	dies(at(0), 3, 0);
+	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	w.conf[0].nfatal_exit = 0;
+	dies(at(1), 1, 0);
+	forget();
+	lost(at(1)); /* never ready: a boot failure */
+	assert_int_equal(w.births, 0);
+	dies(at(1), 1, 0);
+	assert_int_equal(told("worker.boot_failure"), 1);
+}
+
+static void a_stop_between_loss_and_certificate(void **state)
+{
+	struct life *old;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	old = at(2);
+	lost(old);
+	forget();
+	pool_stop(&w.pools[0]);
+	assert_int_equal(old->asked, REASON_NONE); /* it went by itself */
+	assert_ptr_not_equal(w.last_signalled, old);
+	dies(old, 0, SIGSEGV);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
+	for (unsigned i = 0; i < 4; i++)
+		dies(at(i), 0, SIGTERM);
+	assert_int_equal(told("pool.stop"), 1);
+	assert_int_equal(w.births, 0);
+}
+
+static void a_suicide_that_is_read_after_its_end(void **state)
+{
+	struct life *old;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	forget();
+	old = at(0);
+	lost(old);
+	life_suicide(old, "1", 1);
+	pass(0);
+	assert_int_equal(w.births, 1);
+	dies(old, 1, 0);
+	assert_int_equal(w.births, 1);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SUICIDE);
+	assert_int_equal(told("worker.respawn"), 1);
+}
+
 static void stable_uptime_resets_the_ladder(void **state)
 {
 	(void)state;
@@ -252,6 +391,25 @@ static void a_spare_takes_the_place_at_once(void **state)
 	assert_non_null(spare_in(LIFE_STARTING));
 }
 
+static void a_spare_takes_the_place_of_a_lost_one(void **state)
+{
+	struct life *spare, *old;
+
+	(void)state;
+	start_with_spares(1);
+	spare = spare_in(LIFE_STARTING);
+	park(spare);
+	forget();
+	old = at(3);
+	lost(old);
+	assert_ptr_equal(at(3), spare);
+	get_ready(spare);
+	dies(old, 0, SIGKILL);
+	assert_true(last_told("worker.respawn")->from_spare);
+	assert_int_equal(told("worker.respawn"), 1);
+	assert_ptr_equal(at(3), spare);
+}
+
 static void a_suicide_takes_a_spare(void **state)
 {
 	struct life *spare, *old;
@@ -440,6 +598,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		W(the_first_respawn_is_at_once_the_next_wait),
+		W(the_next_is_born_before_the_certificate),
+		W(a_lost_worker_that_has_to_wait_waits_for_its_certificate),
+		W(a_lost_worker_past_the_limit_is_not_replaced),
+		W(a_loss_alone_replaces_nobody_whose_end_matters),
+		W(a_stop_between_loss_and_certificate),
+		W(a_suicide_that_is_read_after_its_end),
 		W(stable_uptime_resets_the_ladder),
 		W(past_the_limit_a_slot_is_given_up),
 		W(a_failed_slot_is_tried_again_though_no_sibling_was_ready),
@@ -450,6 +614,7 @@ int main(void)
 		W(what_the_host_refuses_is_not_tried_again),
 		W(spares_come_after_the_workers_and_park),
 		W(a_spare_takes_the_place_at_once),
+		W(a_spare_takes_the_place_of_a_lost_one),
 		W(a_suicide_takes_a_spare),
 		W(a_deaf_spare_does_not_cost_the_slot),
 		W(a_spare_that_dies_in_the_hand_over_does_not_cost_the_slot),

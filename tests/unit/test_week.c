@@ -33,6 +33,10 @@ static void some_death(struct life *l)
 	}
 	if (l->certified)
 		return;
+	if (dice(2)) /* the kernel's word, before init's */
+		life_lost(l);
+	if (dice(8) == 0)
+		return; /* and init's comes late */
 	if (dice(2))
 		dies(l, (int)dice(4), 0);
 	else
@@ -119,7 +123,8 @@ static void until_idle(void)
 		for (unsigned i = w.nalive; i > 0; i--)
 			some_leaf_is_empty(w.alive[i - 1]);
 		for (unsigned i = w.nalive; i > 0; i--)
-			if (i <= w.nalive && w.alive[i - 1]->state == LIFE_KILLED) {
+			if (i <= w.nalive && !w.alive[i - 1]->certified &&
+			    (w.alive[i - 1]->state == LIFE_KILLED || w.alive[i - 1]->lost)) {
 				dies(w.alive[i - 1], 0, SIGKILL);
 				break;
 			}

@@ -21,6 +21,7 @@ FOLDERS = ("deploy", "docs", "include", "policy", "scripts", "tests")
 CPUS = 2
 MEMORY_MIB = 1536
 BOOT_S = 300          # until the job starts; a few seconds on an idle host
+DISTRESS = re.compile(r"Kernel panic|BUG:|Oops|Out of memory|initrd: |Failed to start")
 
 
 class Problem(Exception):
@@ -210,19 +211,26 @@ class Run:
                     machine.wait()
                     return "the machine ended before the job did"
 
+    def _words(self, name, count):
+        """The last lines of a file, without colours, and before them what a kernel in
+        distress said first."""
+        try:
+            text = (self._folder / name).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).splitlines()]
+        lines = [line for line in lines if line]
+        first = [line for line in lines[:-count] if DISTRESS.search(line)][:3]
+        return first + lines[-count:]
+
     def _story(self, why):
         """What stopped it, qemu's own words and the console's last lines."""
-        lines = [why]
-        for name, title, count in (("qemu", "qemu said", 10),
-                                   ("console", "its console's last lines", 25)):
-            try:
-                text = (self._folder / name).read_text(encoding="utf-8", errors="replace")
-            except FileNotFoundError:
-                continue
-            last = text.splitlines()[-count:]
-            if last:
-                lines += [f"{title}:", *(f"    {line}" for line in last)]
-        return "\n".join(lines)
+        story = [why]
+        for name, title in (("qemu", "qemu said"), ("console", "its console's last lines")):
+            words = self._words(name, 25)
+            if words:
+                story += [f"{title}:", *(f"    {line}" for line in words)]
+        return "\n".join(story)
 
 
 if __name__ == "__main__":

@@ -3,5 +3,6 @@
 
 from .env import Env, Failed, Skip, timeout, wait_until
 from .master import Master
+from .pace import patience
 
-__all__ = ["Env", "Failed", "Master", "Skip", "timeout", "wait_until"]
+__all__ = ["Env", "Failed", "Master", "Skip", "patience", "timeout", "wait_until"]

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 
+from .pace import patience
+
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 TOP = FIXTURES.parents[2]
 BUILD = pathlib.Path(os.environ.get("MPSUP_BUILD", TOP / "build")).resolve()
@@ -34,7 +36,7 @@ def timeout(seconds):
 
 def wait_until(what, condition, seconds=10.0, step=0.02):
     """The first true value of condition(); Failed, naming `what`, after the time."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     while True:
         value = condition()
         if value:
@@ -138,7 +140,8 @@ class Env:
 
     def client(self, *args, seconds=10.0, env=None):
         """A client command; the finished process with text stdout and stderr."""
-        return subprocess.run([self.mpsup, *map(str, args)], cwd=self.dir, timeout=seconds,
+        return subprocess.run([self.mpsup, *map(str, args)], cwd=self.dir,
+                              timeout=patience(seconds),
                               env=self.environ(**(env or {})), stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, errors="replace", check=False)
 

@@ -5,6 +5,8 @@ import socket
 import threading
 import time
 
+from .pace import patience
+
 OK, REFUSED, CUT, HUNG = "ok", "refused", "cut", "hung"
 TIMEOUTS = (TimeoutError, socket.timeout)   # two types before Python 3.10
 
@@ -29,6 +31,7 @@ class Response:
 
 def _connect(where, seconds):
     """where: a port on 127.0.0.1, (host, port), or the path of a unix socket."""
+    seconds = patience(seconds)
     if isinstance(where, int):
         where = ("127.0.0.1", where)
     if isinstance(where, tuple):
@@ -180,7 +183,7 @@ class Load:
     def wait_more(self, more, seconds=10.0):
         """Until `more` further requests have been answered well."""
         goal = self.count(OK) + more
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while self.count(OK) < goal and time.monotonic() < end:
             time.sleep(0.01)
         return self.count(OK) >= goal

@@ -9,6 +9,7 @@ import stat
 import time
 
 from . import proc
+from .pace import patience
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -116,7 +117,7 @@ class Before:
     def check(self, env, seconds=3.0):
         """A list of sentences, empty when nothing was left. Ends left processes."""
         known = {m.pid for m in env.masters}
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         while True:
             _collect_zombies(known)
             found = self._processes() + self._new_leaves() + self._files(env)

@@ -15,6 +15,7 @@ import threading
 import time
 
 from .env import Failed, wait_until
+from .pace import patience
 
 
 class Master:
@@ -103,7 +104,7 @@ class Master:
     def wait_line(self, pattern, seconds=10.0):
         """The first line that matches the regular expression, seen or to come."""
         regex = re.compile(pattern)
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience(seconds)
         seen = 0
         with self._changed:
             while True:
@@ -178,7 +179,7 @@ class Master:
     def wait_exit(self, code=0, seconds=30.0):
         """Waits for its end; Failed unless the exit code (negative: signal) is this one."""
         try:
-            got = self._process.wait(seconds)
+            got = self._process.wait(patience(seconds))
         except subprocess.TimeoutExpired:
             raise Failed(f"the master still runs after {seconds:g} s") from None
         for reader in self._readers:
