@@ -134,9 +134,11 @@ struct config {
 	unsigned refs;
 	struct arena arena;
 
-	const char *name;     /* [a-z0-9][a-z0-9._-]{0,31} */
-	bool name_given;      /* false: app may append -2, -3 when taken */
-	const char *log_file; /* mpsup's own log, NULL: stderr */
+	const char *name; /* [a-z0-9][a-z0-9._-]{0,31} */
+	bool name_given;  /* false: app may append -2, -3 when taken */
+	bool daemonize;
+	const char *pidfile;  /* NULL: none */
+	const char *log_file; /* mpsup's own log, NULL: stderr, a daemon's: its own folder */
 	enum log_format log_format;
 	enum log_level log_level;		/* --quiet: WARN, default INFO, --verbose: DEBUG */
 	const char *control_group, *view_group; /* names, or NULL */

@@ -54,6 +54,8 @@ TAKE(drain_timeout);
 TAKE(stop_timeout);
 TAKE(stop_signal);
 TAKE(watchdog);
+TAKE(daemonize);
+TAKE(pidfile);
 TAKE(log_format);
 TAKE(log_file);
 TAKE(quiet);

@@ -359,7 +359,8 @@ void life_extend(struct life *l, uint64_t usec)
 static void log_certificate(struct life *l, const struct death *d)
 {
 	char name[LIFE_NAME_BYTES], cause[256], age[TEXT_DURATION_BYTES];
-	bool expected = d->reason == REASON_STOP || d->reason == REASON_SUICIDE;
+	bool expected = d->reason == REASON_STOP || d->reason == REASON_RESTART ||
+			d->reason == REASON_SUICIDE;
 
 	death_cause(d, cause, sizeof(cause));
 	text_duration(d->uptime_ms, age);

@@ -151,6 +151,8 @@ static const struct sample {
 	{ "stop-timeout", "0", "-1s" },
 	{ "stop-signal", "SIGQUIT", "QUITE" },
 	{ "watchdog", "100ms", "99ms" },
+	{ "daemonize", NULL, NULL },
+	{ "pidfile", "/run/x.pid", "" },
 	{ "log-file", "/dev/null", "" },
 	{ "log-format", "json", "jsno" },
 	{ "control-group", "root", "" },
