@@ -8,7 +8,8 @@
 #
 # Cached outside of the tree, in $MPSUP_VM_CACHE, else ~/.cache/mpsup/vm, under a name made
 # of this file: another list of packages is another image. `clean` removes all of them.
-# MPSUP_VM_MIRROR, MPSUP_VM_SECURITY: where the packages come from.
+# MPSUP_VM_MIRROR, MPSUP_VM_SECURITY: where the packages come from. Exit 69 when this host or
+# its network cannot have it.
 set -eu
 LC_ALL=C; export LC_ALL
 PATH=$PATH:/usr/sbin:/sbin
@@ -43,7 +44,7 @@ if [ -e "$image/root.ext4" ]; then
 fi
 if [ "$(id -u)" -ne 0 ]; then
 	echo "vm-image: making the image needs root" >&2
-	exit 1
+	exit 69
 fi
 work=$(mktemp -d "$cache/new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -52,14 +53,15 @@ chmod 755 "$work"	# apt reads there as a user of its own
 root=$work/root
 deb=$work/deb		# what the kernel's and busybox's packages hold
 
-# step NAME COMMAND...: its words only when it fails.
+# step STATUS NAME COMMAND...: its words, and the exit with STATUS, only when it fails.
 step() {
-	echo "vm-image: $1" >&2
-	shift
+	status=$1
+	echo "vm-image: $2" >&2
+	shift 2
 	if ! "$@" >"$work/log" 2>&1 9>&-; then
 		tail -n 20 "$work/log" >&2
 		echo "vm-image: that failed: $*" >&2
-		exit 1
+		exit "$status"
 	fi
 }
 
@@ -172,10 +174,10 @@ make_disk() {
 		-d "$root" "$work/root.ext4"
 }
 
-step "installing a Debian $suite root and fetching its cloud kernel" make_root
-step "making an initrd, adding kernel modules" make_initrd
-step "configuring the root" configure
-step "writing the disk" make_disk
+step 69 "installing a Debian $suite root and fetching its cloud kernel" make_root
+step 1 "making an initrd, adding kernel modules" make_initrd
+step 1 "configuring the root" configure
+step 1 "writing the disk" make_disk
 mkdir "$work/image"
 mv "$deb"/boot/vmlinuz-* "$work/image/kernel"
 mv "$work/initrd" "$work/root.ext4" "$work/image"

@@ -50,9 +50,20 @@ def image():
     """The folder with kernel, initrd and root.ext4; made when it is not cached."""
     done = subprocess.run([TOP / "scripts" / "vm-image.sh"], stdout=subprocess.PIPE, text=True,
                           check=False)
+    if done.returncode == os.EX_UNAVAILABLE:
+        raise Unavailable("the machine's disk cannot be had here (scripts/vm-image.sh)")
     if done.returncode != 0:
-        raise Problem("the machine's disk could not be made")
+        raise Problem("the machine's disk could not be made (scripts/vm-image.sh)")
     return pathlib.Path(done.stdout.strip())
+
+
+def _folder():
+    """A folder for one machine, named after this process; those of killed ones go."""
+    for old in pathlib.Path(tempfile.gettempdir()).glob("mpsup-vm.*.*"):
+        pid = old.name.split(".")[1]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(old, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"mpsup-vm.{os.getpid()}.")
 
 
 def _by_root(info):
@@ -125,7 +136,7 @@ export PATH=/mpsup/build:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 export HOME=/root LC_ALL=C.UTF-8 MPSUP_BUILD=/mpsup/build
 export {environ}
 cd /mpsup
-setsid -c -w bash -c 'stty sane rows {rows} cols {columns}; exec bash -l' \
+setsid -c -w bash -c 'stty sane rows {rows} cols {columns}; exec bash' \
     </dev/hvc0 >/dev/hvc0 2>&1
 """
 
@@ -140,7 +151,7 @@ def shell():
     size = shutil.get_terminal_size()
     job = SHELL_JOB.format(rows=size.lines, columns=size.columns,
                            environ=_words({"TERM": os.environ.get("TERM", "linux")}))
-    with tempfile.TemporaryDirectory(prefix="mpsup-vm.") as name:
+    with _folder() as name:
         folder = pathlib.Path(name)
         _pack(folder / "tree.tar", job)
         print("vm: starting; exit ends it, as does Ctrl-A X", flush=True)
@@ -163,7 +174,7 @@ class Run:
 
     def run(self):
         made = image()
-        with tempfile.TemporaryDirectory(prefix="mpsup-vm.") as name:
+        with _folder() as name:
             self._folder = pathlib.Path(name)
             _pack(self._folder / "tree.tar", self._job)
             with (self._folder / "qemu").open("wb") as words, subprocess.Popen(
