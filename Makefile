@@ -117,7 +117,7 @@ run:  ## install what is missing (apt, as root), build, and run the main job on 
 
 .PHONY: check check-unit check-host check-vm vm-shell tests
 check:  ## install what is missing (apt, as root), build, and run all tests
-	$(Q)scripts/install-deps.sh vm
+	$(Q)scripts/install-deps.sh vm || scripts/install-deps.sh check
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)scripts/run-tests.sh $(O) layers unit host vm
 
@@ -127,12 +127,14 @@ check-unit: tests  ## layers and unit tests, no root needed
 check-host: all tests  ## births, deaths and attacks with real programs on this kernel, as root
 	$(Q)scripts/run-tests.sh $(O) host
 
-check-vm: all  ## what needs controllers and systemd, in an emulated machine (qemu), as root
-	$(Q)scripts/install-deps.sh vm
+check-vm:  ## what needs controllers and systemd, in an emulated machine (qemu), as root
+	$(Q)scripts/install-deps.sh vm || scripts/install-deps.sh check
+	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)scripts/run-tests.sh $(O) vm
 
-vm-shell: all  ## a root shell in that machine; Ctrl-A X ends it
+vm-shell:  ## a root shell in that machine; exit or Ctrl-A X ends it
 	$(Q)scripts/install-deps.sh vm
+	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)MPSUP_BUILD=$(abspath $(O)) tests/vm/run.py --shell
 
 tests: $(UNIT) $(HELPERS)

@@ -12,6 +12,7 @@ LC_ALL=C; export LC_ALL
 task=${1:-run}
 
 has() { command -v "$1" >/dev/null 2>&1; }
+has_tool() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
 has_lib() { has pkg-config && pkg-config --exists "$1" 2>/dev/null; }
 has_header() { has cc && echo "#include <$1>" | cc -E -x c - >/dev/null 2>&1; }
 has_python() { has python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
@@ -49,7 +50,8 @@ needs_of_vm() {
 	need qemu-system-x86 has qemu-system-x86_64
 	need mmdebstrap has mmdebstrap
 	need cpio has cpio
-	need kmod has depmod
+	need kmod has_tool depmod
+	need e2fsprogs has_tool mke2fs
 }
 
 needs_of_dev() {
