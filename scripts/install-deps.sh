@@ -12,6 +12,7 @@ LC_ALL=C; export LC_ALL
 task=${1:-run}
 
 has() { command -v "$1" >/dev/null 2>&1; }
+has_tool() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
 has_lib() { has pkg-config && pkg-config --exists "$1" 2>/dev/null; }
 has_header() { has cc && echo "#include <$1>" | cc -E -x c - >/dev/null 2>&1; }
 has_python() { has python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
@@ -33,6 +34,7 @@ needs_of_run() {
 	need libnl-3-dev has_lib libnl-3.0
 	need libjansson-dev has_lib jansson
 	need libyaml-dev has_lib yaml-0.1
+	need libsystemd-dev has_lib libsystemd
 	need libmicrohttpd-dev has_lib libmicrohttpd
 }
 
@@ -48,7 +50,8 @@ needs_of_vm() {
 	need qemu-system-x86 has qemu-system-x86_64
 	need mmdebstrap has mmdebstrap
 	need cpio has cpio
-	need kmod has depmod
+	need kmod has_tool depmod
+	need e2fsprogs has_tool mke2fs
 }
 
 needs_of_dev() {

@@ -2,7 +2,6 @@
 /* cmd_run.c - `mpsup run`: wire the rooms, run the loop, give everything back. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,22 +9,22 @@
 #include <unistd.h>
 
 #include "app/cmd.h"
+#include "app/daemon.h"
 #include "app/instance.h"
+#include "app/pidfile.h"
+#include "app/shown.h"
 #include "app/signals.h"
+#include "app/upward.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "base/title.h"
 #include "config/keys.h"
 #include "ctl/ctl.h"
-#include "kernel/sink.h"
 #include "super/life.h"
 #include "super/pin.h"
 #include "super/pool.h"
 #include "super/prepare.h"
-
-#define LOG_BYTES 4096 /* the longest line of base/log */
 
 enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_CANNOT = 69 };
 
@@ -34,102 +33,35 @@ struct run {
 	struct instance instance;
 	struct ctl ctl;
 	struct signals signals;
-	struct sink out, err; /* the terminal's: the workers' lines, and ours without a file */
-	struct sink file;     /* --log-file */
-	int log_fd;	      /* --log-file, -1: stderr */
-	bool out_tty, err_tty;
+	struct shown shown;
+	struct daemon daemon;
+	struct pidfile pidfile;
+	struct upward upward;
 };
-
-/* ---- what is shown ---- */
-
-static void write_log(void *ctx, const char *line, size_t len)
-{
-	struct run *run = ctx;
-
-	char text[TEXT_TIME_BYTES + LOG_BYTES], when[TEXT_TIME_BYTES];
-	int n;
-
-	if (run->log_fd < 0) {
-		sink_write(&run->err, line, len);
-		return;
-	}
-	/* JSON lines carry their time; a terminal's reader has a clock. */
-	if (run->master.config->log_format == LOG_F_JSON) {
-		sink_write(&run->file, line, len);
-		return;
-	}
-	text_time(clock_real_ms(), when);
-	n = snprintf(text, sizeof(text), "%s %.*s", when, (int)len, line);
-	sink_write(&run->file, text, (size_t)n);
-}
-
-static void show_line(struct run *run, const struct logline *line)
-{
-	char name[LIFE_NAME_BYTES], text[LOG_LINE_MAX * 4 + 128];
-	struct sink *to = line->is_err ? &run->err : &run->out;
-	bool tty = line->is_err ? run->err_tty : run->out_tty;
-	size_t n = (size_t)snprintf(text, 128, "%s | ", slot_name(line->slot, name));
-
-	if (tty) {
-		n += text_safe(line->text, line->len, text + n, sizeof(text) - n - 1);
-	} else {
-		memcpy(text + n, line->text, line->len);
-		n += line->len;
-	}
-	text[n++] = '\n';
-	sink_write(to, text, n);
-}
-
-static void show_line_json(struct run *run, const struct logline *line)
-{
-	char name[LIFE_NAME_BYTES], when[TEXT_TIME_BYTES];
-	char safe[LOG_LINE_MAX * 2], quoted[LOG_LINE_MAX * 4], text[LOG_LINE_MAX * 4 + 256];
-	int n;
-
-	text_time(line->time_ms, when);
-	(void)text_safe(line->text, line->len, safe, sizeof(safe));
-	(void)text_json(safe, quoted, sizeof(quoted));
-	n = snprintf(text, sizeof(text),
-		     "{\"time\":\"%s\",\"worker\":\"%s\",\"stream\":\"%s\",\"line\":\"%s\"}\n",
-		     when, slot_name(line->slot, name), line->is_err ? "err" : "out", quoted);
-	sink_write(line->is_err ? &run->err : &run->out, text, (size_t)n);
-}
 
 static void on_log(struct master *m, const struct logline *line)
 {
-	struct run *run = container_of(m, struct run, master);
-
-	if (m->config->log_format == LOG_F_JSON)
-		show_line_json(run, line);
-	else
-		show_line(run, line);
+	shown_line(&container_of(m, struct run, master)->shown, line);
 	ctl_on_log(m, line);
-}
-
-static int open_log(struct run *run, const char *path, struct err *e)
-{
-	int fd =
-		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
-
-	if (fd < 0)
-		return err_sys(e, -errno, "--log-file %s", path);
-	if (run->log_fd >= 0)
-		fd_close(&run->log_fd);
-	run->log_fd = fd;
-	run->file.fd = fd;
-	return 0;
 }
 
 static void reopen_logs(void *ctx)
 {
 	struct run *run = ctx;
-	const char *path = run->master.config->log_file;
-	struct err e;
 
-	if (path && open_log(run, path, &e) < 0)
-		log_error("%s; the old file is kept", e.msg);
-	else if (path)
-		log_info("log reopened");
+	shown_reopen(&run->shown);
+}
+
+static void on_event(struct master *m, const struct event *ev)
+{
+	struct run *run = container_of(m, struct run, master);
+
+	ctl_on_event(m, ev);
+	upward_event(&run->upward, ev);
+	if (run->daemon.tell_fd >= 0 && strcmp(ev->name, "master.ready") == 0) {
+		shown_leave_terminal(&run->shown);
+		daemon_ready(&run->daemon);
+	}
 }
 
 /* ---- start ---- */
@@ -194,6 +126,11 @@ static int start(struct run *run, struct err *e)
 	if (r < 0)
 		return r;
 	title_set("mpsup: master %s", m->config->name);
+	if (m->config->daemonize) {
+		r = shown_open_daemon(&run->shown, &m->loop, e);
+		if (r < 0)
+			return r;
+	}
 	/* First what a killed predecessor left goes: its workers' uid is free then. */
 	r = prepare_master(m, e);
 	if (r == 0) /* before CPUs are dealt; after it has its place in the tree */
@@ -204,13 +141,16 @@ static int start(struct run *run, struct err *e)
 		r = start_pools(run, e);
 	if (r == 0)
 		r = ctl_open(&run->ctl, m, run->instance.run_dir, e);
+	if (r == 0 && m->config->pidfile)
+		r = pidfile_write(&run->pidfile, m->config->pidfile, e);
 	if (r < 0)
 		return r;
-	m->on_event = ctl_on_event;
+	m->on_event = on_event;
 	m->ctx = &run->ctl;
 	r = signals_open(&run->signals, m);
 	if (r < 0)
 		return err_set(e, -EOPNOTSUPP, "this host gives no signalfd: %s", strerror(-r));
+	upward_open(&run->upward, m);
 	prepare_say(m);
 	master_event(m, &ev);
 	for (unsigned i = 0; i < m->npools; i++)
@@ -226,6 +166,7 @@ static void give_back(struct run *run)
 		ctl_stopped(&run->ctl);
 		ctl_close(&run->ctl);
 	}
+	upward_close(&run->upward);
 	if (run->signals.fd >= 0)
 		signals_close(&run->signals);
 	pins_close(m);
@@ -235,12 +176,10 @@ static void give_back(struct run *run)
 	}
 	free(m->pools);
 	prepare_master_done(m);
+	pidfile_remove(&run->pidfile);
 	instance_release(&run->instance);
-	log_to(NULL, NULL);
-	sink_done(&run->out);
-	sink_done(&run->err);
-	sink_done(&run->file);
-	fd_close(&run->log_fd);
+	shown_close(&run->shown);
+	daemon_done(&run->daemon);
 	loop_done(&m->loop);
 	config_unref(m->config);
 }
@@ -264,39 +203,23 @@ static int run_master(struct run *run)
 	return run->master.exit_code;
 }
 
-int cmd_run(int argc, char **argv)
+/* -1: go on; else this is the exit status. */
+static int read_options(struct run *run, int argc, char **argv)
 {
-	struct run *run = calloc(1, sizeof(*run));
 	struct err e = { 0 };
 	char ask = 0;
-	int status, r;
+	int status = -1;
+	int r = config_from_argv(argc, argv, &run->master.config, &ask, &e);
 
-	if (!run)
-		return EXIT_OTHER;
-	signals_block();
-	run->log_fd = run->signals.fd = run->instance.lock_fd = -1;
-	run->master = (struct master){
-		.world = &world_real,
-		.root = geteuid() == 0,
-		.null_fd = -1,
-		.init_fd = -1,
-		.worker_exe_fd = -1,
-		.cgroup = CGROUP_ROOT_NONE,
-		.on_log = on_log,
-		.on_idle = on_idle,
-		.started_ms = clock_boot_ms(),
-	};
-	run->signals.reopen = reopen_logs;
-	run->signals.ctx = run;
-	r = config_from_argv(argc, argv, &run->master.config, &ask, &e);
-	if (ask) {
-		if (ask == 'h')
-			keys_print_help(stdout);
-		else
-			(void)printf("mpsup %s\n", MPSUP_VERSION);
-		free(run);
+	if (ask == 'h')
+		keys_print_help(stdout);
+	else if (ask)
+		(void)printf("mpsup %s\n", MPSUP_VERSION);
+	if (ask)
 		return EXIT_OK;
-	}
+	/* Before there is a loop: two processes do not share one. */
+	if (r == 0 && run->master.config->daemonize)
+		r = daemon_split(&run->daemon, &status, &e);
 	if (r == 0) {
 		r = loop_init(&run->master.loop);
 		if (r < 0)
@@ -304,20 +227,50 @@ int cmd_run(int argc, char **argv)
 				    "this host gives no event loop (epoll, timerfd): %s",
 				    strerror(-r));
 	}
+	if (r == 0)
+		return -1;
 	if (r < 0) {
 		(void)fprintf(stderr, "mpsup: %s\n", e.msg);
-		config_unref(run->master.config);
-		free(run);
-		return exit_status(r);
+		status = exit_status(r);
 	}
-	run->out_tty = isatty(STDOUT_FILENO);
-	run->err_tty = isatty(STDERR_FILENO);
-	sink_init(&run->out, &run->master.loop, STDOUT_FILENO);
-	sink_init(&run->err, &run->master.loop, STDERR_FILENO);
-	sink_init(&run->file, &run->master.loop, -1);
-	log_setup(run->master.config->log_level, run->master.config->log_format);
-	log_to(write_log, run);
-	if (run->master.config->log_file && open_log(run, run->master.config->log_file, &e) < 0) {
+	config_unref(run->master.config);
+	daemon_done(&run->daemon);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	struct err e = { 0 };
+	int status;
+
+	if (!run)
+		return EXIT_OTHER;
+	signals_block();
+	run->signals.fd = run->instance.lock_fd = -1;
+	run->daemon = DAEMON_NONE;
+	run->pidfile = PIDFILE_NONE;
+	run->master = (struct master){
+		.world = &world_real,
+		.root = geteuid() == 0,
+		.null_fd = -1,
+		.init_fd = -1,
+		.worker_exe_fd = -1,
+		.memory_fd = -1,
+		.memory_src = SOURCE_NONE,
+		.cgroup = CGROUP_ROOT_NONE,
+		.on_log = on_log,
+		.on_idle = on_idle,
+		.started_ms = clock_boot_ms(),
+	};
+	run->signals.reopen = reopen_logs;
+	run->signals.ctx = run;
+	status = read_options(run, argc, argv);
+	if (status >= 0) {
+		free(run);
+		return status;
+	}
+	if (shown_open(&run->shown, &run->master.loop, run->master.config, &e) < 0) {
 		log_error("%s", e.msg);
 		status = EXIT_USAGE;
 	} else {

@@ -13,9 +13,9 @@
 
 /* The contract's verbs that this version does not have. */
 static const char *const not_yet[] = {
-	"reload", "apply",   "restart", "start",  "scale",   "set",    "top",
-	"audit",  "check",   "config",	"signal", "send",    "wait",   "reopen",
-	"exec",	  "upgrade", "learn",	"policy", "startup", "import", "run-now",
+	"reload", "apply",  "scale",   "set",	 "top",	    "audit", "check",
+	"config", "signal", "send",    "wait",	 "reopen",  "exec",  "upgrade",
+	"learn",  "policy", "startup", "import", "run-now",
 };
 
 /* What people who come from PM2 type. */

@@ -19,6 +19,8 @@ const struct cmd cmds[] = {
 	{ "logs", "what the workers wrote", cmd_logs },
 	{ "events", "what happened", cmd_events },
 	{ "stop", "end an instance or a pool, and wait for it", cmd_stop },
+	{ "restart", "end workers as in a stop, start new ones", cmd_restart },
+	{ "start", "start what has failed or waits", cmd_start },
 	{ "reset", "forget the deaths, start what was given up", cmd_reset },
 	{ 0 },
 };

@@ -7,5 +7,7 @@
 #include <stddef.h>
 
 void paths_run_dir(char *buf, size_t size);
+/* A daemon's logs: /var/log/mpsup/NAME; others' in $XDG_STATE_HOME/mpsup/NAME. */
+void paths_log_dir(char *buf, size_t size, const char *name);
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "cage/leaf_limits.h"
 
 enum protocol {
 	PROTO_AUTO,
@@ -119,6 +120,8 @@ struct pool_config {
 	uint64_t tmp_bytes;	       /* size of the private /tmp, default 256M */
 	uint64_t nofile; /* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
 
+	struct limits limits; /* of each worker's leaf */
+
 	struct restart_limit restart_limit;	 /* 10/60s */
 	unsigned boot_limit;			 /* 5 */
 	uint64_t backoff_min_ms, backoff_max_ms; /* 100 ms .. 10 s */
@@ -136,9 +139,11 @@ struct config {
 	unsigned refs;
 	struct arena arena;
 
-	const char *name;     /* [a-z0-9][a-z0-9._-]{0,31} */
-	bool name_given;      /* false: app may append -2, -3 when taken */
-	const char *log_file; /* mpsup's own log, NULL: stderr */
+	const char *name; /* [a-z0-9][a-z0-9._-]{0,31} */
+	bool name_given;  /* false: app may append -2, -3 when taken */
+	bool daemonize;
+	const char *pidfile;  /* NULL: none */
+	const char *log_file; /* mpsup's own log, NULL: stderr, a daemon's: its own folder */
 	enum log_format log_format;
 	enum log_level log_level;		/* --quiet: WARN, default INFO, --verbose: DEBUG */
 	const char *control_group, *view_group; /* names, or NULL */

@@ -43,6 +43,15 @@ const struct key keys[] = {
 	{ "no-sandbox", 0, "no_sandbox", P, ROLL, "WORD", NULL, "accept a worker without this part of the cage; repeatable", take_no_sandbox, "a word of the cage" },
 	{ "require", 0, "require", P, ROLL, "all|WORD,...", NULL, "refuse to start without these parts", take_require, "all, or words of the cage" },
 	{ "demo", 0, "demo", P, ROLL, NULL, NULL, "built-in worker: serve /crash and /exit too", take_demo, NULL },
+	{ "memory", 0, "memory", M, LIVE, "SIZE", "max", "more than this and the worker is ended whole (memory.max)", take_memory, "a size like 512M, at least 1M, or max" },
+	{ "memory-high", 0, "memory_high", M, LIVE, "SIZE", "max", "above this it is slowed down and its memory reclaimed (memory.high)", take_memory_high, "a size like 400M, at least 1M, or max" },
+	{ "swap", 0, "swap", M, LIVE, "SIZE", "max", "swap that it may use (memory.swap.max)", take_swap, "a size like 64M, 0, or max" },
+	{ "cpu-quota", 0, "cpu_quota", M, LIVE, "CPUS", "max", "CPU time in CPUs, over 100 ms (cpu.max)", take_cpu_quota, "CPUs like 1.5 or 150%, 0.01 to 4096, or max" },
+	{ "cpu-weight", 0, "cpu_weight", M, LIVE, "N", "the kernel's 100", "its share when CPUs are short (cpu.weight)", take_cpu_weight, "1 to 10000" },
+	{ "pids", 0, "pids", M, LIVE, "N", "1024", "processes and threads of a worker (pids.max)", take_pids, "2 to 4194304, or max" },
+	{ "io", 0, "io", M, LIVE, "DEV RATE=N...", NULL, "limit a disk, by a path or MAJ:MIN; rates rbps wbps riops wiops; repeatable (io.max)", take_io, "DEV and rates, as '/var rbps=10M wiops=200'" },
+	{ "raw", 0, "raw", M, LIVE, "FILE=VALUE", NULL, "any other file of a worker's cgroup; repeatable", take_raw, "FILE=VALUE, as memory.low=64M, not cgroup.*" },
+	{ "oom-score-adj", 0, "oom_score_adj", M, ROLL, "N", "mpsup's own, at least 0", "what the kernel ends first when the host is out of memory", take_oom_score_adj, "-1000 to 1000" },
 	{ "tmp", 0, "tmp", M, ROLL, "SIZE", "256M", "size of the private /tmp", take_tmp, "a size like 64M, at least 4K" },
 	{ "nofile", 0, "nofile", M, ROLL, "N", "65536", "open files of a worker (RLIMIT_NOFILE)", take_nofile, "64 to 1048576" },
 	{ "restart-limit", 0, "limit", R, LIVE, "N/DURATION", "10/60s", "more restarts of a worker than this: it has failed", take_restart_limit, "N/DURATION, as 10/60s, N up to 1000000" },
@@ -55,7 +64,9 @@ const struct key keys[] = {
 	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s, 0 to 400d" },
 	{ "stop-signal", 0, "stop_signal", R, LIVE, "SIGNAL", "TERM", "what asks a worker to end", take_stop_signal, "a signal like TERM" },
 	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a native worker that is silent for so long is ended", take_watchdog, "a duration, 100ms to 400d, or off" },
-	{ "log-file", 0, "log_file", L, LIVE, "FILE", "standard error", "mpsup's own log", take_log_file, "a file" },
+	{ "daemonize", 'd', "daemonize", I, HARD, NULL, NULL, "go to the background when every pool is ready", take_daemonize, NULL },
+	{ "pidfile", 0, "pidfile", I, HARD, "FILE", "none", "the master's pid, for other programs", take_pidfile, "a file" },
+	{ "log-file", 0, "log_file", L, LIVE, "FILE", "standard error; in the background mpsup.log in the instance's log folder", "mpsup's own log", take_log_file, "a file" },
 	{ "log-format", 0, "log_format", L, HARD, "text|json", "text", "form of the log", take_log_format, "text or json" },
 	{ "quiet", 'q', "quiet", L, HARD, NULL, NULL, "only warnings and errors", take_quiet, NULL },
 	{ "verbose", 'v', "verbose", L, HARD, NULL, NULL, "more of what happens", take_verbose, NULL },
@@ -70,12 +81,10 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"config",     "daemonize",	 "pidfile",    "metrics", "unlisted",
-	"credential", "compat",		 "balance",    "memory",  "memory-high",
-	"swap",	      "cpu-quota",	 "cpu-weight", "pids",	  "io",
-	"raw",	      "seccomp-profile", "state",      "root",	  "connect",
-	"userns",     "keep-cap",	 "core",       "max-age", "recycle-memory",
-	"ready",      "drain",		 "drain-idle", "kill",	  "watch",
+	"config",  "metrics",	      "unlisted",   "credential", "compat",
+	"balance", "seccomp-profile", "state",	    "root",	  "connect",
+	"userns",  "keep-cap",	      "core",	    "max-age",	  "recycle-memory",
+	"ready",   "drain",	      "drain-idle", "kill",	  "watch",
 	"total",
 };
 

@@ -325,5 +325,7 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 		r = resolve_workers(p, e);
 	if (r == 0)
 		r = resolve_listens(p, e);
+	if (r == 0)
+		r = resolve_io(p, e);
 	return r == 0 ? resolve_nofile(p, e) : r;
 }

@@ -16,4 +16,7 @@ MUST_CHECK int resolve_reach(const struct pool_config *p, struct err *e);
 /* cpus, ncpus, cpus_reason. -EINVAL, -EOPNOTSUPP: this host does not tell. */
 MUST_CHECK int resolve_cpus(struct config *c, struct pool_config *p, struct err *e);
 
+/* resolve_io.c: device numbers of --io. */
+MUST_CHECK int resolve_io(struct pool_config *p, struct err *e);
+
 #endif

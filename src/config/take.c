@@ -249,6 +249,20 @@ TAKE(nofile)
 	return reading_number(k, value, 64, 1048576, &rd->p->nofile, e);
 }
 
+TAKE(daemonize)
+{
+	(void)k;
+	(void)value;
+	(void)e;
+	rd->c->daemonize = true;
+	return 0;
+}
+
+TAKE(pidfile)
+{
+	return reading_text(rd, &rd->c->pidfile, k, value, e);
+}
+
 TAKE(log_format)
 {
 	static const char *const words[] = { "text", "json", NULL };

@@ -53,6 +53,10 @@ struct ctl_client {
 	bool want_events, want_logs, logs_err_only, want_stop;
 	int log_slot;				 /* -1: all */
 	const struct pool *log_pool, *stop_pool; /* NULL: all */
+	bool want_ready;
+	const struct pool *ready_pool; /* NULL: all */
+	int ready_slot;		       /* -1: all */
+	uint64_t ready_after;	       /* lives with a greater number count */
 };
 
 /* RUN/NAME.sock, made in RUN/NAME, which the caller holds (0700), and renamed into place. */
@@ -77,6 +81,9 @@ PRINTF(3, 4) void client_fail(struct ctl_client *cl, int exit_code, const char *
 
 /* verbs.c */
 void verb_run(struct ctl_client *cl, const char *line, size_t len);
+
+/* waits.c: answer one that waits for its workers to be ready, once they are or cannot be. */
+void client_check_ready(struct ctl_client *cl);
 
 /* status.c, eventlog.c */
 json_t *status_json(const struct master *m, const struct pool *only, int slot);

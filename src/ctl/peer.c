@@ -160,7 +160,8 @@ static void on_client(struct source *s, uint32_t events)
 		client_free(cl);
 		return;
 	}
-	if (n < 0 || cl->closing || cl->want_events || cl->want_logs || cl->want_stop)
+	if (n < 0 || cl->closing || cl->want_events || cl->want_logs || cl->want_stop ||
+	    cl->want_ready)
 		return;
 	cl->in_len += (size_t)n;
 	take_requests(cl);

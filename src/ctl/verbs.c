@@ -169,10 +169,47 @@ static void do_reset(struct ctl_client *cl, const struct target *t, const json_t
 	client_send(cl, json_pack("{s:b, s:i}", "ok", 1, "started", (int)started));
 }
 
+/* Asks each pool of the target, and answers when its workers are ready. */
+static void begin_again(struct ctl_client *cl, const struct target *t,
+			void (*ask)(struct pool *p, int slot), uint64_t after)
+{
+	struct master *m = cl->ctl->master;
+
+	if (t->pool && t->pool->phase == POOL_STOPPED) {
+		client_fail(cl, 1,
+			    "pool %s was stopped and has given up its sockets; this version "
+			    "cannot open them again: restart the instance",
+			    t->pool->conf->name);
+		return;
+	}
+	cl->want_ready = true;
+	cl->ready_pool = t->pool;
+	cl->ready_slot = t->slot;
+	cl->ready_after = after;
+	for (unsigned i = 0; i < m->npools; i++)
+		if (!t->pool || t->pool == &m->pools[i])
+			ask(&m->pools[i], t->slot);
+	if (cl->want_ready)
+		client_check_ready(cl);
+}
+
+static void do_restart(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	(void)args;
+	begin_again(cl, t, pool_restart, cl->ctl->master->births);
+}
+
+static void do_start(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	(void)args;
+	begin_again(cl, t, pool_begin, 0);
+}
+
 static const struct verb verbs[] = {
-	{ "status", RIGHT_VIEW, false, do_status }, { "events", RIGHT_VIEW, false, do_events },
-	{ "logs", RIGHT_VIEW, false, do_logs },	    { "stop", RIGHT_CHANGE, true, do_stop },
-	{ "reset", RIGHT_CHANGE, true, do_reset },
+	{ "status", RIGHT_VIEW, false, do_status },    { "events", RIGHT_VIEW, false, do_events },
+	{ "logs", RIGHT_VIEW, false, do_logs },	       { "stop", RIGHT_CHANGE, true, do_stop },
+	{ "reset", RIGHT_CHANGE, true, do_reset },     { "start", RIGHT_CHANGE, true, do_start },
+	{ "restart", RIGHT_CHANGE, true, do_restart },
 };
 
 /* POOL, POOL/SLOT or nothing; the instance part is the client's business. */

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "kernel/scm.h"
 #include "super/child.h"
+#include "super/leaf.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pin.h"
@@ -171,6 +172,7 @@ static void leaf_emptied(struct life *l)
 	if (r < 0 && r != -ENOENT)
 		log_warn("leaf %s stays: %s", l->leaf_name, strerror(-r));
 	l->leaf_gone = true;
+	leaf_unwatch(l);
 	source_remove(&l->master->loop, &l->events_src);
 	fd_close(&l->events_fd);
 	fd_close(&l->leaf_fd);

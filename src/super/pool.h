@@ -20,6 +20,12 @@ void pool_stop(struct pool *p);
 /* Clear restart counters and start failed slots now; slot -1: all. Returns how many started. */
 unsigned pool_reset(struct pool *p, int slot);
 
+/* Hard restart of a slot's worker, or of all and the spares (slot -1): ended as in a stop,
+ * born again, counted nowhere. Those that wait or have failed are born now. */
+void pool_restart(struct pool *p, int slot);
+/* A stopped pool's slots, or failed ones, are born. */
+void pool_begin(struct pool *p, int slot);
+
 /* Births that are due, as far as `parallel` and the first-one-first rule allow. */
 void pool_kick(struct pool *p);
 /* Derive the pool's state from its slots, announce what changed. */

@@ -312,7 +312,9 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 		ignore(slot_step(s, SV_STOP));
 		return;
 	}
-	if (d->code >= 0 && is_fatal(s->pool->conf, d)) {
+	if (l->asked == REASON_RESTART) {
+		slot_birth(s);
+	} else if (d->code >= 0 && is_fatal(s->pool->conf, d)) {
 		char why[64];
 
 		(void)snprintf(why, sizeof(why), "exit code %d is in --fatal-exit", d->code);
@@ -390,6 +392,6 @@ void spare_birth(struct pool *p)
 void spare_died(struct pool *p, struct life *l)
 {
 	list_remove(&l->node);
-	if (!p->draining && p->phase != POOL_FAILED)
+	if (!p->draining && p->phase != POOL_FAILED && l->asked != REASON_RESTART)
 		spare_backoff(p);
 }

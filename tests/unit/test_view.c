@@ -438,7 +438,8 @@ static void the_app_view_shows_the_system_and_nothing_else(void **state)
 
 static int write_own_places(void)
 {
-	static const char *const own[] = { "/tmp/x", "/var/tmp/x", "/dev/shm/x", "/run/x" };
+	static const char *const own[] = { "/tmp/mpsup-view-x", "/var/tmp/x", "/dev/shm/x",
+					   "/run/x" };
 	static char mb[2 << 20]; /* two */
 	struct stat st;
 	int fd;
@@ -597,7 +598,7 @@ static int look_around_the_host(void)
 	CHECK(opens("/etc/passwd", O_RDONLY));
 	CHECK(refuses("/etc/passwd", O_WRONLY, EROFS));
 	CHECK(refuses(fx.path[0], O_WRONLY, EROFS));
-	CHECK(opens("/tmp/x", O_CREAT | O_WRONLY));
+	CHECK(opens("/tmp/mpsup-view-x", O_CREAT | O_WRONLY));
 	CHECK(mount("none", "/mnt", "tmpfs", 0, NULL) == 0 || errno == ENOENT);
 	return 0;
 }
@@ -608,7 +609,7 @@ static void the_host_view_is_read_only(void **state)
 	fx.req.app = false;
 	(void)file(0, "file", 0644);
 	inside(look_around_the_host);
-	assert_true(access("/tmp/x", F_OK) < 0);
+	assert_true(access("/tmp/mpsup-view-x", F_OK) < 0);
 }
 
 /* The mold is of its time: what the host mounts or replaces later stays outside. */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon.h - --daemonize: the starter waits until every pool is ready, shows what
+ * the daemon says meanwhile (they share its terminal), and ends with the exit
+ * status that the foreground would have had. */
+#ifndef MPSUP_APP_DAEMON_H
+#define MPSUP_APP_DAEMON_H
+
+#include "base/err.h"
+
+struct daemon {
+	int tell_fd; /* to the starter; -1: in the foreground, or told */
+};
+#define DAEMON_NONE ((struct daemon){ .tell_fd = -1 })
+
+/* With all signals blocked, before there is a loop or a thread. Returns 0 in the
+ * daemon, in a session of its own. In the starter 1, after the verdict, with its
+ * exit status in *ret_status. -errno: it could not be made. */
+MUST_CHECK int daemon_split(struct daemon *d, int *ret_status, struct err *e);
+
+/* Ready: lets go of terminal and working directory, and of the starter. */
+void daemon_ready(struct daemon *d);
+void daemon_done(struct daemon *d);
+
+#endif

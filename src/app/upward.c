@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "app/upward.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "super/pool.h"
+
+#define STATUS_MS 1000 /* a crash loop is not news a hundred times a second */
+
+static void describe(const struct upward *u, char *buf, size_t size)
+{
+	const struct master *m = u->master;
+	unsigned ready = 0, all = 0, failed = 0;
+
+	for (unsigned i = 0; i < m->npools; i++) {
+		const struct pool *p = &m->pools[i];
+
+		ready += pool_count_ready(p);
+		all += p->nslots;
+		failed += p->phase == POOL_FAILED;
+	}
+	(void)snprintf(buf, size, "%s%u of %u workers ready", m->stopping ? "stopping, " : "",
+		       ready, all);
+	if (failed > 0)
+		(void)snprintf(buf + strlen(buf), size - strlen(buf), ", %u pool%s failed", failed,
+			       failed == 1 ? "" : "s");
+}
+
+static void tell_status(struct upward *u)
+{
+	char now[sizeof(u->last)];
+
+	describe(u, now, sizeof(now));
+	if (strcmp(now, u->last) == 0)
+		return;
+	memcpy(u->last, now, sizeof(now));
+	u->told_ms = clock_boot_ms();
+	sdnotify_tell(&u->to, "STATUS=%s", now);
+}
+
+static void on_status(struct timer *t)
+{
+	tell_status(container_of(t, struct upward, status));
+}
+
+static void on_watchdog(struct timer *t)
+{
+	struct upward *u = container_of(t, struct upward, watchdog);
+
+	/* That this runs means that the loop does. */
+	sdnotify_tell(&u->to, "WATCHDOG=1");
+	timer_set(&u->master->loop, t, clock_boot_ms() + u->to.watchdog_usec / 2000);
+}
+
+void upward_open(struct upward *u, struct master *m)
+{
+	int r;
+
+	*u = (struct upward){ .master = m };
+	timer_init(&u->status, on_status);
+	timer_init(&u->watchdog, on_watchdog);
+	r = sdnotify_open(&u->to);
+	if (r < 0)
+		log_warn(
+			"NOTIFY_SOCKET cannot be reached (%s): the service manager is told nothing",
+			strerror(-r));
+	if (u->to.watchdog_usec > 0)
+		on_watchdog(&u->watchdog);
+}
+
+void upward_close(struct upward *u)
+{
+	if (!u->master)
+		return;
+	timer_clear(&u->master->loop, &u->status);
+	timer_clear(&u->master->loop, &u->watchdog);
+	sdnotify_close(&u->to);
+}
+
+/* A start takes as long as its boots take, each with --ready-timeout: the manager's own
+ * patience (TimeoutStartSec=) would end the third of five. */
+static void ask_for_time(const struct upward *u, const struct event *ev)
+{
+	sdnotify_tell(&u->to, "EXTEND_TIMEOUT_USEC=%" PRIu64,
+		      (ev->pool->conf->ready_timeout_ms + ev->pool->conf->backoff_max_ms) * 1000);
+}
+
+void upward_event(struct upward *u, const struct event *ev)
+{
+	uint64_t now;
+
+	if (!u->master || u->to.fd < 0)
+		return;
+	if (strcmp(ev->name, "master.ready") == 0) {
+		describe(u, u->last, sizeof(u->last));
+		sdnotify_tell(&u->to, "READY=1\nMAINPID=%d\nSTATUS=%s", (int)getpid(), u->last);
+		return;
+	}
+	if (strcmp(ev->name, "master.stop") == 0)
+		sdnotify_tell(&u->to, "STOPPING=1");
+	if (!u->master->announced && ev->pool && strcmp(ev->name, "worker.spawn") == 0)
+		ask_for_time(u, ev);
+	now = clock_boot_ms();
+	if (u->status.armed)
+		return;
+	timer_set(&u->master->loop, &u->status,
+		  now >= u->told_ms + STATUS_MS ? now : u->told_ms + STATUS_MS);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* sdnotify.h - sd_notify(3) upwards: datagrams to the service manager that started
+ * us. Written here, since libsystemd would cost the master a third of its memory
+ * for one sendmsg(2).
+ *
+ * Layer: kernel. Never logs, never blocks. */
+#ifndef MPSUP_KERNEL_SDNOTIFY_H
+#define MPSUP_KERNEL_SDNOTIFY_H
+
+#include <stdint.h>
+
+#include "base/base.h"
+
+struct sdnotify {
+	int fd;			/* owned; -1: nobody wants to know */
+	uint64_t watchdog_usec; /* 0: off */
+};
+#define SDNOTIFY_NONE ((struct sdnotify){ .fd = -1 })
+
+/* From NOTIFY_SOCKET (a path, or '@' and an abstract name), WATCHDOG_USEC and
+ * WATCHDOG_PID. 0, also when there is none; -EINVAL, or connect(2)'s. */
+MUST_CHECK int sdnotify_open(struct sdnotify *n);
+void sdnotify_close(struct sdnotify *n);
+/* "READY=1\nSTATUS=..."; lost when the manager does not read. */
+PRINTF(2, 3) void sdnotify_tell(const struct sdnotify *n, const char *fmt, ...);
+
+#endif
