@@ -225,11 +225,12 @@ void pins_check(struct master *m)
 	/* The kernel has reset our own mask too: what taskset(1) asked for is set again. */
 	if (m->pins.limited)
 		ignore(sched_setaffinity(0, sizeof(m->pins.limit), &m->pins.limit));
+	/* First: what is written after we have read is told. */
+	cpuset_watch_own(&m->pins.watch);
+	watch_folder(m);
 	if (allowed_cpus(&allowed) < 0)
 		return;
 	narrow_to_folder(m, &allowed);
-	cpuset_watch_own(&m->pins.watch);
-	watch_folder(m);
 	if (topology_read("/sys", &now) == 0 && memcmp(&now, &m->topology, sizeof(now)) != 0) {
 		m->topology = now;
 		changed = true;

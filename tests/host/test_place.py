@@ -143,6 +143,8 @@ class Cpuset:
         try:
             if v1:
                 self.put("cpuset.mems", (above / "cpuset.mems").read_text().strip())
+            else:  # given to the master: else it asks systemd for a scope, and leaves
+                os.setxattr(self.path, "trusted.delegate", b"1")
             self.put("cpuset.cpus", cpus)
         except OSError as error:
             self.close()
@@ -173,7 +175,8 @@ class Cpuset:
         end = time.monotonic() + 5
         while True:
             try:
-                self.path.rmdir()
+                for folder, _, _ in os.walk(self.path, topdown=False):
+                    os.rmdir(folder)
                 return
             except OSError:
                 if time.monotonic() > end:
