@@ -248,8 +248,8 @@ struct master {
 		cpu_set_t limit; /* the affinity that the master was started with */
 		bool limited;	 /* it was less than the cpuset's */
 	} pins;
-	unsigned stat_files;	  /* STAT_*: what leaves count */
-	int memory_fd;		  /* memory.events of the instance's folder, -1 */
+	unsigned stat_files; /* STAT_*: what leaves count */
+	int memory_fd;	     /* memory.events of the instance's folder, -1 */
 	struct source memory_src;
 	struct timer memory_timer;
 	uint64_t memory_scan_ms;
