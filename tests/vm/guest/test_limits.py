@@ -13,7 +13,6 @@ import time
 
 from harness import Failed, http, proc, timeout, wait_until
 
-BUILD = pathlib.Path(os.environ["MPSUP_BUILD"])
 CGROUP = "/sys/fs/cgroup"
 MIB = 1 << 20
 
@@ -467,7 +466,7 @@ def test_an_ordinary_user_limits_in_a_cgroup_of_its_own(env):
 def test_the_shipped_unit(env):
     """deploy/mpsup.service.in as `make install` writes it, with a limit among its options."""
     unit, port = "mpsup-test-shipped.service", env.port()
-    text = (BUILD.parent / "deploy" / "mpsup.service.in").read_text(encoding="utf-8")
+    text = (env.build.parent / "deploy" / "mpsup.service.in").read_text(encoding="utf-8")
     options = env.dir / "options"
     options.write_text(f"MPSUP_OPTIONS=--port {port} -w 1 --memory 64M\nMPSUP_ROOT={env.root}\n",
                        encoding="utf-8")
