@@ -144,7 +144,8 @@ static const char *reason(struct config *c, const struct pool_config *p, const s
 		return part_reason(c, p, t, allowed);
 	case CPUS_LIST:
 		text_cpus(&p->cpus, list);
-		return arena_printf(&c->arena, "%s as listed", list);
+		return arena_printf(&c->arena, "CPU%s %s as listed",
+				    CPU_COUNT(&p->cpus) == 1 ? "" : "s", list);
 	case CPUS_ALL:
 		break;
 	}

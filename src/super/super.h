@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "kernel/cgroup.h"
 #include "kernel/cgroup_stat.h"
+#include "kernel/cpuset.h"
 #include "kernel/loop.h"
 #include "kernel/pidfd.h"
 #include "kernel/topology.h"
@@ -141,6 +142,7 @@ struct life {
 	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
+	bool pin_late;		    /* dealt other CPUs while it was born: pinned after exec */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	bool lost;		    /* dead, and how is not known yet */
 	struct respawn heir;	    /* made while lost, told after the certificate */
@@ -244,8 +246,14 @@ struct master {
 	struct cgroup_root cgroup;
 	bool has_cgroup;
 	struct topology topology; /* all zero: nothing is known */
-	unsigned stat_files;	  /* STAT_*: what leaves count */
-	int memory_fd;		  /* memory.events of the instance's folder, -1 */
+	struct pins {
+		struct cpuset_watch watch;
+		struct timer settle;
+		cpu_set_t limit; /* the affinity that the master was started with */
+		bool limited;	 /* it was less than the cpuset's */
+	} pins;
+	unsigned stat_files; /* STAT_*: what leaves count */
+	int memory_fd;	     /* memory.events of the instance's folder, -1 */
 	struct source memory_src;
 	struct timer memory_timer;
 	uint64_t memory_scan_ms;

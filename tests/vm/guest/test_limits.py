@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -217,6 +218,23 @@ def test_a_limit_that_the_kernel_refuses_ends_the_start(env):
             raise Failed(f"{args}: a worker was started")
 
 
+def oom_score(pid):
+    return int(read(f"/proc/{pid}/oom_score_adj"))
+
+
+def test_a_protected_master_does_not_protect_its_workers(env):
+    protect = ("sh", "-c", "echo -500 >/proc/self/oom_score_adj && exec \"$@\"", "sh")
+    m = env.start("--port", env.port(), "-w", 1, under=protect)
+    worker = m.wait_workers(1)[0]
+    if oom_score(m.pid) != -500 or oom_score(worker["pid"]) != 0:
+        raise Failed(f"master {oom_score(m.pid)}, worker {oom_score(worker['pid'])}")
+    m.stop()
+    m = env.start("--port", env.port(), "-w", 1, "--oom-score-adj", 300, under=protect)
+    if oom_score(m.wait_workers(1)[0]["pid"]) != 300:
+        raise Failed("not what was asked for")
+    m.stop()
+
+
 # ---- the place in the tree ----
 
 NUMBERS = itertools.count(1)     # a journal of its own for each unit
@@ -386,3 +404,94 @@ def test_a_read_only_tree_is_refused_in_a_sentence(env):
         said = journal(unit)
         if "Read-only file system" not in said or "--no-sandbox cgroup" not in said:
             raise Failed(said)
+
+
+@contextlib.contextmanager
+def delegated_box(*below):
+    """A cgroup of ours, marked as systemd marks what it gives away."""
+    box = pathlib.Path(CGROUP, f"box-{next(NUMBERS)}")
+    folders = [box, *[box / name for name in below]]
+    for folder in folders:
+        folder.mkdir()
+    os.setxattr(box, "trusted.delegate", b"1")
+    try:
+        yield box
+    finally:
+        for folder in reversed(folders):
+            wait_until(f"{folder} is empty", lambda f=folder: keyed(f / "cgroup.events",
+                                                                    "populated") == 0)
+            folder.rmdir()      # refused where anything was left
+
+
+def start_in(world, folder):
+    m = world.start("--port", world.port(), "-w", 1, "--memory", "64M", under=(
+        "sh", "-c", f"echo 0 >{folder}/cgroup.procs && exec \"$@\"", "sh"))
+    m.wait_workers(1)
+    return m
+
+
+def test_what_outlives_the_master_is_as_before(env):
+    with delegated_box() as box:
+        m = start_in(env, box)
+        if proc.leaf(m.pid) != f"/{box.name}/supervisor":
+            raise Failed(f"the master is in {proc.leaf(m.pid)}")
+        m.stop()
+        if read(box / "cgroup.subtree_control"):
+            raise Failed("controllers were not taken back")
+
+
+def test_who_was_moved_aside_already_uses_the_cgroup_above(env):
+    """DelegateSubgroup= of systemd 254"""
+    with delegated_box("ours") as box:
+        m = start_in(env, box / "ours")
+        leaf = proc.leaf(m.wait_workers(1)[0]["pid"])
+        if proc.leaf(m.pid) != f"/{box.name}/ours" or not leaf.startswith(f"/{box.name}/mpsup-"):
+            raise Failed(f"the master is in {proc.leaf(m.pid)}, the worker in {leaf}")
+        m.stop()
+
+
+def test_an_ordinary_user_limits_in_a_cgroup_of_its_own(env):
+    os.chown(env.root, 65534, 65534)
+    with service(env, env.mpsup, "--port", env.port(), "-w", 1, "--memory", "64M",
+                 properties=("Delegate=yes", "User=nobody")) as unit:
+        top = pathlib.Path(CGROUP, "system.slice", unit)
+        leaf = wait_until("its leaf", lambda: next(top.glob("mpsup-*/web.1"), None))
+        wait_until("it is ready", lambda: "ready: " in journal(unit))
+        if read(leaf / "memory.max") != str(64 * MIB):
+            raise Failed("memory.max is not 64M")
+        if proc.leaf(show(unit, "MainPID")) != f"/system.slice/{unit}/supervisor":
+            raise Failed(f"the master is in {proc.leaf(show(unit, 'MainPID'))}")
+
+
+def test_the_shipped_unit(env):
+    """deploy/mpsup.service.in as `make install` writes it, with a limit among its options."""
+    unit, port = "mpsup-test-shipped.service", env.port()
+    text = (env.build.parent / "deploy" / "mpsup.service.in").read_text(encoding="utf-8")
+    options = env.dir / "options"
+    options.write_text(f"MPSUP_OPTIONS=--port {port} -w 1 --memory 64M\nMPSUP_ROOT={env.root}\n",
+                       encoding="utf-8")
+    text = text.replace("@SBINDIR@/mpsup", env.mpsup).replace("-/etc/default/mpsup", str(options))
+    path = pathlib.Path("/run/systemd/system", unit)
+    path.write_text(text, encoding="utf-8")
+    try:
+        verified = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True,
+                                  text=True, check=False)
+        if unit in verified.stderr:
+            raise Failed(verified.stderr)
+        subprocess.run(["systemctl", "start", unit], check=True)    # Type=notify: it is ready
+        status = status_of(env)
+        worker = first_worker(status)
+        if proc.leaf(status["master"]["pid"]) != f"/system.slice/{unit}/supervisor":
+            raise Failed(f"the master is in {proc.leaf(status['master']['pid'])}")
+        if read(leaf_file(worker, "memory.max")) != str(64 * MIB):
+            raise Failed("memory.max is not 64M")
+        scores = [oom_score(status["master"]["pid"]), oom_score(worker["pid"])]
+        if scores != [-500, 0]:
+            raise Failed(f"oom_score_adj of master and worker: {scores}")
+        subprocess.run(["systemctl", "stop", unit], check=True)
+        if show(unit, "Result") != "success":
+            raise Failed(journal(unit))
+    finally:
+        subprocess.run(["systemctl", "stop", unit], capture_output=True, check=False)
+        path.unlink()
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
