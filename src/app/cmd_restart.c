@@ -53,9 +53,9 @@ int cmd_start(int argc, char **argv)
 		.verb = "start",
 		.args = "[TARGET]",
 		.opts = opts,
-		.text = "Start what has failed or waits for its backoff, and forget why. Returns "
-			"when all workers of\nTARGET are ready, or with 1 when one has failed. A "
-			"new instance is started by 'mpsup run'.\n",
+		.text = "Start what was stopped, has failed or waits for its backoff, and forget "
+			"why. Returns when\nall workers of TARGET are ready, or with 1 when one has "
+			"failed. A new instance is started\nby 'mpsup run'.\n",
 	};
 
 	return begin(&usage, "started", argc, argv);

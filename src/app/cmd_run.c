@@ -11,6 +11,7 @@
 #include "app/cmd.h"
 #include "app/daemon.h"
 #include "app/instance.h"
+#include "app/paths.h"
 #include "app/pidfile.h"
 #include "app/shown.h"
 #include "app/signals.h"
@@ -52,16 +53,48 @@ static void reopen_logs(void *ctx)
 	shown_reopen(&run->shown);
 }
 
+/* Nobody got ready, and the master stays all the same (--on-failed hold, or a person
+ * stopped what was starting): its starter has waited long enough. */
+static bool is_start_lost(const struct master *m, int *ret_status)
+{
+	int status = EXIT_OTHER;
+	bool stays = false;
+
+	for (unsigned i = 0; i < m->npools; i++) {
+		const struct pool *p = &m->pools[i];
+
+		if (p->phase != POOL_FAILED && p->phase != POOL_STOPPED)
+			return false;
+		stays |= p->phase == POOL_STOPPED || p->conf->on_failed == ON_FAILED_HOLD;
+		if (p->phase == POOL_FAILED)
+			status = p->exit_code ? p->exit_code : EXIT_ALL_FAILED;
+	}
+	*ret_status = status;
+	return stays && !m->stopping;
+}
+
+static void tell_starter(struct run *run, const struct event *ev)
+{
+	int status = EXIT_OK;
+
+	if (strcmp(ev->name, "master.ready") != 0) {
+		if (!ev->pool || !is_start_lost(&run->master, &status))
+			return;
+		log_warn("no worker is ready; the master stays in the background, pid %d",
+			 (int)getpid());
+	}
+	shown_leave_terminal(&run->shown);
+	daemon_started(&run->daemon, status);
+}
+
 static void on_event(struct master *m, const struct event *ev)
 {
 	struct run *run = container_of(m, struct run, master);
 
 	ctl_on_event(m, ev);
 	upward_event(&run->upward, ev);
-	if (run->daemon.tell_fd >= 0 && strcmp(ev->name, "master.ready") == 0) {
-		shown_leave_terminal(&run->shown);
-		daemon_ready(&run->daemon);
-	}
+	if (run->daemon.tell_fd >= 0)
+		tell_starter(run, ev);
 }
 
 /* ---- start ---- */
@@ -218,8 +251,11 @@ static int read_options(struct run *run, int argc, char **argv)
 	if (ask)
 		return EXIT_OK;
 	/* Before there is a loop: two processes do not share one. */
-	if (r == 0 && run->master.config->daemonize)
-		r = daemon_split(&run->daemon, &status, &e);
+	if (r == 0 && run->master.config->daemonize) {
+		r = paths_settle(&e);
+		if (r == 0)
+			r = daemon_split(&run->daemon, &status, &e);
+	}
 	if (r == 0) {
 		r = loop_init(&run->master.loop);
 		if (r < 0)

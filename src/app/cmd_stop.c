@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_stop.c - `mpsup stop`: end an instance or a pool, and wait until it has ended. */
+/* cmd_stop.c - `mpsup stop`: end an instance, a pool or a worker, and wait until it has ended. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -10,32 +10,9 @@
 
 #define END_WAIT_MS 10000 /* after the last worker: giving back takes milliseconds */
 
-/* The only pool of an instance takes the master with it. */
-static bool ends_master(const struct remote *r)
-{
-	struct instance_ref ref = { .forbidden = false };
-	const struct instance_refs refs = { &ref, 1 };
-	struct remote other = REMOTE_NONE;
-	json_t *final = NULL;
-	struct err e = { 0 };
-	bool only = !r->target[0];
-
-	if (only)
-		return true;
-	memcpy(ref.name, r->instance, sizeof(ref.name));
-	memcpy(ref.path, r->path, sizeof(ref.path));
-	if (remote_open(&other, &refs, &e) == 0 && remote_ask(&other, "status", NULL, &e) == 0 &&
-	    remote_next(&other, CONNECT_WAIT_MS, &final, &e) == 0)
-		only = json_array_size(
-			       json_object_get(json_object_get(final, "status"), "pools")) == 1;
-	json_decref(final);
-	remote_close(&other);
-	return only;
-}
-
 static int stop(struct remote *r)
 {
-	bool master = ends_master(r);
+	bool master = !r->target[0];
 	int status = client_ask(r, "stop", NULL, -1, NULL, NULL, NULL);
 
 	if (status > 0)
@@ -47,10 +24,11 @@ static int stop(struct remote *r)
 				       "has no workers left, but its master does not end");
 		return CLIENT_NO;
 	}
-	if (master)
+	if (master || status == -ECONNRESET)
 		(void)printf("stopped %s\n", r->instance);
 	else
-		(void)printf("stopped %s:%s\n", r->instance, r->target);
+		(void)printf("stopped %s:%s; `mpsup start %s:%s` starts it again\n", r->instance,
+			     r->target, r->instance, r->target);
 	return CLIENT_OK;
 }
 
@@ -61,9 +39,10 @@ int cmd_stop(int argc, char **argv)
 		.verb = "stop",
 		.args = "[TARGET]",
 		.opts = opts,
-		.text = "Stop an instance or one pool of it, workers first, each with the time its "
-			"pool grants\n(--drain-timeout, --stop-timeout). Returns when all of it has "
-			"ended.\n",
+		.text = "Stop an instance, or one pool or worker of it, each worker with the time "
+			"its pool grants\n(--drain-timeout, --stop-timeout). A stopped pool keeps "
+			"its place, not its sockets; with its\nlast worker the pool is stopped. "
+			"Returns when all of it has ended.\n",
 	};
 	struct render render;
 	struct remote remote;

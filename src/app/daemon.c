@@ -16,7 +16,7 @@
 #include "base/base.h"
 #include "base/fd.h"
 
-enum { EXIT_READY = 0, EXIT_OTHER = 1 };
+enum { EXIT_OTHER = 1 };
 
 static int status_of(pid_t pid)
 {
@@ -47,7 +47,7 @@ static int wait_for(pid_t pid, int tell_fd)
 	struct pollfd p[2] = { { .fd = tell_fd, .events = POLLIN }, { .events = POLLIN } };
 	AUTO_FD int signal_fd = -1;
 	sigset_t set;
-	char ready;
+	unsigned char status;
 
 	(void)sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
@@ -60,7 +60,7 @@ static int wait_for(pid_t pid, int tell_fd)
 		if (p[1].revents)
 			pass_on(signal_fd, pid);
 		if (p[0].revents)
-			return read(tell_fd, &ready, 1) == 1 ? EXIT_READY : status_of(pid);
+			return read(tell_fd, &status, 1) == 1 ? status : status_of(pid);
 	}
 }
 
@@ -95,8 +95,9 @@ int daemon_split(struct daemon *d, int *ret_status, struct err *e)
 	return 1;
 }
 
-void daemon_ready(struct daemon *d)
+void daemon_started(struct daemon *d, int status)
 {
+	const unsigned char told = (unsigned char)status;
 	AUTO_FD int null_fd = -1;
 
 	if (d->tell_fd < 0)
@@ -107,7 +108,8 @@ void daemon_ready(struct daemon *d)
 	/* Neither keeps a file system busy nor takes a mask from whoever started it. */
 	ignore(chdir("/"));
 	(void)umask(022);
-	ignore(write(d->tell_fd, "R", 1) < 0); /* a starter that is gone: it serves all the same */
+	ignore(write(d->tell_fd, &told, 1) <
+	       0); /* a starter that is gone: it serves all the same */
 	fd_close(&d->tell_fd);
 }
 

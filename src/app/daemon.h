@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon.h - --daemonize: the starter waits until every pool is ready, shows what
- * the daemon says meanwhile (they share its terminal), and ends with the exit
- * status that the foreground would have had. */
+/* daemon.h - --daemonize: the starter waits until every pool is ready or has failed,
+ * shows what the daemon says meanwhile (they share its terminal), and ends with the
+ * exit status that the foreground would have had. */
 #ifndef MPSUP_APP_DAEMON_H
 #define MPSUP_APP_DAEMON_H
 
@@ -17,8 +17,9 @@ struct daemon {
  * exit status in *ret_status. -errno: it could not be made. */
 MUST_CHECK int daemon_split(struct daemon *d, int *ret_status, struct err *e);
 
-/* Ready: lets go of terminal and working directory, and of the starter. */
-void daemon_ready(struct daemon *d);
+/* The start is over: lets go of terminal and working directory, and of the starter, which
+ * ends with this status. */
+void daemon_started(struct daemon *d, int status);
 void daemon_done(struct daemon *d);
 
 #endif

@@ -18,7 +18,7 @@ const struct cmd cmds[] = {
 	{ "list", "the instances that run", cmd_list },
 	{ "logs", "what the workers wrote", cmd_logs },
 	{ "events", "what happened", cmd_events },
-	{ "stop", "end an instance or a pool, and wait for it", cmd_stop },
+	{ "stop", "end an instance, a pool or a worker, and wait for it", cmd_stop },
 	{ "restart", "end workers as in a stop, start new ones", cmd_restart },
 	{ "start", "start what has failed or waits", cmd_start },
 	{ "reset", "forget the deaths, start what was given up", cmd_reset },

@@ -2,9 +2,25 @@
 #define _GNU_SOURCE
 #include "app/paths.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+int paths_settle(struct err *e)
+{
+	const char *root = getenv("MPSUP_ROOT");
+	char here[PATH_MAX], path[PATH_MAX];
+
+	if (!root || !*root || *root == '/')
+		return 0;
+	if (!getcwd(here, sizeof(here)))
+		return err_sys(e, -errno, "MPSUP_ROOT %s", root);
+	if (snprintf(path, sizeof(path), "%s/%s", here, root) >= (int)sizeof(path))
+		return err_set(e, -ENAMETOOLONG, "MPSUP_ROOT: the path is too long");
+	return setenv("MPSUP_ROOT", path, 1) < 0 ? err_sys(e, -errno, "MPSUP_ROOT") : 0;
+}
 
 void paths_run_dir(char *buf, size_t size)
 {

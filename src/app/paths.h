@@ -6,6 +6,11 @@
 
 #include <stddef.h>
 
+#include "base/err.h"
+
+/* Before the working directory is changed: a relative MPSUP_ROOT is meant from here. */
+MUST_CHECK int paths_settle(struct err *e);
+
 void paths_run_dir(char *buf, size_t size);
 /* A daemon's logs: /var/log/mpsup/NAME; others' in $XDG_STATE_HOME/mpsup/NAME. */
 void paths_log_dir(char *buf, size_t size, const char *name);

@@ -16,20 +16,24 @@
 static void describe(const struct upward *u, char *buf, size_t size)
 {
 	const struct master *m = u->master;
-	unsigned ready = 0, all = 0, failed = 0;
+	unsigned ready = 0, all = 0, failed = 0, stopped = 0;
 
 	for (unsigned i = 0; i < m->npools; i++) {
 		const struct pool *p = &m->pools[i];
 
 		ready += pool_count_ready(p);
-		all += p->nslots;
+		all += m->stopping ? p->nslots : pool_count_wanted(p);
 		failed += p->phase == POOL_FAILED;
+		stopped += p->phase == POOL_STOPPED;
 	}
 	(void)snprintf(buf, size, "%s%u of %u workers ready", m->stopping ? "stopping, " : "",
 		       ready, all);
 	if (failed > 0)
 		(void)snprintf(buf + strlen(buf), size - strlen(buf), ", %u pool%s failed", failed,
 			       failed == 1 ? "" : "s");
+	if (stopped > 0 && !m->stopping)
+		(void)snprintf(buf + strlen(buf), size - strlen(buf), ", %u pool%s stopped",
+			       stopped, stopped == 1 ? "" : "s");
 }
 
 static void tell_status(struct upward *u)

@@ -70,7 +70,7 @@ const struct key keys[] = {
 	{ "log-format", 0, "log_format", L, HARD, "text|json", "text", "form of the log", take_log_format, "text or json" },
 	{ "quiet", 'q', "quiet", L, HARD, NULL, NULL, "only warnings and errors", take_quiet, NULL },
 	{ "verbose", 'v', "verbose", L, HARD, NULL, NULL, "more of what happens", take_verbose, NULL },
-	{ "control-group", 0, "control_group", I, HARD, "GROUP", "none", "its members may look, stop and reset", take_control_group, "a group, or none" },
+	{ "control-group", 0, "control_group", I, HARD, "GROUP", "none", "its members may look, stop, start, restart and reset", take_control_group, "a group, or none" },
 	{ "view-group", 0, "view_group", I, HARD, "GROUP", "none", "its members may look", take_view_group, "a group, or none" },
 	{ "strict", 0, "strict", I, HARD, NULL, NULL, "refuse to start if any pool cannot", take_strict, NULL },
 	{ "set", 0, "set", I, HARD, "KEY=VALUE", NULL, "any key of a pool by its name in a file; repeatable", take_set, "KEY=VALUE, with a key of a pool" },

@@ -51,7 +51,7 @@ struct ctl_client {
 	size_t out_len, out_size;
 	bool closing; /* after the queue is sent */
 	bool want_events, want_logs, logs_err_only, want_stop;
-	int log_slot;				 /* -1: all */
+	int log_slot, stop_slot;		 /* -1: all */
 	const struct pool *log_pool, *stop_pool; /* NULL: all */
 	bool want_ready;
 	const struct pool *ready_pool; /* NULL: all */
@@ -84,6 +84,8 @@ void verb_run(struct ctl_client *cl, const char *line, size_t len);
 
 /* waits.c: answer one that waits for its workers to be ready, once they are or cannot be. */
 void client_check_ready(struct ctl_client *cl);
+/* The same for one that waits until its pool or slot has stopped. */
+void client_check_stopped(struct ctl_client *cl);
 
 /* status.c, eventlog.c */
 json_t *status_json(const struct master *m, const struct pool *only, int slot);

@@ -9,6 +9,12 @@
 
 #define PIDS_MAX 1024 /* of one worker; more are not looked at for a table */
 
+/* A stopped pool has none. */
+static unsigned sockets_of(const struct pool *p)
+{
+	return p->listener_fds ? p->conf->nlistens : 0;
+}
+
 void facts_gather(struct facts *f, const struct master *m)
 {
 	int fds[DIAG_LISTENERS_MAX];
@@ -16,7 +22,7 @@ void facts_gather(struct facts *f, const struct master *m)
 
 	*f = (struct facts){ 0 };
 	for (unsigned i = 0; i < m->npools; i++)
-		for (unsigned k = 0; k < m->pools[i].conf->nlistens && n < DIAG_LISTENERS_MAX; k++)
+		for (unsigned k = 0; k < sockets_of(&m->pools[i]) && n < DIAG_LISTENERS_MAX; k++)
 			fds[n++] = m->pools[i].listener_fds[k];
 	f->has_sockets = diag_gather(fds, n, &f->sockets) == 0;
 }
@@ -146,10 +152,10 @@ int64_t facts_accept_queue(const struct facts *f, const struct pool *p)
 	int64_t sum = 0;
 	size_t first = 0;
 
-	if (!f->has_sockets)
+	if (!f->has_sockets || sockets_of(p) == 0)
 		return -1;
 	for (const struct pool *q = p->master->pools; q < p; q++)
-		first += q->conf->nlistens;
+		first += sockets_of(q);
 	for (size_t i = first; i < first + p->conf->nlistens; i++) {
 		if (i >= f->sockets.nlisteners || f->sockets.listeners[i].queue < 0)
 			return -1;

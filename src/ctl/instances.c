@@ -3,9 +3,12 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +31,23 @@ static enum probe probe(const char *path)
 	return errno == EACCES || errno == EPERM ? PROBE_FORBIDDEN : PROBE_DEAD;
 }
 
+/* What a killed master left. Its folder's lock (app/instance.c) keeps a new one of that
+ * name out meanwhile; without the right to clear it away it stays for who has it. */
+static void clear_away(const struct instance_ref *ref, const char *dir)
+{
+	char folder[PATH_MAX];
+	AUTO_FD int fd = -1;
+	struct stat a, b;
+
+	(void)snprintf(folder, sizeof(folder), "%s/%s", dir, ref->name);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &a) < 0 ||
+	    lstat(folder, &b) < 0 || a.st_ino != b.st_ino || probe(ref->path) != PROBE_DEAD)
+		return;
+	(void)unlink(ref->path);
+	(void)rmdir(folder);
+}
+
 static int add(struct instance_refs *to, const char *dir, const char *file, struct err *e)
 {
 	struct instance_ref ref = { .forbidden = false }, *refs;
@@ -41,8 +61,10 @@ static int add(struct instance_refs *to, const char *dir, const char *file, stru
 	if (snprintf(ref.path, sizeof(ref.path), "%s/%s", dir, file) >= (int)sizeof(ref.path))
 		return 0; /* no master could have listened there */
 	is = probe(ref.path);
-	if (is == PROBE_DEAD)
+	if (is == PROBE_DEAD) {
+		clear_away(&ref, dir);
 		return 0;
+	}
 	ref.forbidden = is == PROBE_FORBIDDEN;
 	refs = reallocarray(to->refs, to->n + 1, sizeof(*refs));
 	if (!refs)

@@ -113,9 +113,8 @@ void ctl_on_event(struct master *m, const struct event *ev)
 
 		if (cl->want_events)
 			client_send_text(cl, "{\"event\":", last->line, last->len, "}\n");
-		if (cl->want_stop && cl->stop_pool && ev->pool == cl->stop_pool &&
-		    strcmp(ev->name, "pool.stop") == 0)
-			client_ok(cl);
+		if (cl->want_stop && cl->stop_pool && ev->pool == cl->stop_pool)
+			client_check_stopped(cl);
 		if (cl->want_ready)
 			client_check_ready(cl);
 	}

@@ -137,23 +137,20 @@ void ctl_on_log(struct master *m, const struct logline *line)
 
 static void do_stop(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
-	struct master *m = cl->ctl->master;
-
 	(void)args;
-	if (t->slot >= 0) {
-		client_fail(cl, 2,
-			    "stop takes an instance or a pool; a worker alone is ended by "
-			    "'mpsup signal' or restarted");
-		return;
-	}
 	cl->want_stop = true;
 	cl->stop_pool = t->pool;
-	if (t->pool && t->pool->phase == POOL_STOPPED)
-		client_ok(cl);
-	else if (t->pool && m->npools > 1)
-		pool_stop(t->pool);
+	cl->stop_slot = t->slot;
+	if (!t->pool) {
+		master_stop(cl->ctl->master, 0);
+		return; /* it ends, and ctl_stopped() tells */
+	}
+	if (t->slot >= 0)
+		pool_halt(t->pool, (unsigned)t->slot);
 	else
-		master_stop(m, 0);
+		pool_stop(t->pool);
+	if (cl->want_stop)
+		client_check_stopped(cl);
 }
 
 static void do_reset(struct ctl_client *cl, const struct target *t, const json_t *args)
@@ -171,26 +168,25 @@ static void do_reset(struct ctl_client *cl, const struct target *t, const json_t
 
 /* Asks each pool of the target, and answers when its workers are ready. */
 static void begin_again(struct ctl_client *cl, const struct target *t,
-			void (*ask)(struct pool *p, int slot), uint64_t after)
+			int (*ask)(struct pool *p, int slot, struct err *e), uint64_t after)
 {
 	struct master *m = cl->ctl->master;
+	struct err e, first = { 0 };
 
-	if (t->pool && t->pool->phase == POOL_STOPPED) {
-		client_fail(cl, 1,
-			    "pool %s was stopped and has given up its sockets; this version "
-			    "cannot open them again: restart the instance",
-			    t->pool->conf->name);
+	for (unsigned i = 0; i < m->npools; i++)
+		if ((!t->pool || t->pool == &m->pools[i]) && ask(&m->pools[i], t->slot, &e) < 0 &&
+		    !first.code)
+			first = e;
+	if (first.code) {
+		client_fail(cl, 1, "%s", first.msg);
 		return;
 	}
+	/* Only now: what one pool tells is no answer while another was not asked. */
 	cl->want_ready = true;
 	cl->ready_pool = t->pool;
 	cl->ready_slot = t->slot;
 	cl->ready_after = after;
-	for (unsigned i = 0; i < m->npools; i++)
-		if (!t->pool || t->pool == &m->pools[i])
-			ask(&m->pools[i], t->slot);
-	if (cl->want_ready)
-		client_check_ready(cl);
+	client_check_ready(cl);
 }
 
 static void do_restart(struct ctl_client *cl, const struct target *t, const json_t *args)

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* waits.c - clients that wait for the workers of their target to be ready. */
+/* waits.c - clients that wait for the workers of their target to be ready, or gone. */
 #define _GNU_SOURCE
 #include <stdio.h>
 
 #include "ctl/ctl.h"
 #include "super/life.h"
+#include "super/pool.h"
 
 enum verdict { NOT_YET, READY, NEVER };
 
 static enum verdict of_slot(const struct ctl_client *cl, const struct slot *s)
 {
-	if (s->state == SLOT_FAILED || s->pool->draining || s->pool->phase == POOL_FAILED)
+	if (s->state == SLOT_FAILED || !slot_is_wanted(s) || s->pool->phase == POOL_FAILED)
 		return NEVER;
 	return s->current && s->current->state == LIFE_READY &&
 			       s->current->number > cl->ready_after ?
@@ -23,7 +24,12 @@ static void refuse(struct ctl_client *cl, const struct slot *s)
 	char name[LIFE_NAME_BYTES], cause[256] = "it never got that far";
 
 	if (s->pool->draining) {
-		client_fail(cl, 1, "pool %s is stopping", s->pool->conf->name);
+		client_fail(cl, 1, "pool %s %s", s->pool->conf->name,
+			    s->pool->phase == POOL_STOPPED ? "was stopped" : "is stopping");
+		return;
+	}
+	if (s->halted) {
+		client_fail(cl, 1, "%s was stopped meanwhile", slot_name(s, name));
 		return;
 	}
 	if (s->deaths[0])
@@ -60,4 +66,27 @@ void client_check_ready(struct ctl_client *cl)
 	cl->want_ready = false;
 	cl->closing = true;
 	client_send(cl, json_pack("{s:b, s:i}", "ok", 1, "ready", (int)n));
+}
+
+void client_check_stopped(struct ctl_client *cl)
+{
+	const struct pool *p = cl->stop_pool;
+	char name[LIFE_NAME_BYTES];
+
+	if (cl->stop_slot < 0) {
+		if (p->phase != POOL_STOPPED)
+			return;
+	} else {
+		const struct slot *s = &p->slots[cl->stop_slot];
+
+		if (slot_is_wanted(s)) {
+			cl->want_stop = false;
+			client_fail(cl, 1, "%s was started again meanwhile", slot_name(s, name));
+			return;
+		}
+		if (!slot_is_empty(s) || (p->draining && p->phase != POOL_STOPPED))
+			return;
+	}
+	cl->want_stop = false;
+	client_ok(cl);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sdnotify.h - sd_notify(3) upwards: datagrams to the service manager that started
- * us. Written here, since libsystemd would cost the master a third of its memory
- * for one sendmsg(2).
+ * us. Written here: mapping libsystemd alone costs the master 0.3 MB more beside its
+ * 1.3 (Debian 12, smaps_rollup), for one send(2).
  *
  * Layer: kernel. Never logs, never blocks. */
 #ifndef MPSUP_KERNEL_SDNOTIFY_H

@@ -73,6 +73,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	list_init(&l->node);
 	l->master = p->master;
 	l->master->lives++;
+	p->lives++;
 	l->pool = p;
 	l->slot = s;
 	l->config = config_ref(p->config);
@@ -184,7 +185,7 @@ static void leave(struct life *l)
 	bool current = s && s->current == l;
 
 	/* In a stop all are leaving, but for one whose end was seen just before it. */
-	if (l->pool->draining || life_step(l, EV_DRAIN) < 0)
+	if (!slot_is_wanted(s) || life_step(l, EV_DRAIN) < 0)
 		return;
 	birth_over(l);
 	timer_clear(&l->master->loop, &l->watchdog);

@@ -193,6 +193,8 @@ static void release_life(struct grave *g)
 	struct life *l = container_of(g, struct life, grave);
 
 	l->master->lives--;
+	l->pool->lives--;
+	pool_update(l->pool); /* in a stop it waits for the last */
 	master_check_idle(l->master);
 	config_unref(l->config);
 	free(l->held);
@@ -294,6 +296,8 @@ const struct world world_real = {
 	.signal = live_signal,
 	.kill = live_kill,
 	.release = live_release,
+	.listen = listeners_open,
+	.unlisten = listeners_close,
 };
 
 void live_init_timers(struct life *l)

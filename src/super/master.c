@@ -14,20 +14,28 @@ void master_event(struct master *m, struct event *ev)
 void master_check_ready(struct master *m)
 {
 	struct event ev = { .name = "master.ready", .slot = -1 };
+	bool any = false;
 
-	for (unsigned i = 0; i < m->npools; i++)
-		if (!m->pools[i].announced)
+	if (m->announced || m->stopping)
+		return;
+	for (unsigned i = 0; i < m->npools; i++) {
+		const struct pool *p = &m->pools[i];
+
+		any |= p->announced;
+		if (!p->announced && p->phase != POOL_STOPPED && p->phase != POOL_FAILED)
 			return;
-	if (m->announced)
+	}
+	if (!any)
 		return;
 	m->announced = true;
 	master_event(m, &ev);
 }
 
+/* One that a person stopped can be started again, as long as the master is there. */
 static bool pool_over(const struct pool *p)
 {
 	if (p->phase == POOL_STOPPED)
-		return true;
+		return p->master->stopping;
 	return p->phase == POOL_FAILED && p->conf->on_failed == ON_FAILED_EXIT;
 }
 

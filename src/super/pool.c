@@ -98,6 +98,20 @@ static unsigned count_spares(const struct pool *p)
 	return n;
 }
 
+bool slot_is_wanted(const struct slot *s)
+{
+	return !s->halted && !s->pool->draining;
+}
+
+unsigned pool_count_wanted(const struct pool *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->nslots; i++)
+		n += slot_is_wanted(&p->slots[i]);
+	return n;
+}
+
 void pool_kick(struct pool *p)
 {
 	unsigned at_once = p->ever_ready ? p->conf->parallel : 1;
@@ -109,7 +123,7 @@ void pool_kick(struct pool *p)
 	if (!p->ever_ready && (p->in_birth > 0 || count_state(p, SLOT_BACKOFF) > 0))
 		return;
 	for (unsigned i = 0; i < p->nslots && p->in_birth < at_once; i++)
-		if (p->slots[i].state == SLOT_STOPPED)
+		if (p->slots[i].state == SLOT_STOPPED && !p->slots[i].halted)
 			slot_birth(&p->slots[i]);
 	if (!p->announced || p->spare_slot.timer.armed)
 		return;
@@ -134,6 +148,7 @@ static void tell(struct pool *p, const char *name)
 static void announce(struct pool *p)
 {
 	char where[256] = "", took[TEXT_DURATION_BYTES];
+	unsigned wanted = pool_count_wanted(p);
 	size_t n = 0;
 
 	for (unsigned i = 0; i < p->conf->nlistens && n < sizeof(where); i++) {
@@ -144,7 +159,7 @@ static void announce(struct pool *p)
 				      unix_sock ? "" : "http://", s->shown);
 	}
 	text_duration(p->master->world->now_ms() - p->started_ms, took);
-	log_info("ready: %u worker%s%s in %s", p->nslots, p->nslots == 1 ? "" : "s", where, took);
+	log_info("ready: %u worker%s%s in %s", wanted, wanted == 1 ? "" : "s", where, took);
 	p->announced = true;
 }
 
@@ -165,41 +180,47 @@ static void fail_pool(struct pool *p)
 	}
 	if (p->exit_code != EXIT_HOST_CANNOT) /* that was said in one sentence */
 		log_error("pool %s failed: %s", p->conf->name, p->reason);
-	for (unsigned i = 0; i < p->nslots; i++)
+	for (unsigned i = 0; i < p->nslots; i++) {
 		timer_clear(&p->master->loop, &p->slots[i].timer);
+		/* Its timer is gone: once the pool is started again it is born with the rest. */
+		if (p->slots[i].state == SLOT_BACKOFF)
+			ignore(slot_step(&p->slots[i], SV_STOP));
+	}
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	list_each(it, &p->spares)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
 	tell(p, "pool.failed");
+	master_check_ready(p->master);
 }
 
-static bool all_gone(const struct pool *p)
+static void stopped(struct pool *p)
 {
-	for (unsigned i = 0; i < p->nslots; i++)
-		if (p->slots[i].current || !list_empty(&p->slots[i].leaving))
-			return false;
-	return list_empty(&p->spares);
+	p->phase = POOL_STOPPED;
+	p->reason[0] = '\0';
+	p->master->world->unlisten(p);
+	tell(p, "pool.stop");
+	master_check_ready(p->master);
 }
 
 void pool_update(struct pool *p)
 {
 	unsigned ready = pool_count_ready(p);
 	unsigned failed = count_state(p, SLOT_FAILED);
+	unsigned wanted = pool_count_wanted(p);
 
 	if (p->phase == POOL_FAILED || p->phase == POOL_STOPPED)
 		return;
 	if (p->draining) {
-		if (all_gone(p)) {
-			p->phase = POOL_STOPPED;
-			tell(p, "pool.stop");
-		}
+		/* Also what a worker forked: it may hold the sockets. */
+		if (p->lives == 0)
+			stopped(p);
 		return;
 	}
-	if (failed == p->nslots || (failed > 0 && !p->ever_ready)) {
+	if (failed == wanted || (failed > 0 && !p->ever_ready)) {
 		fail_pool(p);
 		return;
 	}
-	if (ready == p->nslots) {
+	if (ready == wanted) {
 		bool first = !p->announced;
 
 		if (p->phase != POOL_READY) {
@@ -213,7 +234,7 @@ void pool_update(struct pool *p)
 	} else if (failed > 0 ? p->phase != POOL_DEGRADED : p->phase == POOL_READY && ready == 0) {
 		p->phase = POOL_DEGRADED;
 		(void)snprintf(p->reason, sizeof(p->reason), "%u of %u workers ready, %u failed",
-			       ready, p->nslots, failed);
+			       ready, wanted, failed);
 		tell(p, "pool.degraded");
 	}
 }

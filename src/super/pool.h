@@ -15,22 +15,31 @@ void pool_done(struct pool *p);
 void pool_deal_cpus(struct pool *p);
 
 void pool_start(struct pool *p);
-/* Graceful stop of all its workers; pool.stop and master's on_idle follow. */
+/* Graceful stop of all its workers; pool.stop follows when the last is gone. Its sockets
+ * are closed then, its place, CPUs and uid are kept. */
 void pool_stop(struct pool *p);
+/* Graceful stop of one slot's worker, which is not replaced; the pool's with the last one. */
+void pool_halt(struct pool *p, unsigned slot);
+/* Nothing that this slot held lives any more, or its certificates are written. */
+bool slot_is_empty(const struct slot *s);
 /* Clear restart counters and start failed slots now; slot -1: all. Returns how many started. */
 unsigned pool_reset(struct pool *p, int slot);
 
 /* Hard restart of a slot's worker, or of all and the spares (slot -1): ended as in a stop,
- * born again, counted nowhere. Those that wait or have failed are born now. */
-void pool_restart(struct pool *p, int slot);
-/* A stopped pool's slots, or failed ones, are born. */
-void pool_begin(struct pool *p, int slot);
+ * born again, counted nowhere. Those that wait, have failed or were stopped are born
+ * now. -errno with a sentence: it was stopped, and its sockets cannot be opened again. */
+MUST_CHECK int pool_restart(struct pool *p, int slot, struct err *e);
+/* What was stopped, has failed or waits is born now. Errors as above. */
+MUST_CHECK int pool_begin(struct pool *p, int slot, struct err *e);
 
 /* Births that are due, as far as `parallel` and the first-one-first rule allow. */
 void pool_kick(struct pool *p);
 /* Derive the pool's state from its slots, announce what changed. */
 void pool_update(struct pool *p);
 unsigned pool_count_ready(const struct pool *p);
+/* Slots that are meant to have a worker: all but those that a person stopped. */
+unsigned pool_count_wanted(const struct pool *p);
+bool slot_is_wanted(const struct slot *s);
 
 /* slot.c: called by life.c and pool.c */
 void slot_birth(struct slot *s);
@@ -45,8 +54,9 @@ void spare_died(struct pool *p, struct life *l);
 
 /* master.c */
 void master_event(struct master *m, struct event *ev);
+/* Tells once that the start is over: every pool is ready, or failed and held; one at least. */
+void master_check_ready(struct master *m);
 /* Ends the loop with this exit status when nothing is left. */
-void master_check_ready(struct master *m); /* tells once that every pool is ready */
 void master_check_idle(struct master *m);
 void master_stop(struct master *m, int exit_code);
 /* Second INT or TERM: every leaf is killed now. */

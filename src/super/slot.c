@@ -159,7 +159,7 @@ void slot_lost(struct slot *s, struct life *l)
 	struct restart_policy pol = policy_of(s->pool);
 	uint64_t now = s->pool->master->world->now_ms();
 
-	if (s->current != l || !l->was_ready || l->asked || s->pool->draining ||
+	if (s->current != l || !l->was_ready || l->asked || !slot_is_wanted(s) ||
 	    s->pool->conf->nfatal_exit > 0)
 		return;
 	/* Backoff has time for the certificate, a failure needs it. */
@@ -192,7 +192,7 @@ void slot_replace_leaving(struct slot *s, struct life *l)
 	s->current = NULL;
 	l->replaced = true;
 	list_append(&s->leaving, &l->node);
-	if (!s->pool->draining)
+	if (slot_is_wanted(s))
 		respawn(s, 0, true, NULL);
 	pool_update(s->pool);
 }
@@ -308,7 +308,7 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 		return;
 	}
 	s->current = NULL;
-	if (s->pool->draining || l->asked == REASON_STOP) {
+	if (!slot_is_wanted(s) || l->asked == REASON_STOP) {
 		ignore(slot_step(s, SV_STOP));
 		return;
 	}
@@ -339,7 +339,7 @@ static bool has_living_sibling(const struct slot *s)
 	for (unsigned i = 0; i < s->pool->nslots; i++) {
 		const struct slot *other = &s->pool->slots[i];
 
-		if (other != s && other->state != SLOT_FAILED)
+		if (other != s && other->state != SLOT_FAILED && !other->halted)
 			return s->pool->ever_ready;
 	}
 	return false;

@@ -100,6 +100,8 @@ struct world {
 	void (*signal)(struct life *l, int sig);
 	void (*kill)(struct life *l);	 /* the whole leaf */
 	void (*release)(struct life *l); /* after the certificate: see it gone, bury it */
+	int (*listen)(struct pool *p, struct err *e); /* open its sockets again */
+	void (*unlisten)(struct pool *p);	      /* it has stopped: close them */
 };
 
 /* A replacement, as worker.respawn tells it. */
@@ -115,6 +117,7 @@ struct slot {
 	struct pool *pool;
 	unsigned index;
 	enum slot_state state; /* written by fsm.c only */
+	bool halted;	       /* by a person: nothing is born before it is started */
 	struct life *current;
 	struct list leaving; /* lives that were replaced and are not gone */
 	cpu_set_t cpus;
@@ -222,6 +225,7 @@ struct pool {
 	int exit_code; /* of the instance when this pool has failed */
 	uint64_t started_ms;
 	unsigned in_birth; /* cloned and not ready */
+	unsigned lives;	   /* structs that are not gone yet */
 	char *boot_stderr; /* of the last boot failure, to say it once */
 	size_t boot_stderr_len;
 	uint64_t births, deaths, denied;

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """In the background: what the starter is told, what is left behind; upwards; begin again."""
 
+import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from harness import Failed, http, patience, proc, timeout, wait_until
@@ -73,6 +77,115 @@ def test_failures_are_told_as_in_the_foreground(env):
     Daemon(env, "--port", 0).expect(2, "--port")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         Daemon(env, "--listen", f"127.0.0.1:{taken.getsockname()[1]}").expect(2, "in use")
+
+
+def test_words_and_code_are_the_foreground_s(env):
+    node = env.need_program("node")
+    app = env.app(app_js="console.error('hello'); process.exit(3);\n")
+    def plain(text):
+        # Numbers of processes, times and the dynamic parts of names differ.
+        return [re.sub(r"\d+( ms| s)?|back|front", "N", line) for line in text.splitlines()
+                if "cgroup" not in line]
+    for arguments in (("--workers", 1, "--boot-limit", 2, "--backoff", "0ms..0ms", "--", node,
+                       "app.js"),
+                      ("--workers", 1, "--", "/nonexistent/program"),
+                      ("--workers", 1, "--user", "no-such-user"),
+                      ("--workers", 1, "--policy", "no-such-policy")):
+        arguments = ("--port", env.port(), *arguments)
+        front = env.start("--name", "front", *arguments, ready=False, cwd=app)
+        code = front.wait_exit(None)
+        back = Daemon(env, *arguments, cwd=app)
+        if code == 0 or back.done.returncode != code:
+            raise Failed(f"{arguments}: exit {code} and {back.done.returncode}")
+        if not front.output() or plain(front.output()) != plain(back.done.stdout + back.done.stderr):
+            raise Failed(f"{front.output()}\n---\n{back.done.stderr}")
+
+
+def test_held_failure_is_told_and_the_master_stays(env):
+    app = env.app(app_sh="#!/bin/sh\nexit 3\n")
+    d = Daemon(env, "--protocol", "native", "--port", env.port(), "--workers", 1, "--on-failed",
+               "hold", "--boot-limit", 2, "--backoff", "0ms..0ms", "--", app / "app.sh")
+    d.expect(70, "no worker is ready; the master stays in the background")
+    if "web failed" not in env.client("list").stdout:
+        raise Failed(env.client("list").stdout)
+    d.stop()
+
+
+def test_relative_places_are_meant_from_where_it_was_started(env):
+    d = Daemon(env, "--port", env.port(), "--workers", 1, "--log-file", "own.log", "--pidfile",
+               "own.pid", MPSUP_ROOT="root")
+    d.pidfile = env.dir / "own.pid"
+    d.expect(0)
+    own = env.dir / "own.log"
+    if "ready: 1 worker" not in own.read_text() or (
+            env.root / "var/log/mpsup" / d.name / "mpsup.log").exists():
+        raise Failed("--log-file does not take the place of mpsup.log")
+    own.rename(env.dir / "old.log")
+    os.kill(d.pid, signal.SIGUSR1)
+    wait_until("the log is opened anew", lambda: own.exists() and "reopened" in own.read_text())
+    d.stop()            # and leavings are looked for
+
+
+def test_log_file_is_no_link(env):
+    (env.dir / "own.log").symlink_to(env.dir / "elsewhere")
+    Daemon(env, "--port", env.port(), "--log-file", "own.log").expect(2, "own.log")
+    if (env.dir / "elsewhere").exists():
+        raise Failed("a link was followed")
+
+
+def test_ctrl_c_while_it_starts(env):
+    app = env.app(app_sh="#!/bin/sh\nsleep 1000\n")
+    m = env.start("-d", "--name", "back", "--protocol", "native", "--port", env.port(),
+                  "--workers", 1, "--stop-timeout", "300ms", "--", app / "app.sh", pty=True,
+                  ready=False)
+    m.wait_line("pool web: 1 worker")
+    m.type(b"\x03")
+    m.wait_exit(0)
+    m.wait_line("INT: stopping")
+
+
+def test_closed_terminal_while_it_starts(env):
+    app = env.app(app_sh="#!/bin/sh\nsleep 1000\n")
+    m = env.start("-d", "--name", "back", "--protocol", "native", "--port", env.port(),
+                  "--workers", 1, "--stop-timeout", "300ms", "--", app / "app.sh", pty=True,
+                  ready=False)
+    m.wait_line("pool web: 1 worker")
+    m.close_pty()
+    m.wait_exit(0)
+
+
+def test_closed_terminal_after_it_has_started(env):
+    port = env.port()
+    m = env.start("-d", "--name", "back", "--pidfile", env.dir / "back.pid", "--port", port,
+                  "--workers", 1, pty=True)
+    m.wait_exit(0)
+    m.close_pty()
+    if http.get(port).status != 200:
+        raise Failed("it does not serve")
+    pid = int((env.dir / "back.pid").read_text())
+    if env.client("stop").returncode != 0:
+        raise Failed("stop")
+    wait_until("it is gone", lambda: not proc.exists(pid))
+
+
+def test_list_shows_what_lives_and_clears_what_was_killed(env):
+    one = Daemon(env, "--port", env.port(), "--workers", 1, name="one").expect(0)
+    two = Daemon(env, "--port", env.port(), "--workers", 1, name="two").expect(0)
+    listed = {i["name"]: i for i in json.loads(env.client("list", "--json").stdout)}
+    for d in (one, two):
+        entry = listed[d.name]
+        if entry["master"]["pid"] != d.pid or entry["pools"][0]["state"] != "ready":
+            raise Failed(f"{entry}")
+    pid = two.pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until("it is dead", lambda: not proc.exists(pid))
+    run = env.root / "run/mpsup"
+    wait_until("its socket and folder are cleared away", lambda: "two" not in
+               env.client("list").stdout and not list(run.glob("two*")))
+    one.stop()
+    if list(run.iterdir()):
+        raise Failed(f"left: {list(run.iterdir())}")
+    Daemon(env, "--port", env.port(), name="two").expect(0).stop()
 
 
 def test_interrupted_starter_takes_the_daemon_along(env):
@@ -195,6 +308,34 @@ def test_the_manager_above_is_told(env):
     above.close()
 
 
+def test_an_abstract_socket_and_somebody_else_s_watchdog(env):
+    name = f"mpsup-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as above:
+        above.bind("\0" + name)
+        above.settimeout(0.6)
+        d = Daemon(env, "--port", env.port(), "--workers", 1, NOTIFY_SOCKET="@" + name,
+                   WATCHDOG_USEC="100000", WATCHDOG_PID="1").expect(0)
+        heard = []
+        try:
+            while True:
+                heard.append(above.recv(4096).decode())
+        except TimeoutError:
+            pass
+        if f"READY=1\nMAINPID={d.pid}\n" not in "".join(heard) or "WATCHDOG=1" in "".join(heard):
+            raise Failed(f"{heard}")
+
+        def turns():
+            s = proc.status(d.pid)
+            return s["voluntary_ctxt_switches"]
+
+        time.sleep(1)
+        before = turns()
+        time.sleep(1.5)
+        if turns() != before:
+            raise Failed("an idle master did something")
+        d.stop()
+
+
 # ---- begin again ----
 
 def test_restart_replaces_every_worker_and_refuses_nobody(env):
@@ -239,6 +380,132 @@ def test_restart_of_what_cannot_live_says_so(env):
     m.stop()
 
 
+def test_restart_lets_open_requests_finish(env):
+    port = env.port()
+    m = env.start("--port", port, "--workers", 1)
+    answer = http.background(port, "/slow?ms=1000")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 0.9)
+    if "1 worker ready" not in m.ctl("restart", "web/0", seconds=40):
+        raise Failed("restart")
+    if answer().status != 200:
+        raise Failed(f"the open request got {answer()}")
+    m.stop()
+
+
+def test_orders_that_meet(env):
+    """Two restarts at once are one; a stop wins over a restart, and its client is told."""
+    port = env.port()
+    m = env.start("--port", port, "--workers", 1)
+    answer = http.background(port, "/slow?ms=1500")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 1.4)
+    done = {}
+
+    def ask(key, *words):
+        done[key] = env.client(*words, seconds=40)
+
+    threads = [threading.Thread(target=ask, args=("a", "restart", "web")),
+               threading.Thread(target=ask, args=("b", "restart", "web/0"))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if answer().status != 200 or any(d.returncode for d in done.values()):
+        raise Failed(f"{answer()} {done}")
+    if len(m.events("worker.exit")) != 1:
+        raise Failed("two restarts at once ended two workers")
+    answer = http.background(port, "/slow?ms=1500")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 1.4)
+    t = threading.Thread(target=ask, args=("c", "restart", "web"))
+    t.start()
+    wait_until("it drains", lambda: m.workers()[0]["state"] == "draining", 1.4)
+    m.ctl("stop", "web", seconds=40)
+    t.join()
+    answer()
+    if done["c"].returncode != 1 or "pool web" not in done["c"].stderr:
+        raise Failed(f"{done['c']}")
+    m.stop()
+
+
+# ---- stop and start ----
+
+def test_a_stopped_pool_keeps_its_place_not_its_socket(env):
+    port, path = env.port(), env.dir / "web.sock"
+    m = env.start("--port", port, "--listen", f"unix:{path}", "--workers", 2, "--spares", 1)
+    before = m.wait_workers(2)
+    if "stopped " not in m.ctl("stop", "web", seconds=40):
+        raise Failed("no word")
+    if http.get(port).outcome != http.REFUSED or path.exists() or not m.alive():
+        raise Failed("a stopped pool has sockets, or took the master along")
+    pool = m.pool()
+    if pool["state"] != "stopped" or {w["state"] for w in pool["workers"]} != {"stopped"} or \
+            pool["accept_queue"] is not None:
+        raise Failed(f"{pool}")
+    if any(proc.exists(w["pid"]) for w in before):
+        raise Failed("a worker lives")
+    m.ctl("stop", "web")                        # again: it has stopped
+    with socket.create_server(("127.0.0.1", port)):
+        done = env.client("start", "web")
+        if done.returncode != 1 or "in use" not in done.stderr:
+            raise Failed(f"{done}")
+    if "2 workers ready" not in m.ctl("start", "web", seconds=40):
+        raise Failed("start")
+    if http.get(port).status != 200 or http.get(path).status != 200:
+        raise Failed("it does not serve")
+    if [w["cpus"] for w in m.wait_workers(2)] != [w["cpus"] for w in before]:
+        raise Failed("its CPUs are others")
+    m.wait_workers(1, state="parked", role="spare")
+    m.ctl("stop", "web", seconds=40)
+    m.ctl("restart", "web", seconds=40)         # of what is stopped: a start
+    m.ctl("stop", "web", seconds=40)
+    m.stop()
+
+
+def test_a_stopped_worker_stays_away_and_refuses_nobody(env):
+    port = env.port()
+    m = env.start("--port", port, "--workers", 2)
+    with http.Load(port, 4) as load:
+        for _ in range(3):
+            load.wait_more(20)
+            m.ctl("stop", "web/1", seconds=40)
+            states = {w["slot"]: w["state"] for w in m.workers()}
+            if states != {0: "ready", 1: "stopped"} or m.pool()["state"] != "ready":
+                raise Failed(f"{states}, pool {m.pool()['state']}")
+            load.wait_more(20)
+            m.ctl("start", "web/1", seconds=40)
+    bad = [a for a in load.results if a.outcome != http.OK]
+    if bad:
+        raise Failed(f"{len(bad)} requests failed, the first: {bad[0]}")
+    if {e["reason"] for e in m.events("worker.exit")} != {"stop"}:
+        raise Failed(f"{m.events('worker.exit')}")
+    m.ctl("stop", "web/1", seconds=40)
+    m.ctl("stop", "web/0", seconds=40)          # the last takes the socket along
+    if http.get(port).outcome != http.REFUSED or m.pool()["state"] != "stopped":
+        raise Failed("nobody accepts, and the socket is open")
+    if "1 worker ready" not in m.ctl("start", "web/0", seconds=40) or \
+            [w["state"] for w in m.workers()] != ["ready", "stopped"]:
+        raise Failed(f"{m.workers()}")
+    m.stop()
+
+
+def test_who_may_stop_and_start(env):
+    program = shutil.copy(env.mpsup, env.dir / "client")
+    m = env.start("--port", env.port(), "--workers", 1, "--control-group", "65530",
+                  "--view-group", "65531")
+    def as_member(*words, group):
+        return subprocess.run([program, *words], env=env.environ(), cwd="/", user=65534,
+                              group=65534, extra_groups=[group], capture_output=True, text=True,
+                              timeout=patience(30), check=False)
+    for verb in ("stop", "start", "restart"):
+        for group, code in ((65530, 0), (65531, 4), (65532, 4)):
+            done = as_member(verb, "web", group=group)
+            if done.returncode != code:
+                raise Failed(f"{verb} with group {group}: exit {done.returncode}: {done.stderr}")
+    orders = [(e["verb"], e["uid"]) for e in m.events("control")]
+    if orders != [(verb, 65534) for verb in ("stop", "start", "restart")]:
+        raise Failed(f"control events: {orders}")
+    m.stop()
+
+
 def test_start_and_restart_have_their_exit_codes(env):
     if env.client("restart").returncode != 3:
         raise Failed("restart of nothing")
@@ -248,6 +515,9 @@ def test_start_and_restart_have_their_exit_codes(env):
         got = env.client(*words, seconds=40).returncode
         if got != code:
             raise Failed(f"{words}: exit {got}, not {code}")
+    for words in (("stop", "nopool"), ("stop", "web/7"), ("stop", "nobody:")):
+        if env.client(*words).returncode != 3:
+            raise Failed(f"{words}")
     m.stop()
 
 

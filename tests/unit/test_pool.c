@@ -5,104 +5,6 @@
 
 /* ---- the start ---- */
 
-static void restart_ends_and_begins_again_uncounted(void **state)
-{
-	struct pool *p = &w.pools[0];
-	struct life *old[4];
-
-	(void)state;
-	start_pools(1);
-	all_ready();
-	forget();
-	for (unsigned i = 0; i < 4; i++)
-		old[i] = at(i);
-	pool_restart(p, -1);
-	assert_int_equal(w.drained, 4);
-	pool_restart(p, -1); /* twice at once is once */
-	for (unsigned i = 0; i < 4; i++) {
-		assert_ptr_equal(at(i), old[i]);
-		dies(old[i], 0, 0);
-		assert_non_null(at(i));
-		assert_int_equal(last_told("worker.exit")->reason, REASON_RESTART);
-		get_ready(at(i));
-	}
-	assert_int_equal(w.births, 4);
-	assert_int_equal(told("worker.respawn"), 0);
-	assert_int_equal(p->slots[0].total_restarts, 0);
-	assert_int_equal(p->phase, POOL_READY);
-}
-
-static void restart_of_one_slot_in_each_state(void **state)
-{
-	struct pool *p = &w.pools[0];
-
-	(void)state;
-	start_pools(1);
-	all_ready();
-	/* in backoff: at once */
-	dies(at(0), 1, 0);
-	get_ready(at(0));
-	dies(at(0), 1, 0);
-	assert_int_equal(p->slots[0].state, SLOT_BACKOFF);
-	forget();
-	pool_restart(p, 0);
-	assert_non_null(at(0));
-	assert_false(p->slots[0].timer.armed);
-	/* in birth: ended, born again */
-	pool_restart(p, 0);
-	dies(at(0), 0, SIGKILL);
-	assert_non_null(at(0));
-	assert_int_equal(told("worker.boot_failure"), 0);
-	get_ready(at(0));
-	assert_int_equal(told("worker.respawn"), 0);
-}
-
-static void a_stop_wins_over_a_restart(void **state)
-{
-	struct pool *p = &w.pools[0];
-
-	(void)state;
-	start_pools(1);
-	all_ready();
-	forget();
-	pool_restart(p, -1);
-	pool_stop(p);
-	for (unsigned i = 0; i < 4; i++)
-		dies(at(i), 0, SIGTERM);
-	assert_int_equal(w.births, 0);
-	assert_int_equal(p->phase, POOL_STOPPED);
-	pool_restart(p, -1);
-	pool_begin(p, -1);
-	assert_int_equal(w.births, 0);
-}
-
-static void start_begins_what_failed(void **state)
-{
-	struct pool *p = &w.pools[0];
-
-	(void)state;
-	w.conf[0].on_failed = ON_FAILED_HOLD;
-	w.conf[0].restart_limit.count = 0;
-	start_pools(1);
-	all_ready();
-	for (unsigned i = 0; i < 4; i++)
-		dies(at(i), 1, 0);
-	assert_int_equal(p->phase, POOL_FAILED);
-	forget();
-	pool_begin(p, 2);
-	assert_int_equal(w.births, 1);
-	assert_non_null(at(2));
-	pool_begin(p, -1);
-	assert_non_null(at(0));
-	for (unsigned i = 0; i < 4; i++)
-		if (at(i))
-			get_ready(at(i));
-	pass(100);
-	assert_int_equal(p->phase, POOL_READY);
-	pool_begin(p, -1); /* all live: nothing */
-	assert_int_equal(w.births, 4);
-}
-
 static void one_is_tried_first_then_the_others_follow(void **state)
 {
 	(void)state;
@@ -499,10 +401,6 @@ static void names_of_states_are_the_contract_s(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		W(restart_ends_and_begins_again_uncounted),
-		W(restart_of_one_slot_in_each_state),
-		W(a_stop_wins_over_a_restart),
-		W(start_begins_what_failed),
 		W(one_is_tried_first_then_the_others_follow),
 		W(a_syntax_error_ends_the_instance),
 		W(late_starters_that_fail_degrade_the_pool),

@@ -50,6 +50,31 @@ static void some_leaf_is_empty(struct life *l)
 	pass(0);
 }
 
+static void some_order(struct pool *p)
+{
+	int slot = dice(4) ? (int)dice(p->nslots) : -1;
+	struct err e;
+
+	w.listen_result = dice(4) ? 0 : -EADDRINUSE;
+	switch (dice(6)) {
+	case 0:
+	case 1:
+		ignore(pool_restart(p, slot, &e));
+		break;
+	case 2:
+	case 3:
+		ignore(pool_begin(p, slot, &e));
+		break;
+	case 4:
+		pool_halt(p, dice(p->nslots));
+		break;
+	default:
+		if (dice(10) == 0)
+			pool_stop(p);
+		break;
+	}
+}
+
 /* Whatever a worker, the kernel or a person may do next. */
 static void something(struct life *l)
 {
@@ -90,6 +115,9 @@ static void something(struct life *l)
 	case 12:
 		ignore((int)pool_reset(l->pool, dice(20) ? (int)dice(l->pool->nslots) : -1));
 		break;
+	case 13:
+		some_order(l->pool);
+		break;
 	default:
 		some_death(l);
 		break;
@@ -107,8 +135,10 @@ static void live_until(uint64_t end, unsigned mean_ms)
 		w.drain_result = dice(10) == 0 ? -EOPNOTSUPP : 0;
 		if (l)
 			something(l);
-		else
+		else if (dice(2))
 			ignore((int)pool_reset(&w.pools[dice(w.m.npools)], -1));
+		else
+			some_order(&w.pools[dice(w.m.npools)]);
 		check_world();
 		pass(dice(2 * mean_ms));
 	}

@@ -42,6 +42,9 @@ static struct {
 	struct config config;
 	uint64_t now;
 	int birth_result, hand_over_result, drain_result; /* what the world answers */
+	int listen_result;
+	bool shut[WORLD_POOLS];	 /* a pool without sockets */
+	unsigned opened, closed; /* how often */
 	unsigned births, handed, drained, signalled, killed, idle;
 	int last_signal;
 	struct life *last_handed, *last_drained, *last_signalled, *last_killed;
@@ -72,6 +75,8 @@ static inline void world_gone(struct grave *g)
 	assert_false(l->deadline.armed);
 	assert_false(l->watchdog.armed);
 	l->master->lives--;
+	l->pool->lives--;
+	pool_update(l->pool);
 	master_check_idle(l->master);
 	config_unref(l->config);
 	free(l->held);
@@ -82,6 +87,7 @@ static inline int world_birth(struct life *l, struct err *e)
 {
 	w.births++;
 	assert_in_range(w.nalive, 0, WORLD_LIVES - 1);
+	assert_false(w.shut[l->pool - w.pools]);
 	w.alive[w.nalive++] = l;
 	l->grave.release = world_gone;
 	return w.birth_result < 0 ? err_set(e, w.birth_result, "no more of it") : 0;
@@ -130,6 +136,23 @@ static inline void world_release(struct life *l)
 		world_bury(l);
 }
 
+static inline int world_listen(struct pool *p, struct err *e)
+{
+	assert_true(w.shut[p - w.pools]);
+	if (w.listen_result < 0)
+		return err_set(e, w.listen_result, "the port is in use");
+	w.shut[p - w.pools] = false;
+	w.opened++;
+	return 0;
+}
+
+static inline void world_unlisten(struct pool *p)
+{
+	assert_int_equal(p->lives, 0);
+	w.shut[p - w.pools] = true;
+	w.closed++;
+}
+
 static const struct world fake_world = {
 	.now_ms = world_now,
 	.birth = world_birth,
@@ -138,6 +161,8 @@ static const struct world fake_world = {
 	.signal = world_signal,
 	.kill = world_kill,
 	.release = world_release,
+	.listen = world_listen,
+	.unlisten = world_unlisten,
 };
 
 static const struct wire fake_wire = {
@@ -210,7 +235,7 @@ static inline void forget(void)
 	w.ntold = 0;
 	w.log_len = 0;
 	w.log[0] = '\0';
-	w.births = w.handed = w.drained = w.signalled = w.killed = 0;
+	w.births = w.handed = w.drained = w.signalled = w.killed = w.opened = w.closed = 0;
 }
 
 static inline bool is_alive(const struct life *l)
@@ -251,6 +276,8 @@ static inline void check_slot(struct slot *s)
 
 	assert_int_equal(l != NULL, s->state == SLOT_LIVE);
 	assert_int_equal(s->state == SLOT_BACKOFF && !s->timer.armed, 0);
+	if (!slot_is_wanted(s) && !l)
+		assert_int_equal(s->state, SLOT_STOPPED);
 	if (l) {
 		assert_true(is_alive(l));
 		assert_ptr_equal(l->slot, s);
@@ -268,13 +295,14 @@ static inline void check_slot(struct slot *s)
 /* What holds at every moment. */
 static inline void check_world(void)
 {
-	unsigned in_birth[WORLD_POOLS] = { 0 };
+	unsigned in_birth[WORLD_POOLS] = { 0 }, lives[WORLD_POOLS] = { 0 };
 
 	assert_int_equal(w.m.lives, w.nalive);
 	for (unsigned i = 0; i < w.nalive; i++) {
 		const struct life *l = w.alive[i];
 
 		in_birth[l->pool - w.pools] += l->in_birth;
+		lives[l->pool - w.pools]++;
 		if (l->state == LIFE_STARTING)
 			assert_true(l->in_birth);
 		if (l->certified)
@@ -284,6 +312,7 @@ static inline void check_world(void)
 		struct pool *p = &w.pools[k];
 
 		assert_int_equal(p->in_birth, in_birth[k]);
+		assert_int_equal(p->lives, lives[k]);
 		for (unsigned i = 0; i < p->nslots; i++)
 			check_slot(&p->slots[i]);
 		list_each(it, &p->spares) {
