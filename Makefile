@@ -13,6 +13,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec/mpsup
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR    ?= $(PREFIX)/share/mpsup
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
 MANDIR     ?= $(PREFIX)/share/man
 O          ?= build
 V          ?= 0
@@ -41,12 +42,13 @@ CORE_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 CORE    := $(CORE_SRC:%.c=$(O)/%.o)
 APP     := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard src/app/*.c)))
 LIBOBJ  := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard src/lib/*.c)))
+SCOPE   := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard src/scope/*.c)))
 BUILTIN := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard src/builtin/*.c)))
 UNIT    := $(patsubst tests/unit/%.c,$(O)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 HELPERS := $(patsubst tests/helpers/%.c,$(O)/helpers/%,$(sort $(wildcard tests/helpers/*.c)))
 
 .PHONY: all
-all: $(O)/mpsup $(O)/mpsup-init $(O)/mpsup-worker  ## build everything into $(O) (DEVELOPER=1: warnings are errors)
+all: $(O)/mpsup $(O)/mpsup-init $(O)/mpsup-worker $(O)/mpsup-scope  ## build everything into $(O) (DEVELOPER=1: warnings are errors)
 
 # Other flags, prefix or version: everything is built again.
 .PHONY: FORCE
@@ -90,6 +92,10 @@ $(O)/mpsup-init: $(sort $(wildcard src/init/*.c)) $(wildcard src/init/*.h)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -Isrc $(WARN) -Os -g -fno-pie -ffreestanding -fno-stack-protector \
 	    -nostdlib -static -no-pie -Wl,-z,noexecstack $(filter %.c,$^) -o $@
+
+# What asks systemd for a scope: libsystemd is not the master's to carry (see src/scope).
+$(O)/mpsup-scope: $(SCOPE)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(shell $(PKG_CONFIG) --libs libsystemd 2>/dev/null) -o $@
 
 # The built-in worker is a user of libmpsup like any other. Static where the
 # host has libmicrohttpd.a (0.5 ms from start to READY, not 2.2): notls.c stands
@@ -180,14 +186,18 @@ install: all  ## honours DESTDIR and PREFIX
 	$(INSTALL) -D -m 0755 $(O)/mpsup $(DESTDIR)$(SBINDIR)/mpsup
 	$(INSTALL) -D -m 0755 $(O)/mpsup-init $(DESTDIR)$(LIBEXECDIR)/mpsup-init
 	$(INSTALL) -D -m 0755 $(O)/mpsup-worker $(DESTDIR)$(LIBEXECDIR)/mpsup-worker
+	$(INSTALL) -D -m 0755 $(O)/mpsup-scope $(DESTDIR)$(LIBEXECDIR)/mpsup-scope
 	$(INSTALL) -D -m 0644 $(O)/libmpsup.a $(DESTDIR)$(LIBDIR)/libmpsup.a
 	$(INSTALL) -D -m 0644 include/mpsup.h $(DESTDIR)$(INCLUDEDIR)/mpsup.h
-	$(INSTALL) -d -m 0755 $(DESTDIR)$(DATADIR)/policy
+	$(INSTALL) -d -m 0755 $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DATADIR)/policy
+	sed 's|@SBINDIR@|$(SBINDIR)|' deploy/mpsup.service.in >$(DESTDIR)$(UNITDIR)/mpsup.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/mpsup.service
 	$(if $(POLICIES),$(INSTALL) -m 0644 $(POLICIES) $(DESTDIR)$(DATADIR)/policy)
 
 uninstall:  ## remove what install put there
+	rm -f $(DESTDIR)$(UNITDIR)/mpsup.service
 	rm -f $(DESTDIR)$(SBINDIR)/mpsup $(DESTDIR)$(LIBDIR)/libmpsup.a $(DESTDIR)$(INCLUDEDIR)/mpsup.h
-	rm -f $(addprefix $(DESTDIR)$(LIBEXECDIR)/,mpsup-init mpsup-worker)
+	rm -f $(addprefix $(DESTDIR)$(LIBEXECDIR)/,mpsup-init mpsup-worker mpsup-scope)
 	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,$(POLICIES))
 	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR)/policy $(DESTDIR)$(DATADIR) 2>/dev/null
 

@@ -13,6 +13,7 @@ rank() { n=0; for d in $order; do [ "$d" = "$1" ] && { echo $n; return; }; n=$((
 may_include() {
 	case $1 in
 	init)    echo "base/*" ;;
+	scope)   echo "base/*" ;;
 	lib)     echo "mpsup.h" ;;
 	builtin) echo "mpsup.h" ;;
 	*)       return 1 ;;

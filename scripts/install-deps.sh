@@ -34,6 +34,7 @@ needs_of_run() {
 	need libnl-3-dev has_lib libnl-3.0
 	need libjansson-dev has_lib jansson
 	need libyaml-dev has_lib yaml-0.1
+	need libsystemd-dev has_lib libsystemd
 	need libmicrohttpd-dev has_lib libmicrohttpd
 }
 

@@ -22,6 +22,7 @@
 #include "config/keys.h"
 #include "ctl/ctl.h"
 #include "super/life.h"
+#include "super/pin.h"
 #include "super/pool.h"
 #include "super/prepare.h"
 
@@ -132,6 +133,8 @@ static int start(struct run *run, struct err *e)
 	}
 	/* First what a killed predecessor left goes: its workers' uid is free then. */
 	r = prepare_master(m, e);
+	if (r == 0) /* before CPUs are dealt; after it has its place in the tree */
+		pins_open(m);
 	for (unsigned i = 0; r == 0 && i < m->config->npools; i++)
 		r = config_resolve_pool(m->config, &m->config->pools[i], e);
 	if (r == 0)
@@ -166,6 +169,7 @@ static void give_back(struct run *run)
 	upward_close(&run->upward);
 	if (run->signals.fd >= 0)
 		signals_close(&run->signals);
+	pins_close(m);
 	for (unsigned i = 0; i < m->npools; i++) {
 		prepare_pool_done(&m->pools[i]);
 		pool_done(&m->pools[i]);
@@ -252,6 +256,8 @@ int cmd_run(int argc, char **argv)
 		.null_fd = -1,
 		.init_fd = -1,
 		.worker_exe_fd = -1,
+		.memory_fd = -1,
+		.memory_src = SOURCE_NONE,
 		.cgroup = CGROUP_ROOT_NONE,
 		.on_log = on_log,
 		.on_idle = on_idle,

@@ -122,6 +122,26 @@ int parse_size(const char *s, uint64_t *ret_bytes)
 	return 0;
 }
 
+int parse_share(const char *s, uint64_t *ret_thousandths)
+{
+	uint64_t v;
+	int r;
+
+	if (strcmp(s, "max") == 0) {
+		*ret_thousandths = PARSE_MAX;
+		return 0;
+	}
+	r = thousandths(&s, &v);
+	if (r < 0)
+		return r;
+	if (strcmp(s, "%") == 0)
+		v /= 100;
+	else if (*s)
+		return -EINVAL;
+	*ret_thousandths = v;
+	return 0;
+}
+
 static int cpu_number(const char **s, unsigned *ret)
 {
 	char *end;

@@ -16,6 +16,8 @@ MUST_CHECK int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *re
 MUST_CHECK int parse_duration(const char *s, uint64_t *ret_ms);
 /* 512K 256M 2G 1T (1024), bare = bytes, max. */
 MUST_CHECK int parse_size(const char *s, uint64_t *ret_bytes);
+/* CPUs as 1.5 or 150%, max; in thousandths. */
+MUST_CHECK int parse_share(const char *s, uint64_t *ret_thousandths);
 /* As taskset(1): 0,2-3,0-6:2 */
 MUST_CHECK int parse_cpus(const char *s, cpu_set_t *ret_cpus);
 /* TERM, SIGTERM, 15 */

@@ -184,3 +184,29 @@ void text_size(uint64_t bytes, char out[TEXT_SIZE_BYTES])
 	else
 		(void)snprintf(out, TEXT_SIZE_BYTES, "%u.%u%c", whole, tenths, unit[u]);
 }
+
+void text_cpus(const cpu_set_t *cpus, char out[TEXT_CPUS_BYTES])
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		char piece[24];
+		size_t last = i;
+		int n;
+
+		if (!CPU_ISSET(i, cpus))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, cpus))
+			last++;
+		n = snprintf(piece, sizeof(piece), last > i ? "%s%zu-%zu" : "%s%zu",
+			     used ? "," : "", i, last);
+		if (used + (size_t)n + sizeof("...") > TEXT_CPUS_BYTES) {
+			memcpy(out + used, "...", sizeof("..."));
+			return;
+		}
+		memcpy(out + used, piece, (size_t)n + 1);
+		used += (size_t)n;
+		i = last;
+	}
+}

@@ -4,6 +4,7 @@
 #ifndef MPSUP_BASE_TEXT_H
 #define MPSUP_BASE_TEXT_H
 
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,5 +31,10 @@ void text_duration(uint64_t ms, char out[TEXT_DURATION_BYTES]);
 /* "512K", "64M", "1.5G": a size for people (1024). */
 #define TEXT_SIZE_BYTES 16
 void text_size(uint64_t bytes, char out[TEXT_SIZE_BYTES]);
+
+/* "0-3,6": a set of CPUs, as parse_cpus() reads it; "..." where out is too short;
+ * "" for none. */
+#define TEXT_CPUS_BYTES 128
+void text_cpus(const cpu_set_t *cpus, char out[TEXT_CPUS_BYTES]);
 
 #endif

@@ -40,6 +40,7 @@ struct cage {
 	unsigned short filter_len;
 
 	uint64_t nofile;
+	const char *oom_score_adj; /* "0"; NULL: the master's is right */
 	const char *cwd;
 	const char *exec_path; /* absolute inside the view; NULL with exec_fd */
 	int exec_fd;	       /* borrowed: the built-in worker, executed by descriptor */

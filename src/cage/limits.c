@@ -9,8 +9,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "cage/cage.h"
 #include "kernel/seccomp.h"
+
+/* A process may raise its own, and with CAP_SYS_RESOURCE lower it (proc(5)). */
+static int set_oom_score(const char *text)
+{
+	AUTO_FD int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : (int)write(fd, text, strlen(text));
+}
 
 int cage_limit(const struct cage *c)
 {
@@ -20,6 +29,8 @@ int cage_limit(const struct cage *c)
 	struct rlimit nofile = { c->nofile, c->nofile };
 
 	if (setrlimit(RLIMIT_CORE, &core) < 0)
+		return -errno;
+	if (c->oom_score_adj && set_oom_score(c->oom_score_adj) < 0)
 		return -errno;
 	return setrlimit(RLIMIT_NOFILE, &nofile) < 0 ? -errno : 0;
 }

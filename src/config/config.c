@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "config/reading.h"
 #include "config/uid.h"
 
@@ -58,6 +59,7 @@ static struct config *config_new(void)
 		.rw = (const char **)(uintptr_t)no_paths,
 		.hide = (const char **)(uintptr_t)no_paths,
 		.tmp_bytes = 256u << 20,
+		.limits = { .pids = LIMIT_PIDS_DEFAULT },
 		.restart_limit = { 10, 60000 },
 		.boot_limit = 5,
 		.backoff_min_ms = 100,
@@ -217,6 +219,27 @@ static int check_view(const struct pool_config *p, struct err *e)
 	return r == 0 ? check_paths("rw", p->rw, "hide", p->hide, e) : r;
 }
 
+static int check_limits(const struct pool_config *p, struct err *e)
+{
+	const struct limits *l = &p->limits;
+	const uint32_t both = LIMIT_BIT(LIMIT_MEMORY) | LIMIT_BIT(LIMIT_MEMORY_HIGH);
+	const uint32_t of_leaf = ~LIMIT_BIT(LIMIT_OOM_SCORE_ADJ);
+	char high[TEXT_SIZE_BYTES], max[TEXT_SIZE_BYTES];
+
+	if ((l->asked & both) == both && l->memory_high > l->memory) {
+		text_size(l->memory_high, high);
+		text_size(l->memory, max);
+		return err_set(e, -EINVAL,
+			       "--memory-high %s is above --memory %s and would never be met", high,
+			       max);
+	}
+	if ((p->cage_off & CAGE_BIT(CAGE_CGROUP)) && ((l->asked & of_leaf) || l->nio || l->nraw))
+		return err_set(
+			e, -EINVAL,
+			"--no-sandbox cgroup leaves out what the limits would be written to");
+	return 0;
+}
+
 /* What contradicts what, whatever the order on the line. */
 static int check(const struct reading *rd, struct err *e)
 {
@@ -240,6 +263,8 @@ static int check(const struct reading *rd, struct err *e)
 			       "--require and --no-sandbox name the same part of the cage");
 	if ((p->cage_required & CAGE_BIT(CAGE_NET)) && !p->net_none)
 		return err_set(e, -EINVAL, "--require net needs --net none");
+	if (check_limits(p, e) < 0)
+		return e->code;
 	return check_view(p, e);
 }
 

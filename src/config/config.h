@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "cage/leaf_limits.h"
 
 enum protocol {
 	PROTO_AUTO,
@@ -67,7 +68,7 @@ struct env_var {
 enum env_inherit { ENV_INHERIT_ALL, ENV_INHERIT_NONE, ENV_INHERIT_NAMES };
 enum view_kind { VIEW_KIND_APP, VIEW_KIND_HOST };
 enum on_failed { ON_FAILED_EXIT, ON_FAILED_HOLD };
-enum cpus_kind { CPUS_ALL, CPUS_LIST }; /* physical, numa:N, llc:N: issue 3 */
+enum cpus_kind { CPUS_ALL, CPUS_PHYSICAL, CPUS_NUMA, CPUS_LLC, CPUS_LIST };
 
 #define WORKERS_PER_CPU 0 /* default and --workers max: one per CPU */
 
@@ -90,8 +91,10 @@ struct pool_config {
 
 	int workers; /* >0, WORKERS_PER_CPU, or negative: CPUs minus that many */
 	enum cpus_kind cpus_kind;
-	cpu_set_t cpus;		 /* CPUS_LIST: as written; after config_resolve(): usable ones */
-	unsigned ncpus;		 /* after config_resolve() */
+	unsigned cpus_number;	 /* CPUS_NUMA, CPUS_LLC: of the node, of the cache */
+	cpu_set_t cpus_listed;	 /* CPUS_LIST: as written */
+	cpu_set_t cpus;		 /* after config_resolve(): those that may be used */
+	unsigned ncpus;		 /* after config_resolve(): a quota may make it fewer */
 	const char *cpus_reason; /* which fact decided, for the log */
 	bool pin;
 	unsigned spares;
@@ -116,6 +119,8 @@ struct pool_config {
 	bool net_none;		       /* --net none */
 	uint64_t tmp_bytes;	       /* size of the private /tmp, default 256M */
 	uint64_t nofile; /* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
+
+	struct limits limits; /* of each worker's leaf */
 
 	struct restart_limit restart_limit;	 /* 10/60s */
 	unsigned boot_limit;			 /* 5 */
@@ -161,6 +166,13 @@ MUST_CHECK int config_from_argv(int argc, char **argv, struct config **ret_confi
  * default that depends on it. Errors carry the contract's sentence; -EINVAL,
  * -ENOENT, -EACCES: exit 2. One pool's world at a time. */
 MUST_CHECK int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e);
+
+struct topology;
+/* The CPUs that --cpus names, as far as they are allowed: also for a pool that runs,
+ * when that has changed. Looks at nothing but its arguments. -EINVAL: none is left, or
+ * there is no such node or cache; -EOPNOTSUPP: the host does not tell. */
+MUST_CHECK int config_cpus(const struct pool_config *p, const struct topology *t,
+			   const cpu_set_t *allowed, cpu_set_t *ret_cpus, struct err *e);
 
 /* NULL: none of these. The word's index or -1. */
 int cage_word_find(const char *word, size_t len);

@@ -17,7 +17,6 @@
 #include "config/config.h"
 #include "config/resolve.h"
 #include "config/uid.h"
-#include "kernel/topology.h"
 #include "policy/policy.h"
 
 #define NOFILE_DEFAULT 65536
@@ -186,51 +185,6 @@ static int resolve_user(struct config *c, struct pool_config *p, struct err *e)
 
 /* ---- how many ---- */
 
-static int check_list(struct config *c, struct pool_config *p, const cpu_set_t *usable,
-		      struct err *e)
-{
-	char have[128] = "";
-	size_t n = 0;
-
-	for (size_t i = 0; i < CPU_SETSIZE && n < 100; i++)
-		if (CPU_ISSET(i, usable))
-			n += (size_t)snprintf(have + n, sizeof(have) - n, "%s%zu", n ? "," : "", i);
-	for (size_t i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &p->cpus) && !CPU_ISSET(i, usable))
-			return err_set(e, -EINVAL,
-				       "--cpus: CPU %zu is not there for us; usable are: %s", i,
-				       have);
-	p->cpus_reason = arena_printf(&c->arena, "CPUs as listed");
-	p->ncpus = (unsigned)CPU_COUNT(&p->cpus);
-	return 0;
-}
-
-static int resolve_cpus(struct config *c, struct pool_config *p, struct err *e)
-{
-	static const char *const why[] = {
-		[TOPOLOGY_ALL] = "all that this process may run on",
-		[TOPOLOGY_CPUSET] = "what the cpuset of its cgroup leaves",
-		[TOPOLOGY_AFFINITY] = "the CPU affinity that it was started with",
-	};
-	cpu_set_t usable;
-	int r = topology_usable(&usable);
-	unsigned quota = topology_quota(), whole = (quota + 999) / 1000;
-
-	if (r < 0)
-		return err_sys(e, r, "the CPUs of this host cannot be told");
-	if (p->cpus_kind == CPUS_LIST)
-		return check_list(c, p, &usable, e);
-	p->cpus = usable;
-	p->ncpus = (unsigned)CPU_COUNT(&usable);
-	p->cpus_reason = why[topology_why(&usable)];
-	if (whole > 0 && whole < p->ncpus) {
-		p->cpus_reason = arena_printf(&c->arena, "a CPU quota of %u.%u of %u CPUs",
-					      quota / 1000, quota % 1000 / 100, p->ncpus);
-		p->ncpus = whole;
-	}
-	return 0;
-}
-
 static int resolve_workers(struct pool_config *p, struct err *e)
 {
 	int n = p->workers;
@@ -371,5 +325,7 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 		r = resolve_workers(p, e);
 	if (r == 0)
 		r = resolve_listens(p, e);
+	if (r == 0)
+		r = resolve_io(p, e);
 	return r == 0 ? resolve_nofile(p, e) : r;
 }

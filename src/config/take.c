@@ -89,31 +89,55 @@ TAKE(env_inherit)
 	return reading_words(rd, &rd->p->env_names, k, value, e);
 }
 
-TAKE(cpus)
+/* "numa:0": 1 when value begins with that word, its number then in the pool. */
+static int take_cpus_of(struct reading *rd, const struct key *k, const char *value,
+			const char *word, enum cpus_kind kind, struct err *e)
 {
+	size_t n = strlen(word);
+	uint64_t number;
 	int r;
 
-	(void)rd;
-	if (strcmp(value, "all") == 0) {
-		rd->p->cpus_kind = CPUS_ALL;
+	if (strncmp(value, word, n) != 0 || (value[n] != ':' && value[n] != '\0'))
+		return 0;
+	r = value[n] ? parse_u64(value + n + 1, 0, CPU_SETSIZE - 1, &number) : -EINVAL;
+	if (r < 0)
+		return reading_wrong(k, e, -EINVAL, "'%.100s' needs one number, as in %s:0", value,
+				     word);
+	rd->p->cpus_kind = kind;
+	rd->p->cpus_number = (unsigned)number;
+	return 1;
+}
+
+TAKE(cpus)
+{
+	static const char *const words[] = { "all", "physical", "numa:0", "llc:0", NULL };
+	const char *near;
+	int r = take_cpus_of(rd, k, value, "numa", CPUS_NUMA, e);
+
+	if (r == 0)
+		r = take_cpus_of(rd, k, value, "llc", CPUS_LLC, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (strcmp(value, "all") == 0 || strcmp(value, "physical") == 0) {
+		rd->p->cpus_kind = value[0] == 'a' ? CPUS_ALL : CPUS_PHYSICAL;
 		return 0;
 	}
-	if (strcmp(value, "physical") == 0 || strncmp(value, "numa:", 5) == 0 ||
-	    strncmp(value, "llc:", 4) == 0)
-		return reading_wrong(k, e, -EINVAL,
-				     "'%.32s' is not built yet in mpsup %s; right "
-				     "is: %s",
-				     value, MPSUP_VERSION, k->form);
-	rd->p->cpus_kind = CPUS_LIST;
-	r = parse_cpus(value, &rd->p->cpus);
-	if (r < 0) {
-		static const char *const words[] = { "all", NULL };
-		const char *near = nearest_word(value, words);
-
-		return reading_wrong(k, e, -EINVAL, "'%.100s' is no CPU list; right is: %s%s",
-				     value, k->form, near ? " (did you mean 'all'?)" : "");
+	r = parse_cpus(value, &rd->p->cpus_listed);
+	if (r == 0) {
+		rd->p->cpus_kind = CPUS_LIST;
+		return 0;
 	}
-	return 0;
+	if (r == -ERANGE)
+		return reading_wrong(k, e, -EINVAL,
+				     "'%.100s' names a CPU above %d, the highest there can be",
+				     value, CPU_SETSIZE - 1);
+	if (strncmp(value, "all,", 4) == 0 || strncmp(value, "physical,", 9) == 0)
+		return reading_wrong(k, e, -EINVAL, "'%.100s' names several; right is one of: %s",
+				     value, k->form);
+	near = nearest_word(value, words);
+	return reading_wrong(k, e, -EINVAL, "'%.100s' is no CPU list; right is: %s%s%s%s", value,
+			     k->form, near ? " (did you mean '" : "", near ? near : "",
+			     near ? "'?)" : "");
 }
 
 TAKE(workers)

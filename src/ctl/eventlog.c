@@ -47,6 +47,8 @@ static void add_death(json_t *o, const struct death *d)
 	(void)json_object_set_new(o, "uptime_ms", or_null(d->uptime_ms));
 	(void)json_object_set_new(o, "cpu_ms", or_null(d->cpu_ms));
 	(void)json_object_set_new(o, "memory_peak_bytes", or_null(d->memory_peak_bytes));
+	(void)json_object_set_new(o, "pids_refused", or_null(d->pids_refused));
+	(void)json_object_set_new(o, "throttled_usec", or_null(d->throttled_usec));
 	(void)json_object_set_new(o, "status_text", text_or_null(d->status_text));
 	(void)json_object_set_new(o, "detail", text_or_null(d->detail));
 	(void)json_object_set_new(o, "hint", text_or_null(d->hint));

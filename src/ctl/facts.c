@@ -69,25 +69,30 @@ int64_t facts_memory(const struct facts *f, const struct life *l)
 	return sum_usage(l, &u) ? (int64_t)u.rss_bytes : -1;
 }
 
+/* As pids.max counts: threads too. Without the controller: processes. */
 int64_t facts_pids(const struct facts *f, const struct life *l)
 {
 	pid_t pids[PIDS_MAX];
-	size_t n = pids_of(l, pids);
+	char text[32];
+	size_t n;
 
 	(void)f;
+	if (l->leaf_fd >= 0 && cgroup_read(l->leaf_fd, "pids.current", text, sizeof(text)) == 0)
+		return strtoll(text, NULL, 10);
+	n = pids_of(l, pids);
 	return n ? (int64_t)n : -1;
 }
 
 int64_t facts_cpu_usec(const struct facts *f, const struct life *l)
 {
 	struct proc_usage u;
-	char text[1024];
-	const char *p;
+	struct cgroup_stat s = CGROUP_STAT_NONE;
 
 	(void)f;
-	if (l->leaf_fd >= 0 && cgroup_read(l->leaf_fd, "cpu.stat", text, sizeof(text)) == 0 &&
-	    (p = strstr(text, "usage_usec ")))
-		return strtoll(p + strlen("usage_usec "), NULL, 10);
+	if (l->leaf_fd >= 0)
+		cgroup_stat_read(l->leaf_fd, STAT_CPU, &s);
+	if (s.cpu_usec != STAT_UNKNOWN)
+		return (int64_t)s.cpu_usec;
 	return sum_usage(l, &u) ? (int64_t)u.cpu_usec : -1;
 }
 
@@ -98,6 +103,42 @@ int64_t facts_connections(const struct facts *f, const struct life *l)
 	if (!f->has_sockets)
 		return -1;
 	return diag_count(&f->sockets, pids, pids_of(l, pids));
+}
+
+static void add(uint64_t *sum, uint64_t n)
+{
+	if (n != STAT_UNKNOWN)
+		*sum += n;
+}
+
+static void add_life(const struct facts *f, const struct life *l, struct usage *u)
+{
+	struct cgroup_stat s = CGROUP_STAT_NONE;
+	int64_t cpu;
+
+	if (!l || l->certified) /* counted with the dead */
+		return;
+	if (l->leaf_fd >= 0)
+		cgroup_stat_read(l->leaf_fd, l->master->stat_files, &s);
+	cpu = s.cpu_usec == STAT_UNKNOWN ? facts_cpu_usec(f, l) : (int64_t)s.cpu_usec;
+	u->cpu_usec += cpu > 0 ? (uint64_t)cpu : 0;
+	add(&u->throttled_usec, s.throttled_usec);
+	add(&u->io_read_bytes, s.io_read_bytes);
+	add(&u->io_write_bytes, s.io_write_bytes);
+	if (s.memory_peak != STAT_UNKNOWN && s.memory_peak > u->memory_peak_bytes)
+		u->memory_peak_bytes = s.memory_peak;
+}
+
+void facts_usage(const struct facts *f, const struct pool *p, struct usage *ret)
+{
+	*ret = p->dead;
+	for (unsigned i = 0; i < p->nslots; i++) {
+		add_life(f, p->slots[i].current, ret);
+		list_each(it, &p->slots[i].leaving)
+			add_life(f, container_of(it, struct life, node), ret);
+	}
+	list_each(it, &p->spares)
+		add_life(f, container_of(it, struct life, node), ret);
 }
 
 int64_t facts_accept_queue(const struct facts *f, const struct pool *p)

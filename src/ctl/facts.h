@@ -20,6 +20,8 @@ int64_t facts_memory(const struct facts *f, const struct life *l); /* bytes */
 int64_t facts_pids(const struct facts *f, const struct life *l);
 int64_t facts_cpu_usec(const struct facts *f, const struct life *l);
 int64_t facts_connections(const struct facts *f, const struct life *l);
+/* The sums since the start: of the dead and of the living. */
+void facts_usage(const struct facts *f, const struct pool *p, struct usage *ret);
 int64_t facts_accept_queue(const struct facts *f, const struct pool *p);
 
 #endif

@@ -46,8 +46,9 @@ static bool is_told(const char *key, bool is_exit)
 	static const char *const always[] = { "seq",  "time",	    "event", "pool",
 					      "slot", "generation", "pid" };
 	static const char *const of_exit[] = {
-		"reason",      "code",	"signal",    "step",   "errno",
-		"core_dumped", "ready", "uptime_ms", "cpu_ms", "memory_peak_bytes"
+		"reason",	"code",		 "signal",    "step",	"errno",
+		"core_dumped",	"ready",	 "uptime_ms", "cpu_ms", "memory_peak_bytes",
+		"pids_refused", "throttled_usec"
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)

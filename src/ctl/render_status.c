@@ -47,11 +47,23 @@ static void cell_duration(struct table_row *row, unsigned c, json_int_t ms)
 
 /* ---- workers ---- */
 
-enum { W_SLOT, W_STATE, W_PID, W_CPUS, W_UPTIME, W_RESTARTS, W_MEMORY, W_CPU, W_CONNS, W_STATUS };
+enum {
+	W_SLOT,
+	W_STATE,
+	W_PID,
+	W_CPUS,
+	W_UPTIME,
+	W_RESTARTS,
+	W_MEMORY,
+	W_TASKS,
+	W_CPU,
+	W_CONNS,
+	W_STATUS
+};
 
 static const char *const worker_heads[] = {
-	">SLOT",     "STATE",	">PID", "CPUS",	  ">UPTIME",
-	">RESTARTS", ">MEMORY", ">CPU", ">CONNS", "STATUS",
+	">SLOT",   "STATE",  ">PID", "CPUS",   ">UPTIME", ">RESTARTS",
+	">MEMORY", ">TASKS", ">CPU", ">CONNS", "STATUS",
 };
 
 static void cell_cpus(struct table_row *row, const json_t *w)
@@ -80,7 +92,22 @@ static void cell_status(struct table_row *row, const json_t *w, const char *stat
 	}
 }
 
-static void add_worker(struct table *t, const json_t *w)
+/* "43M/64M", "5/64": use against limit. */
+static void cell_of_limit(struct table_row *row, unsigned c, json_int_t limit, bool size)
+{
+	char use[TABLE_CELL_BYTES], text[TEXT_SIZE_BYTES + 8];
+
+	if (limit < 0 || strcmp(row->cell[c], "-") == 0)
+		return;
+	(void)snprintf(use, sizeof(use), "%s", row->cell[c]);
+	if (size)
+		text_size((uint64_t)limit, text);
+	else
+		(void)snprintf(text, sizeof(text), "%lld", (long long)limit);
+	cell(row, c, "%.40s/%s", use, text);
+}
+
+static void add_worker(struct table *t, const json_t *w, const json_t *limits)
 {
 	struct table_row *row = table_add(t);
 	json_int_t slot = render_int(w, "slot"), cpu = render_int(w, "cpu_usec");
@@ -100,6 +127,9 @@ static void add_worker(struct table *t, const json_t *w)
 	cell_duration(row, W_UPTIME, render_int(w, "uptime_ms"));
 	cell_int(row, W_RESTARTS, render_int(w, "restarts"));
 	cell_size(row, W_MEMORY, render_int(w, "memory_bytes"));
+	cell_of_limit(row, W_MEMORY, render_int(w, "memory_max_bytes"), true);
+	cell_int(row, W_TASKS, render_int(w, "pids"));
+	cell_of_limit(row, W_TASKS, render_int(limits, "pids"), false);
 	cell_duration(row, W_CPU, cpu < 0 ? -1 : cpu / 1000);
 	cell_int(row, W_CONNS, render_int(w, "connections"));
 	cell_status(row, w, state);
@@ -205,7 +235,7 @@ static void show_pool(const struct render *r, const json_t *pool)
 		(void)fprintf(r->out, "  reason: %s\n",
 			      render_text(pool, "reason", reason, sizeof(reason)));
 	show_facts(r, pool);
-	json_array_foreach(workers, i, w) add_worker(&t, w);
+	json_array_foreach(workers, i, w) add_worker(&t, w, json_object_get(pool, "limits"));
 	table_print(&t, r);
 	table_done(&t);
 	json_array_foreach(workers, i, w) show_deaths(r, name, w);

@@ -21,25 +21,12 @@ static void set_count(json_t *o, const char *key, int64_t n)
 	set(o, key, n < 0 ? json_null() : json_integer(n));
 }
 
-static json_t *cpus_text(const cpu_set_t *set_of, bool pinned)
+static json_t *cpus_text(const cpu_set_t *cpus, bool pinned)
 {
-	char buf[256] = "";
-	size_t n = 0;
+	char buf[TEXT_CPUS_BYTES];
 
-	if (!pinned)
-		return json_null();
-	for (size_t i = 0; i < CPU_SETSIZE && n + 16 < sizeof(buf); i++) {
-		size_t last = i;
-
-		if (!CPU_ISSET(i, set_of))
-			continue;
-		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set_of))
-			last++;
-		n += (size_t)snprintf(buf + n, sizeof(buf) - n, last > i ? "%s%zu-%zu" : "%s%zu",
-				      n ? "," : "", i, last);
-		i = last;
-	}
-	return json_string(buf);
+	text_cpus(cpus, buf);
+	return pinned ? json_string(buf) : json_null();
 }
 
 static json_t *cgroup_path(const struct master *m, const struct life *l)
@@ -50,6 +37,12 @@ static json_t *cgroup_path(const struct master *m, const struct life *l)
 		return json_null();
 	(void)snprintf(path, sizeof(path), "%s/%s", m->cgroup.path, l->leaf_name);
 	return json_string(path);
+}
+
+/* Unlimited is null. */
+static json_t *limit_json(const struct limits *l, enum limit which, uint64_t n)
+{
+	return l->asked & LIMIT_BIT(which) ? json_integer((json_int_t)n) : json_null();
 }
 
 /* What is known of a place that may have no life at the moment. */
@@ -71,7 +64,8 @@ static json_t *worker_json(const struct facts *f, const struct slot *s, const st
 	set_count(o, "uptime_ms", l ? (int64_t)(clock_boot_ms() - l->born_ms) : -1);
 	set(o, "restarts", json_integer(s->total_restarts));
 	set_count(o, "memory_bytes", l ? facts_memory(f, l) : -1);
-	set(o, "memory_max_bytes", json_null());
+	set(o, "memory_max_bytes",
+	    limit_json(&s->pool->conf->limits, LIMIT_MEMORY, s->pool->conf->limits.memory));
 	set_count(o, "pids", l ? facts_pids(f, l) : -1);
 	set_count(o, "cpu_usec", l ? facts_cpu_usec(f, l) : -1);
 	set_count(o, "connections", l ? facts_connections(f, l) : -1);
@@ -116,33 +110,68 @@ static json_t *workers_json(const struct facts *f, const struct pool *p, int onl
 	return a;
 }
 
-static json_t *usage_json(const struct pool *p)
+static json_t *usage_json(const struct facts *f, const struct pool *p)
 {
+	const unsigned files = p->master->stat_files;
 	char since[TEXT_TIME_BYTES];
 	json_t *o = json_object();
+	struct usage u;
 
+	facts_usage(f, p, &u);
 	text_time(p->since_ms, since);
 	set(o, "since", json_string(since));
-	set(o, "cpu_usec", json_integer((json_int_t)p->dead_cpu_usec));
-	set(o, "memory_peak_bytes",
-	    p->memory_peak_bytes ? json_integer((json_int_t)p->memory_peak_bytes) : json_null());
-	set(o, "io_read_bytes", json_null());
-	set(o, "io_write_bytes", json_null());
-	set(o, "throttled_usec", json_null());
+	set_count(o, "cpu_usec", (int64_t)u.cpu_usec);
+	set_count(o, "memory_peak_bytes", u.memory_peak_bytes ? (int64_t)u.memory_peak_bytes : -1);
+	set_count(o, "io_read_bytes", files & STAT_IO ? (int64_t)u.io_read_bytes : -1);
+	set_count(o, "io_write_bytes", files & STAT_IO ? (int64_t)u.io_write_bytes : -1);
+	set_count(o, "throttled_usec",
+		  cgroup_list_has(p->master->cgroup.controllers, "cpu") ?
+			  (int64_t)u.throttled_usec :
+			  -1);
 	set(o, "births", json_integer((json_int_t)p->births));
 	set(o, "deaths", json_integer((json_int_t)p->deaths));
-	set(o, "oom_kills", json_integer(0));
+	set(o, "oom_kills", json_integer((json_int_t)u.oom_kills));
 	set(o, "denied", json_integer((json_int_t)p->denied));
 	set(o, "connections_cut", json_integer(0));
 	return o;
 }
 
+static json_t *io_json(const struct limits *l)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < l->nio; i++) {
+		json_t *o = json_object();
+
+		set(o, "device", json_safe(l->io[i].device));
+		for (int k = 0; k < IO_RATES; k++)
+			if (l->io[i].rate[k] && l->io[i].rate[k] != UINT64_MAX)
+				set_count(o, io_rate_name[k], (int64_t)l->io[i].rate[k]);
+		(void)json_array_append_new(a, o);
+	}
+	return a;
+}
+
 static json_t *limits_json(const struct pool *p)
 {
-	json_t *o = json_object();
+	const struct limits *l = &p->conf->limits;
+	bool pids = l->pids && cgroup_list_has(p->master->cgroup.controllers, "pids");
+	json_t *o = json_object(), *raw = json_object();
 
-	set(o, "tmp", json_integer((json_int_t)p->conf->tmp_bytes));
-	set(o, "nofile", json_integer((json_int_t)p->conf->nofile));
+	set(o, "memory", limit_json(l, LIMIT_MEMORY, l->memory));
+	set(o, "memory_high", limit_json(l, LIMIT_MEMORY_HIGH, l->memory_high));
+	set(o, "swap", limit_json(l, LIMIT_SWAP, l->swap));
+	set(o, "cpu_quota",
+	    l->asked & LIMIT_BIT(LIMIT_CPU_QUOTA) ? json_real((double)l->cpu_quota / 1000) :
+						    json_null());
+	set(o, "cpu_weight", limit_json(l, LIMIT_CPU_WEIGHT, l->cpu_weight));
+	set_count(o, "pids", pids ? (int64_t)l->pids : -1);
+	set(o, "io", io_json(l));
+	for (unsigned i = 0; i < l->nraw; i++)
+		set(raw, l->raw[i].file, json_safe(l->raw[i].value));
+	set(o, "raw", raw);
+	set_count(o, "tmp", (int64_t)p->conf->tmp_bytes);
+	set_count(o, "nofile", (int64_t)p->conf->nofile);
 	return o;
 }
 
@@ -160,7 +189,7 @@ static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
 	set(o, "policy", p->policy_name ? json_string(p->policy_name) : json_null());
 	set(o, "generation", json_integer(p->generation));
 	set_count(o, "accept_queue", facts_accept_queue(f, p));
-	set(o, "usage", usage_json(p));
+	set(o, "usage", usage_json(f, p));
 	set(o, "limits", limits_json(p));
 	set(o, "total", json_object());
 	set(o, "workers", workers_json(f, p, slot));

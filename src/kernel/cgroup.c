@@ -238,7 +238,7 @@ void cgroup_root_done(struct cgroup_root *r)
 	fd_close(&r->mount_fd);
 }
 
-static bool has_word(const char *list, const char *word)
+bool cgroup_list_has(const char *list, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -254,7 +254,7 @@ bool cgroup_has_controllers(const struct cgroup_root *r)
 
 	/* Hybrid hosts leave over what v1 did not take, such as hugetlb. */
 	for (size_t i = 0; i < ARRAY_LEN(useful); i++)
-		if (has_word(r->controllers, useful[i]))
+		if (cgroup_list_has(r->controllers, useful[i]))
 			return true;
 	return false;
 }

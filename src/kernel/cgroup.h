@@ -20,7 +20,8 @@ struct cgroup_root {
 	char own[PATH_MAX];    /* own cgroup, as /proc shows it: "/", "/system.slice/x" */
 	size_t above;	       /* how many bytes of own are above what is mounted */
 	char path[PATH_MAX];   /* of the instance's folder, as /proc/PID/cgroup shows it */
-	char controllers[256]; /* that the own cgroup could give, "" or "memory pids" */
+	char controllers[256]; /* that the leaves have, "" or "memory pids" */
+	bool moved;	       /* the master sits in a leaf below own (cgroup_tree.h) */
 };
 #define CGROUP_ROOT_NONE ((struct cgroup_root){ .mount_fd = -1, .base_fd = -1 })
 
@@ -32,6 +33,8 @@ MUST_CHECK int cgroup_parse_mount(const char *line, char *ret_root, char *ret_po
  * -ENOENT: there is none. */
 MUST_CHECK int cgroup_root_find(struct cgroup_root *r, struct err *e);
 void cgroup_root_done(struct cgroup_root *r);
+/* Is word one of "memory pids"? */
+bool cgroup_list_has(const char *list, const char *word);
 /* Is there one that limits a worker? A hybrid host has none of them in v2. */
 bool cgroup_has_controllers(const struct cgroup_root *r);
 

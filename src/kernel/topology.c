@@ -4,231 +4,223 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/parse.h"
 
-#define ONLINE "/sys/devices/system/cpu/online"
+#define CACHES_MAX 16 /* cache/index0 and on; five are many */
+#define LIST_BYTES 4096
 
-int topology_usable(cpu_set_t *ret_cpus)
+/* A file of one line, without the newline. 0 or -errno. */
+PRINTF(3, 4) static int read_line(char *ret, size_t size, const char *fmt, ...)
 {
-	cpu_set_t set;
+	char path[PATH_MAX];
+	va_list ap;
+	FILE *f;
+	bool read;
 
-	CPU_ZERO(&set);
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+	va_start(ap, fmt);
+	(void)vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	f = fopen(path, "re");
+	if (!f)
 		return -errno;
-	*ret_cpus = set;
+	read = fgets(ret, (int)size, f) != NULL;
+	(void)fclose(f);
+	ret[read ? strcspn(ret, "\n") : 0] = '\0';
+	return read ? 0 : -EPROTO;
+}
+
+/* ---- cores ---- */
+
+/* Who shares a core or a cache with that CPU: a list that does not name it is none. */
+static bool parse_shared(const char *text, unsigned cpu, cpu_set_t *ret)
+{
+	return parse_cpus(text, ret) == 0 && CPU_ISSET(cpu, ret);
+}
+
+static void read_core(const char *sys, struct topology *t, unsigned cpu)
+{
+	char line[LIST_BYTES];
+	cpu_set_t same;
+
+	/* core_cpus_list is the newer name (5.3) of thread_siblings_list. */
+	if (read_line(line, sizeof(line), "%s/devices/system/cpu/cpu%u/topology/core_cpus_list",
+		      sys, cpu) < 0 &&
+	    read_line(line, sizeof(line),
+		      "%s/devices/system/cpu/cpu%u/topology/thread_siblings_list", sys, cpu) < 0)
+		return;
+	if (!parse_shared(line, cpu, &same))
+		return;
+	t->has_cores = true;
+	for (unsigned i = cpu; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &same) && CPU_ISSET(i, &t->online))
+			t->core[i] = (short)cpu;
+}
+
+/* ---- last-level caches ---- */
+
+/* The cache of the highest level that holds data. */
+static bool last_cache(const char *sys, unsigned cpu, cpu_set_t *ret)
+{
+	long best = 0;
+
+	for (unsigned i = 0; i < CACHES_MAX; i++) {
+		char type[32], level[32], list[LIST_BYTES];
+		cpu_set_t same;
+		long n;
+
+		if (read_line(level, sizeof(level),
+			      "%s/devices/system/cpu/cpu%u/cache/index%u/level", sys, cpu, i) < 0)
+			break;
+		n = strtol(level, NULL, 10);
+		if (n <= best ||
+		    (read_line(type, sizeof(type), "%s/devices/system/cpu/cpu%u/cache/index%u/type",
+			       sys, cpu, i) == 0 &&
+		     strcmp(type, "Instruction") == 0))
+			continue;
+		if (read_line(list, sizeof(list),
+			      "%s/devices/system/cpu/cpu%u/cache/index%u/shared_cpu_list", sys, cpu,
+			      i) < 0 ||
+		    !parse_shared(list, cpu, &same))
+			continue;
+		best = n;
+		*ret = same;
+	}
+	return best > 0;
+}
+
+static void read_llc(const char *sys, struct topology *t, unsigned cpu)
+{
+	cpu_set_t same;
+
+	if (t->llc[cpu] >= 0 || !last_cache(sys, cpu, &same))
+		return;
+	for (unsigned i = cpu; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &same) && CPU_ISSET(i, &t->online) && t->llc[i] < 0)
+			t->llc[i] = (short)t->nllcs;
+	t->nllcs++;
+}
+
+/* ---- nodes ---- */
+
+static void read_nodes(const char *sys, struct topology *t)
+{
+	char line[LIST_BYTES];
+	cpu_set_t nodes, cpus;
+
+	if (read_line(line, sizeof(line), "%s/devices/system/node/online", sys) < 0 ||
+	    parse_cpus(line, &nodes) < 0)
+		return;
+	for (unsigned n = 0; n < CPU_SETSIZE; n++) {
+		/* A node of memory alone has an empty list. */
+		if (!CPU_ISSET(n, &nodes) ||
+		    read_line(line, sizeof(line), "%s/devices/system/node/node%u/cpulist", sys, n) <
+			    0 ||
+		    parse_cpus(line, &cpus) < 0)
+			continue;
+		for (unsigned i = 0; i < CPU_SETSIZE; i++)
+			if (CPU_ISSET(i, &cpus) && CPU_ISSET(i, &t->online))
+				t->node[i] = (short)n;
+	}
+}
+
+int topology_read(const char *sys, struct topology *ret)
+{
+	char line[LIST_BYTES];
+	int r = read_line(line, sizeof(line), "%s/devices/system/cpu/online", sys);
+	cpu_set_t online;
+
+	if (r == 0 && parse_cpus(line, &online) < 0)
+		r = -EPROTO;
+	if (r < 0)
+		return r;
+	memset(ret, 0, sizeof(*ret));
+	ret->online = online;
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
+		ret->core[i] = ret->llc[i] = ret->node[i] = -1;
+	for (unsigned i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &online))
+			continue;
+		/* One of a group tells for all of it: a host may have hundreds. */
+		if (ret->core[i] < 0)
+			read_core(sys, ret, i);
+		if (ret->core[i] < 0)
+			ret->core[i] = (short)i;
+		read_llc(sys, ret, i);
+	}
+	read_nodes(sys, ret);
 	return 0;
 }
 
-static bool read_two(const char *path, long long *a, long long *b)
+/* ---- questions ---- */
+
+void topology_one_a_core(const struct topology *t, const cpu_set_t *cpus, cpu_set_t *ret)
 {
-	FILE *f = fopen(path, "re");
-	char first[32];
-	int n;
+	cpu_set_t seen;
 
-	if (!f)
-		return false;
-	n = fscanf(f, "%31s %lld", first, b);
-	(void)fclose(f);
-	if (n < 1)
-		return false;
-	*a = strcmp(first, "max") == 0 ? -1 : strtoll(first, NULL, 10);
-	return true;
-}
-
-/* v2: "max 100000" or "150000 100000"; v1: two files, -1 is no quota. */
-static unsigned quota_at(const char *folder, bool v2)
-{
-	char path[PATH_MAX + 32];
-	long long quota = -1, period = 100000, none;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", folder, v2 ? "cpu.max" : "cpu.cfs_quota_us");
-	if (!read_two(path, &quota, &period) || quota <= 0)
-		return 0;
-	if (!v2) {
-		(void)snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", folder);
-		if (!read_two(path, &period, &none))
-			return 0;
-	}
-	return period > 0 ? (unsigned)(quota * 1000 / period) : 0;
-}
-
-static unsigned tightest(unsigned a, unsigned b)
-{
-	if (a == 0 || b == 0)
-		return a ? a : b;
-	return a < b ? a : b;
-}
-
-/* "MOUNT/OWN", and one folder up with each call, down to MOUNT. */
-static bool start_at(char *path, size_t size, const char *mount, const char *own)
-{
-	return snprintf(path, size, "%s%s", mount, strcmp(own, "/") ? own : "") < (int)size;
-}
-
-static bool one_up(char *path, const char *mount)
-{
-	char *slash = strrchr(path, '/');
-
-	if (strlen(path) <= strlen(mount) || !slash)
-		return false;
-	*slash = '\0';
-	return true;
-}
-
-unsigned topology_quota_up(const char *mount, const char *own, bool v2)
-{
-	char path[PATH_MAX];
-	unsigned best = 0;
-
-	if (!start_at(path, sizeof(path), mount, own))
-		return 0;
-	do
-		best = tightest(best, quota_at(path, v2));
-	while (one_up(path, mount));
-	return best;
-}
-
-static bool read_cpus(const char *path, cpu_set_t *ret)
-{
-	FILE *f = fopen(path, "re");
-	char line[4096];
-	bool found = f && fgets(line, sizeof(line), f);
-
-	if (f)
-		(void)fclose(f);
-	if (!found)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	return parse_cpus(line, ret) == 0;
-}
-
-/* The nearest folder that says it: what is effective there holds all those above. */
-bool topology_cpuset_up(const char *mount, const char *own, bool v2, cpu_set_t *ret_cpus)
-{
-	char path[PATH_MAX], file[PATH_MAX + 32];
-
-	if (!start_at(path, sizeof(path), mount, own))
-		return false;
-	do {
-		(void)snprintf(file, sizeof(file), "%s/cpuset.%s", path,
-			       v2 ? "cpus.effective" : "effective_cpus");
-		if (read_cpus(file, ret_cpus))
-			return true;
-	} while (one_up(path, mount));
-	return false;
-}
-
-static bool has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	while (*list) {
-		size_t len = strcspn(list, ",\n");
-
-		if (len == n && strncmp(list, word, n) == 0)
-			return true;
-		list += len + (list[len] != '\0');
-	}
-	return false;
-}
-
-/* The mount point of cgroup2, or of the v1 hierarchy with that controller. */
-static bool find_mount(bool v2, const char *controller, char *ret, size_t size)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t cap = 0;
-	bool found = false;
-
-	while (f && !found && getline(&line, &cap, f) > 0) {
-		char point[PATH_MAX];
-		const char *type = strstr(line, " - cgroup");
-		const char *opts = type ? strrchr(type, ' ') : NULL;
-
-		if (!opts || (strncmp(type, " - cgroup2 ", 11) == 0) != v2)
+	CPU_ZERO(&seen);
+	CPU_ZERO(ret);
+	for (unsigned i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, cpus) || !CPU_ISSET(i, &t->online) ||
+		    CPU_ISSET((size_t)t->core[i], &seen))
 			continue;
-		if (!v2 && !has_word(opts + 1, controller))
-			continue;
-		found = sscanf(line, "%*d %*d %*s %*s %4095s", point) == 1 &&
-			snprintf(ret, size, "%s", point) < (int)size;
+		CPU_SET((size_t)t->core[i], &seen);
+		CPU_SET(i, ret);
 	}
-	free(line);
-	if (f)
-		(void)fclose(f);
-	return found;
 }
 
-/* "0::/x" for v2, "4:cpu,cpuacct:/x" for v1. */
-static bool find_own(bool v2, const char *controller, char *ret, size_t size)
+static void with_number(const struct topology *t, const short *of, unsigned number, cpu_set_t *ret)
 {
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char *line = NULL;
-	size_t cap = 0;
-	bool found = false;
-
-	while (f && !found && getline(&line, &cap, f) > 0) {
-		char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
-
-		if (!path)
-			continue;
-		path[strcspn(path, "\n")] = '\0';
-		*path = '\0';
-		if (v2 ? names[1] == '\0' : has_word(names + 1, controller))
-			found = snprintf(ret, size, "%s", path + 1) < (int)size;
-	}
-	free(line);
-	if (f)
-		(void)fclose(f);
-	return found;
+	CPU_ZERO(ret);
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &t->online) && of[i] == (long)number)
+			CPU_SET(i, ret);
 }
 
-unsigned topology_quota(void)
+void topology_of_node(const struct topology *t, unsigned node, cpu_set_t *ret)
 {
-	unsigned best = 0;
-
-	for (int v2 = 0; v2 <= 1; v2++) {
-		char mount[PATH_MAX], own[PATH_MAX];
-
-		if (find_mount(v2, "cpu", mount, sizeof(mount)) &&
-		    find_own(v2, "cpu", own, sizeof(own)))
-			best = tightest(best, topology_quota_up(mount, own, v2));
-	}
-	return best;
+	with_number(t, t->node, node, ret);
 }
 
-static bool own_cpuset(cpu_set_t *ret)
+void topology_of_llc(const struct topology *t, unsigned llc, cpu_set_t *ret)
 {
-	bool found = false;
-
-	for (int v2 = 0; v2 <= 1; v2++) {
-		char mount[PATH_MAX], own[PATH_MAX];
-		cpu_set_t one;
-
-		if (!find_mount(v2, "cpuset", mount, sizeof(mount)) ||
-		    !find_own(v2, "cpuset", own, sizeof(own)) ||
-		    !topology_cpuset_up(mount, own, v2, &one))
-			continue;
-		if (found)
-			CPU_AND(ret, ret, &one);
-		else
-			*ret = one;
-		found = true;
-	}
-	return found;
+	with_number(t, t->llc, llc, ret);
 }
 
-enum topology_why topology_why(const cpu_set_t *usable)
+void topology_nodes(const struct topology *t, cpu_set_t *ret)
 {
-	cpu_set_t online, cpuset;
+	CPU_ZERO(ret);
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &t->online) && t->node[i] >= 0)
+			CPU_SET((size_t)t->node[i], ret);
+}
 
-	if (!read_cpus(ONLINE, &online) || CPU_COUNT(&online) <= CPU_COUNT(usable))
-		return TOPOLOGY_ALL;
-	if (own_cpuset(&cpuset) && CPU_COUNT(&cpuset) <= CPU_COUNT(usable))
-		return TOPOLOGY_CPUSET;
-	return TOPOLOGY_AFFINITY;
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+unsigned topology_sort(const struct topology *t, const cpu_set_t *cpus,
+		       unsigned short ret[CPU_SETSIZE])
+{
+	uint64_t key[CPU_SETSIZE] = { 0 };
+	unsigned n = 0;
+
+	/* -1 becomes the highest: what is not told comes last. */
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, cpus))
+			key[n++] = (uint64_t)(uint16_t)t->node[i] << 48 |
+				   (uint64_t)(uint16_t)t->llc[i] << 32 |
+				   (uint64_t)(uint16_t)t->core[i] << 16 | i;
+	qsort(key, n, sizeof(key[0]), by_number);
+	for (unsigned k = 0; k < n; k++)
+		ret[k] = (unsigned short)key[k];
+	return n;
 }

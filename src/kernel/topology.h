@@ -1,33 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* topology.h - which CPUs there are for us: the smallest of affinity, cpuset and
- * quota. sched_getaffinity(2) already shows what a cpuset leaves, v1 or v2; the
- * quota is looked for up the tree of both.
+/* topology.h - how the CPUs of this host lie together: cores, last-level caches,
+ * NUMA nodes, as /sys tells.
  *
- * Layer: kernel. */
+ * Layer: kernel. Source: Documentation/ABI/stable/sysfs-devices-system-cpu and
+ * sysfs-devices-node. */
 #ifndef MPSUP_KERNEL_TOPOLOGY_H
 #define MPSUP_KERNEL_TOPOLOGY_H
 
 #include <sched.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/base.h"
 
-/* CPUs that we may run on. 0 or -errno. */
-MUST_CHECK int topology_usable(cpu_set_t *ret_cpus);
+enum { TOPOLOGY_CPUS = 8 * sizeof(cpu_set_t) }; /* CPU_SETSIZE, which is GNU's word */
 
-/* Why those, and not all that the host has online. */
-enum topology_why { TOPOLOGY_ALL, TOPOLOGY_CPUSET, TOPOLOGY_AFFINITY };
-enum topology_why topology_why(const cpu_set_t *usable);
+/* All zero: nothing is known, every CPU lies like every other. */
+struct topology {
+	cpu_set_t online; /* the arrays below hold for these */
+	/* The lowest CPU of its core; itself where nothing is told. */
+	short core[TOPOLOGY_CPUS];
+	/* Last-level caches are numbered from 0 by their lowest CPU: the kernel's `id` has
+	 * holes, and numbers those of each level apart. -1: not told. */
+	short llc[TOPOLOGY_CPUS];
+	short node[TOPOLOGY_CPUS]; /* -1: not told */
+	bool has_cores;		   /* told for one at least */
+	unsigned nllcs;
+};
 
-/* The tightest CPU quota of the own cgroup and those above it, in thousandths of
- * a CPU; 0: none is set. */
-unsigned topology_quota(void);
+/* sys: "/sys", or a tree like it. What is missing below the list of online CPUs, as
+ * in virtual machines and containers, is marked so. -errno, -EPROTO: that list. */
+MUST_CHECK int topology_read(const char *sys, struct topology *ret);
 
-/* The same for any tree: mount is where it is mounted, own a path below it as in
- * /proc/PID/cgroup. */
-unsigned topology_quota_up(const char *mount, const char *own, bool v2);
-/* false: no folder of the tree says. */
-bool topology_cpuset_up(const char *mount, const char *own, bool v2, cpu_set_t *ret_cpus);
+/* One hardware thread of each core: the lowest of those in the set. */
+void topology_one_a_core(const struct topology *t, const cpu_set_t *cpus, cpu_set_t *ret);
+void topology_of_node(const struct topology *t, unsigned node, cpu_set_t *ret);
+void topology_of_llc(const struct topology *t, unsigned llc, cpu_set_t *ret);
+/* Nodes that have CPUs, as a set of numbers. */
+void topology_nodes(const struct topology *t, cpu_set_t *ret);
+
+/* The CPUs of a set, neighbours next to each other: by node, then cache, core, number.
+ * Returns how many. */
+unsigned topology_sort(const struct topology *t, const cpu_set_t *cpus,
+		       unsigned short ret[TOPOLOGY_CPUS]);
 
 #endif

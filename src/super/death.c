@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "super/child.h"
+#include "super/leaf.h"
 #include "super/life.h"
 
 /* clang-format off */
@@ -38,6 +39,8 @@ static enum reason find_reason(const struct life *l, const struct death *d)
 		return REASON_START;
 	if (l->asked)
 		return l->asked;
+	if (d->sig == SIGKILL && leaf_oom(l) != REASON_NONE)
+		return leaf_oom(l);
 	if (l->suicide)
 		return REASON_SUICIDE;
 	if (d->sig == SIGSYS)
@@ -58,6 +61,8 @@ void death_fill(struct death *d, const struct life *l)
 		.uptime_ms = l->master->world->now_ms() - l->born_ms,
 		.cpu_ms = UINT64_MAX,
 		.memory_peak_bytes = UINT64_MAX,
+		.pids_refused = l->stat.pids_refused,
+		.throttled_usec = l->stat.throttled_usec,
 	};
 	if (l->failed_error)
 		d->step = l->failed_step == CHILD_STEP_NONE ? "clone" :
@@ -74,9 +79,15 @@ void death_fill(struct death *d, const struct life *l)
 	} else if (l->worker_gone || l->init_gone) {
 		d->sig = SIGKILL; /* only a kill of the whole leaf takes init with it */
 	}
+	/* The leaf knows all that was in it, the exit only the worker and whom it collected. */
+	if (l->stat.cpu_usec != STAT_UNKNOWN)
+		d->cpu_ms = l->stat.cpu_usec / 1000;
+	if (l->stat.memory_peak != STAT_UNKNOWN)
+		d->memory_peak_bytes = l->stat.memory_peak;
 	d->reason = find_reason(l, d);
 	(void)snprintf(d->status_text, sizeof(d->status_text), "%s", l->status_text);
 	(void)snprintf(d->detail, sizeof(d->detail), "%s", l->detail);
+	leaf_detail(d, l);
 }
 
 static void how(const struct death *d, char *buf, size_t size)
@@ -105,7 +116,10 @@ void death_cause(const struct death *d, char *buf, size_t size)
 			       err_name(d->error));
 		break;
 	case REASON_PROTOCOL:
-		(void)snprintf(buf, size, "protocol (%s)", d->detail);
+	case REASON_OOM:
+	case REASON_OOM_POOL:
+	case REASON_OOM_HOST:
+		(void)snprintf(buf, size, "%s (%s)", reason_name(d->reason), d->detail);
 		break;
 	default:
 		(void)snprintf(buf, size, "%s (%s)", reason_name(d->reason), end);
@@ -175,4 +189,5 @@ void death_hint(struct death *d, const struct life *l)
 		step_hint(d, l);
 	else if (d->reason == REASON_EXIT || d->reason == REASON_SIGNAL)
 		output_tail(l->slot ? l->slot : &l->pool->spare_slot, l->number, 10, look, &h);
+	leaf_hint(d, l);
 }

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "super/leaf.h"
 #include "super/pool.h"
 
 #define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
@@ -82,10 +83,12 @@ struct life *life_new(struct pool *p, struct slot *s)
 	if (s)
 		l->cpus = s->cpus;
 	else
-		l->cpus = p->conf->cpus; /* pinned when it gets its slot */
+		l->cpus = p->cpus; /* pinned when it gets its slot */
 	l->init = PIDFD_NONE;
 	l->worker_fd = l->leaf_fd = l->events_fd = l->report_fd = l->lifeline_fd = -1;
-	l->out.fd = l->err.fd = -1;
+	l->out.fd = l->err.fd = l->pids_fd = -1;
+	l->pids_src = SOURCE_NONE;
+	l->stat = CGROUP_STAT_NONE;
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
@@ -163,6 +166,7 @@ void life_ready(struct life *l)
 	l->slot->boot_failures = 0;
 	output_flush(l);
 	life_watchdog_ping(l);
+	leaf_watch(l);
 	tell(l, joined ? "worker.promoted" : "worker.ready", NULL);
 	if (joined)
 		tell(l, "worker.ready", NULL);
@@ -403,12 +407,11 @@ void life_certify(struct life *l)
 	timer_clear(&l->master->loop, &l->deadline);
 	timer_clear(&l->master->loop, &l->watchdog);
 	output_drain(l);
+	leaf_gather(l);
 	death_fill(&d, l);
 	death_hint(&d, l);
 	p->deaths++;
-	p->dead_cpu_usec += l->exit.cpu_usec;
-	if (l->have_exit && l->exit.maxrss_bytes > p->memory_peak_bytes)
-		p->memory_peak_bytes = l->exit.maxrss_bytes;
+	leaf_count(l);
 	ev.death = &d;
 	master_event(l->master, &ev);
 	log_certificate(l, &d);

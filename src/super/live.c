@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include "super/live.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,8 +18,10 @@
 #include "base/text.h"
 #include "kernel/scm.h"
 #include "super/child.h"
+#include "super/leaf.h"
 #include "super/life.h"
 #include "super/listeners.h"
+#include "super/pin.h"
 #include "super/pipes.h"
 #include "super/pool.h"
 
@@ -39,6 +40,8 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 	if (rep->kind == CHILD_FAILED) {
 		l->failed_step = rep->step;
 		l->failed_error = rep->error > 0 ? rep->error : EIO;
+		if (rep->step == STEP_PIN) /* the next try gets what is there now */
+			pins_check(l->master);
 		return;
 	}
 	if (rep->kind != CHILD_BORN || m->nfds != 1 || l->worker_fd >= 0)
@@ -68,8 +71,11 @@ static bool read_report(struct life *l)
 	source_remove(&l->master->loop, &l->report_src);
 	fd_close(&l->report_fd);
 	/* End of file is death or exec: exec only if nobody failed and it lives. */
-	if (r == 0 && !l->failed_error && l->worker_fd >= 0 && !l->worker_gone && !l->have_exit)
+	if (r == 0 && !l->failed_error && l->worker_fd >= 0 && !l->worker_gone && !l->have_exit) {
+		if (l->pin_late)
+			ignore(pin_life(l, true, NULL));
 		life_exec_seen(l);
+	}
 	return false;
 }
 
@@ -166,6 +172,7 @@ static void leaf_emptied(struct life *l)
 	if (r < 0 && r != -ENOENT)
 		log_warn("leaf %s stays: %s", l->leaf_name, strerror(-r));
 	l->leaf_gone = true;
+	leaf_unwatch(l);
 	source_remove(&l->master->loop, &l->events_src);
 	fd_close(&l->events_fd);
 	fd_close(&l->leaf_fd);
@@ -251,33 +258,6 @@ static void live_signal(struct life *l, int sig)
 		ignore(pidfd_signal(&worker, sig));
 }
 
-/* A running program has many threads, each with its own mask: repeat until a
- * pass over /proc/PID/task finds none that was not set (traps 20). */
-static void repin(const struct life *l)
-{
-	char path[64];
-	cpu_set_t have;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)l->pid);
-	for (int pass = 0; pass < 8; pass++) {
-		DIR *d = opendir(path);
-		bool moved = false;
-
-		for (struct dirent *e; d && (e = readdir(d));) {
-			pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
-
-			if (tid <= 0 || sched_getaffinity(tid, sizeof(have), &have) < 0 ||
-			    CPU_EQUAL(&have, &l->cpus))
-				continue;
-			moved |= sched_setaffinity(tid, sizeof(l->cpus), &l->cpus) == 0;
-		}
-		if (d)
-			(void)closedir(d);
-		if (!moved)
-			return;
-	}
-}
-
 static int live_hand_over(struct life *l)
 {
 	const struct pool *p = l->pool;
@@ -297,7 +277,7 @@ static int live_hand_over(struct life *l)
 	if (l->channel.fd < 0)
 		return -EPIPE;
 	if (l->from_spare && cage_has(&p->cage, CAGE_PIN))
-		repin(l);
+		ignore(pin_life(l, true, NULL));
 	return p->wire->hand_over(&l->channel, &h);
 }
 

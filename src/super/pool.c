@@ -40,6 +40,7 @@ int pool_init(struct pool *p, struct master *m)
 	p->generation = 1;
 	p->since_ms = clock_real_ms();
 	p->nslots = (unsigned)p->conf->workers;
+	p->cpus = p->conf->cpus;
 	list_init(&p->spares);
 	p->slots = calloc(p->nslots, sizeof(*p->slots));
 	if (!p->slots)

@@ -20,7 +20,9 @@
 #include "kernel/seccomp.h"
 #include "policy/policy.h"
 #include "super/companions.h"
+#include "super/leaf.h"
 #include "super/listeners.h"
+#include "super/place_cgroup.h"
 
 #define ROOT_WORDS                                                                                 \
 	(CAGE_BIT(CAGE_PID) | CAGE_BIT(CAGE_MOUNT) | CAGE_BIT(CAGE_IPC) | CAGE_BIT(CAGE_UTS) |     \
@@ -51,27 +53,6 @@ static void raise_nofile(void)
 	}
 }
 
-static int prepare_cgroup(struct master *m, struct err *e)
-{
-	char base[64];
-	int r = cgroup_root_find(&m->cgroup, e);
-
-	(void)snprintf(base, sizeof(base), "mpsup-%s", m->config->name);
-	if (r == 0)
-		r = cgroup_base_open(&m->cgroup, base, e);
-	if (r < 0) {
-		if (m->root)
-			return err_set(e, -EOPNOTSUPP,
-				       "no cgroup for the workers (%s); --no-sandbox cgroup would "
-				       "do without",
-				       e->msg);
-		log_warn("no cgroup of its own for each worker: %s", e->msg);
-		return 0;
-	}
-	m->has_cgroup = true;
-	return 0;
-}
-
 static bool any_wants(const struct master *m, enum cage_word w)
 {
 	for (unsigned i = 0; i < m->config->npools; i++)
@@ -92,16 +73,13 @@ int prepare_master(struct master *m, struct err *e)
 	if (r == 0)
 		r = companion_open("mpsup-worker", &m->worker_exe_fd, e);
 	if (r == 0 && any_wants(m, CAGE_CGROUP))
-		r = prepare_cgroup(m, e);
+		r = place_cgroup(m, e);
 	return r;
 }
 
 void prepare_master_done(struct master *m)
 {
-	if (m->has_cgroup)
-		cgroup_base_remove(&m->cgroup);
-	cgroup_root_done(&m->cgroup);
-	m->has_cgroup = false;
+	place_cgroup_done(m);
 	fd_close(&m->null_fd);
 	fd_close(&m->init_fd);
 	fd_close(&m->worker_exe_fd);
@@ -316,7 +294,9 @@ static int prepare_cage(struct master *m, struct pool *p, struct err *e)
 	c->no_caps = cap_init();
 	if (!c->no_caps)
 		return err_set(e, -ENOMEM, "out of memory");
-	r = prepare_command(m, p, c, e);
+	r = leaf_oom_score(p, c, e);
+	if (r == 0)
+		r = prepare_command(m, p, c, e);
 	if (r == 0 && cage_has(c, CAGE_SECCOMP))
 		r = prepare_filter(p, c, e);
 	if (r == 0 && cage_has(c, CAGE_VIEW))
@@ -340,6 +320,8 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 	/* Listeners first: a second start on a port is refused before it costs anything. */
 	r = listeners_open(p, e);
 	if (r == 0)
+		r = leaf_limits_prepare(m, p, e);
+	if (r == 0)
 		r = prepare_cage(m, p, e);
 	if (r < 0)
 		prepare_pool_done(p);
@@ -357,11 +339,10 @@ static void say_without(const struct master *m, const struct pool *p)
 
 void prepare_say(const struct master *m)
 {
-	if (m->has_cgroup && !cgroup_has_controllers(&m->cgroup))
-		log_warn(
-			"cgroup v2 at %s has no controllers here (hybrid host): workers get leaves, "
-			"resource limits cannot be set",
-			m->cgroup.mount);
+	if (m->has_cgroup && m->no_limits[0])
+		log_warn("%s: workers get leaves, %s", m->no_limits,
+			 cgroup_has_controllers(&m->cgroup) ? "but not all limits can be set" :
+							      "resource limits cannot be set");
 	for (unsigned i = 0; i < m->npools; i++) {
 		const struct pool *p = &m->pools[i];
 

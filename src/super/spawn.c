@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "kernel/scm.h"
 #include "super/child.h"
+#include "super/leaf.h"
 #include "super/life.h"
 #include "super/live.h"
 #include "super/pipes.h"
@@ -73,6 +74,9 @@ static int make_leaf(struct life *l, struct err *e)
 	r = cgroup_leaf_make(&l->master->cgroup, l->leaf_name, &l->leaf_fd);
 	if (r < 0)
 		return err_sys(e, r, "make the cgroup leaf %s", l->leaf_name);
+	r = leaf_limits_write(l, e);
+	if (r < 0)
+		return r;
 	r = cgroup_events_open(l->leaf_fd, &l->events_fd);
 	if (r < 0)
 		return err_sys(e, r, "watch the cgroup leaf %s", l->leaf_name);

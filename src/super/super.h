@@ -16,10 +16,14 @@
 #include "base/initproto.h"
 #include "base/list.h"
 #include "cage/cage.h"
+#include "cage/leaf_limits.h"
 #include "config/config.h"
 #include "kernel/cgroup.h"
+#include "kernel/cgroup_stat.h"
+#include "kernel/cpuset.h"
 #include "kernel/loop.h"
 #include "kernel/pidfd.h"
+#include "kernel/topology.h"
 #include "super/backoff.h"
 #include "super/fsm.h"
 #include "super/logring.h"
@@ -62,8 +66,9 @@ struct death {
 	const char *step;  /* of the birth that failed, or NULL */
 	int error;	   /* errno of that step */
 	uint64_t uptime_ms, cpu_ms, memory_peak_bytes; /* UINT64_MAX: unknown */
+	uint64_t pids_refused, throttled_usec;	       /* the same */
 	char status_text[STATUS_TEXT_BYTES];
-	char detail[160]; /* "64 KiB line", for reason protocol; "" */
+	char detail[160]; /* "64 KiB line" of protocol, "memory.max 64M" of oom; "" */
 	char hint[256];
 };
 
@@ -134,6 +139,7 @@ struct life {
 	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
+	bool pin_late;		    /* dealt other CPUs while it was born: pinned after exec */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	bool lost;		    /* dead, and how is not known yet */
 	struct respawn heir;	    /* made while lost, told after the certificate */
@@ -162,7 +168,11 @@ struct life {
 	char *held; /* stderr of a boot that may only repeat the last */
 	size_t held_len;
 	bool holding;
-	struct timer facts; /* the certificate does not wait for ever */
+	struct cgroup_stat stat; /* of the leaf, when the end was known */
+	int pids_fd;		 /* pids.events, from readiness on */
+	struct source pids_src;
+	uint64_t pids_said, high_said, limit_said_ms; /* worker.limit: counts, when */
+	struct timer facts;			      /* the certificate does not wait for ever */
 	struct init_report exit;
 	bool have_exit, worker_gone, init_gone, certified, leaf_gone;
 	unsigned failed_step;
@@ -198,12 +208,14 @@ struct pool {
 	char reason[256];      /* why degraded or failed, "" */
 	unsigned generation;
 	struct cage cage;
+	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
 	const char *policy_name;
 	struct listener *listeners; /* conf->nlistens of them */
 	int *listener_fds;
 	struct slot *slots;
 	unsigned nslots;
+	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */
 	struct list spares;
 	struct slot spare_slot; /* the place of all spares: log, restart history */
 	bool ever_ready, announced, draining;
@@ -213,9 +225,12 @@ struct pool {
 	char *boot_stderr; /* of the last boot failure, to say it once */
 	size_t boot_stderr_len;
 	uint64_t births, deaths, denied;
-	uint64_t dead_cpu_usec, memory_peak_bytes; /* of lives that are over */
-	int64_t since_ms;			   /* CLOCK_REALTIME */
-	struct timer step;			   /* zero-delay: look what can be started */
+	struct usage {
+		uint64_t cpu_usec, throttled_usec, io_read_bytes, io_write_bytes;
+		uint64_t memory_peak_bytes, oom_kills;
+	} dead;		   /* of lives that are over: sums, and the highest peak */
+	int64_t since_ms;  /* CLOCK_REALTIME */
+	struct timer step; /* zero-delay: look what can be started */
 };
 
 struct master {
@@ -226,6 +241,19 @@ struct master {
 	unsigned npools;
 	struct cgroup_root cgroup;
 	bool has_cgroup;
+	struct topology topology; /* all zero: nothing is known */
+	struct pins {
+		struct cpuset_watch watch;
+		struct timer settle;
+		cpu_set_t limit; /* the affinity that the master was started with */
+		bool limited;	 /* it was less than the cpuset's */
+	} pins;
+	unsigned stat_files;	  /* STAT_*: what leaves count */
+	int memory_fd;		  /* memory.events of the instance's folder, -1 */
+	struct source memory_src;
+	struct timer memory_timer;
+	uint64_t memory_scan_ms;
+	char no_limits[400]; /* why leaves lack controllers, and what would help; "" */
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
 	unsigned lives;	 /* structs that are not gone yet */

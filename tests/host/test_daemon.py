@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from harness import Failed, http, patience, proc, wait_until
+from harness import Failed, http, patience, proc, timeout, wait_until
 
 
 class Daemon:
@@ -249,3 +249,36 @@ def test_start_and_restart_have_their_exit_codes(env):
         if got != code:
             raise Failed(f"{words}: exit {got}, not {code}")
     m.stop()
+
+
+FLOOD = """
+const line = 'x'.repeat(4000) + '\\n';
+require('http').createServer((q, r) => r.end()).listen(%d);
+(function more() { for (let i = 0; i < 100; i++) process.stdout.write(line);
+                   setImmediate(more); })();
+"""
+
+
+@timeout(120)
+def test_log_flood_fills_no_disk(env):
+    """32 MiB each, and four old ones: what a worker writes without end replaces itself."""
+    node, port = env.need_program("node"), env.port()
+    app = env.app(app_js=FLOOD % port)
+    d = Daemon(env, "--workers", 1, "--port", port, "--", node, "app.js", cwd=app).expect(0)
+    folder = env.root / "var/log/mpsup" / d.name
+    wait_until("the oldest is there", lambda: (folder / "web.log.4").exists(), 60)
+    first = (folder / "web.log.4").stat().st_ino
+    wait_until("it is replaced", lambda: (folder / "web.log.4").stat().st_ino != first, 30)
+    wanted = {"web.log", *(f"web.log.{i}" for i in range(1, 5))}
+    for _ in range(200):     # while they are renamed
+        sizes = {}
+        for path in folder.glob("web.log*"):
+            try:
+                sizes[path.name] = path.stat().st_size
+            except FileNotFoundError:
+                continue
+        if not set(sizes) <= wanted or any(size > 32 << 20 for size in sizes.values()):
+            raise Failed(f"{sizes}")
+    if http.get(port, seconds=20).outcome != http.OK or "web ready" not in env.client("list").stdout:
+        raise Failed("the flood stopped somebody")
+    d.stop()

@@ -75,29 +75,46 @@ def figures(m):
                           for _, names, _ in os.walk(leaf))}
 
 
-def kill_workers(m, count):
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+
+
+def kill_workers(m, count, seconds):
+    """Whatever an init has as its child, at whatever moment of its life; now and then the
+    init itself."""
+    dice = random.Random(count)
+    end = time.monotonic() + seconds
     seen = set()
-    end = time.monotonic() + 60
-    while len(seen) < count and time.monotonic() < end:
-        for worker in m.workers(state="ready"):
-            if worker["pid"] not in seen:
-                proc.kill(worker["pid"])
-                seen.add(worker["pid"])
-    if len(seen) < count:
-        raise Failed(f"only {len(seen)} workers came back to be killed")
-    m.wait_workers(2)
+    while len(seen) < count:
+        if time.monotonic() > end:
+            raise Failed(f"only {len(seen)} workers came back to be killed")
+        for init in children(m.pid):
+            for pid in (children(init) if dice.random() < 0.95 else [init]):
+                if pid not in seen:
+                    seen.add(pid)
+                    try:
+                        proc.kill(pid)
+                    except ProcessLookupError:
+                        continue
+    m.wait_workers(4, seconds=30)
+    m.wait_workers(1, state="parked", role="spare", seconds=30)
     time.sleep(0.5)
 
 
-@timeout(180)
-def test_five_hundred_deaths_cost_nothing(env):
+@timeout(400)
+def test_ten_thousand_deaths_cost_nothing(env):
     env.need_root()
-    m = env.start("--name", "torture", "--port", env.port(), "--workers", 2, "--quiet",
-                  "--restart-limit", "100000/1s", "--backoff", "0ms..0ms", ready=False)
-    m.wait_workers(2)
-    kill_workers(m, 100)
+    m = env.start("--name", "torture", "--port", env.port(), "--workers", 4, "--spares", 1,
+                  "--quiet", "--restart-limit", "1000000/1s", "--boot-limit", 1000, "--backoff",
+                  "0ms..0ms", ready=False)
+    m.wait_workers(4)
+    kill_workers(m, 1000, 60)
     before = figures(m)
-    kill_workers(m, 500)
+    kill_workers(m, 10000, 300)
     after = figures(m)
     for what in ("descriptors", "processes", "leaves"):
         if before[what] != after[what]:
@@ -108,12 +125,17 @@ def test_five_hundred_deaths_cost_nothing(env):
     m.stop()
 
 
-@timeout(120)
-def test_a_hundred_starts_and_stops(env):
+def mounts():
+    with open("/proc/self/mountinfo", encoding="utf-8") as f:
+        return len(f.readlines())
+
+
+@timeout(400)
+def test_a_thousand_starts_and_stops(env):
     env.need_root()
-    before = leftovers.leaves()
+    before = leftovers.leaves(), mounts()
     uids = set(os.listdir("/run/systemd/dynamic-uid"))
-    for i in range(100):
+    for i in range(1000):
         m = env.start("--name", "torture", "--port", env.port(), "--workers", 2, ready=False)
         time.sleep((0, 0.002, 0.005, 0.02)[i % 4])
         m.send(signal.SIGTERM)
@@ -122,10 +144,12 @@ def test_a_hundred_starts_and_stops(env):
             m.wait_exit(None, 10)
         else:
             m.wait_exit(0, 10)
-    wrong = leftovers.leaves() - before
+        m.close()
+        env.masters.remove(m)
+    wrong = leftovers.leaves() - before[0]
     new = {n for n in set(os.listdir("/run/systemd/dynamic-uid")) - uids if "torture" in n}
-    if wrong or new:
-        raise Failed(f"left: {sorted(wrong | new)}")
+    if wrong or new or mounts() != before[1]:
+        raise Failed(f"left: {sorted(wrong | new)}, {before[1]} mounts became {mounts()}")
 
 
 def test_init_killed_and_leaf_killed_from_outside(env):
@@ -265,3 +289,28 @@ def test_killed_master_without_pid_namespace_leaves_nothing(env):
     check_without_pid_namespace(env, "kill")
     # What a killed master cannot remove, the next start does.
     env.start("--name", "torture", "--port", env.port(), "--workers", 1).stop()
+
+
+ORPHANS = """
+const { spawn } = require('child_process');
+require('http').createServer((q, r) => {
+  const sh = spawn('sh', ['-c', 'for i in $(seq 50); do (sh -c "sleep 0.05; exit 3" &); done']);
+  sh.on('exit', () => r.end('done'));
+}).listen(%d);
+"""
+
+
+def test_orphaned_grandchildren_are_collected(env):
+    """Process 1 of the worker's namespace inherits them; none stays a zombie."""
+    node, port = env.need_program("node"), env.port()
+    app = env.app(app_js=ORPHANS % port)
+    m = env.start("--workers", 1, "--port", port, "--", node, "app.js", cwd=app)
+    worker = m.wait_workers(1)[0]
+    for _ in range(10):
+        if http.get(port, seconds=20).text != "done":
+            raise Failed("the program could not fork")
+    wait_until("only the worker is left below its init",
+               lambda: children(worker["init_pid"]) == [worker["pid"]])
+    if m.workers()[0]["pid"] != worker["pid"] or http.get(port).outcome != http.OK:
+        raise Failed("the worker did not live through it")
+    m.stop()

@@ -23,7 +23,7 @@
 #include "config/environment.h"
 #include "config/uid.h"
 #include "fds.h"
-#include "kernel/topology.h"
+#include "kernel/allowed.h"
 
 #define ARGS_MAX 24
 #define NUL_TEXT "A=1\nB=\0c\n"
@@ -713,23 +713,23 @@ static void quotas_up_the_tree(void **state)
 	(void)state;
 	make_dir("a", 0755);
 	make_dir("a/b", 0755);
-	assert_int_equal(topology_quota_up(dir, "/a/b", true), 0);
+	assert_int_equal(allowed_quota_up(dir, "/a/b", true), 0);
 	make_file("a/b/cpu.max", "max 100000\n", 11, 0644);
-	assert_int_equal(topology_quota_up(dir, "/a/b", true), 0);
+	assert_int_equal(allowed_quota_up(dir, "/a/b", true), 0);
 	make_file("a/cpu.max", "150000 100000\n", 14, 0644);
-	assert_int_equal(topology_quota_up(dir, "/a/b", true), 1500);
+	assert_int_equal(allowed_quota_up(dir, "/a/b", true), 1500);
 	make_file("a/b/cpu.max", "50000 100000\n", 13, 0644);
-	assert_int_equal(topology_quota_up(dir, "/a/b", true), 500);
-	assert_int_equal(topology_quota_up(dir, "/a", true), 1500);
-	assert_int_equal(topology_quota_up(dir, "/", true), 0);
+	assert_int_equal(allowed_quota_up(dir, "/a/b", true), 500);
+	assert_int_equal(allowed_quota_up(dir, "/a", true), 1500);
+	assert_int_equal(allowed_quota_up(dir, "/", true), 0);
 	make_file("a/b/cpu.cfs_quota_us", "-1\n", 3, 0644);
 	make_file("a/cpu.cfs_quota_us", "200000\n", 7, 0644);
 	make_file("a/cpu.cfs_period_us", "100000\n", 7, 0644);
-	assert_int_equal(topology_quota_up(dir, "/a/b", false), 2000);
+	assert_int_equal(allowed_quota_up(dir, "/a/b", false), 2000);
 	make_file("cpu.cfs_quota_us", "30000\n", 6, 0644);
 	make_file("cpu.cfs_period_us", "100000\n", 7, 0644);
-	assert_int_equal(topology_quota_up(dir, "/a/b", false), 300);
-	assert_int_equal(topology_quota_up(dir, "/gone/away", false), 300);
+	assert_int_equal(allowed_quota_up(dir, "/a/b", false), 300);
+	assert_int_equal(allowed_quota_up(dir, "/gone/away", false), 300);
 }
 
 static void cpusets_up_the_tree(void **state)
@@ -739,18 +739,18 @@ static void cpusets_up_the_tree(void **state)
 	(void)state;
 	make_dir("a", 0755);
 	make_dir("a/b", 0755);
-	assert_false(topology_cpuset_up(dir, "/a/b", true, &set));
+	assert_false(allowed_cpuset_up(dir, "/a/b", true, &set));
 	make_file("cpuset.cpus.effective", "0-3\n", 4, 0644);
-	assert_true(topology_cpuset_up(dir, "/a/b", true, &set));
+	assert_true(allowed_cpuset_up(dir, "/a/b", true, &set));
 	assert_int_equal(CPU_COUNT(&set), 4);
 	make_file("a/cpuset.cpus.effective", "1,3\n", 4, 0644);
-	assert_true(topology_cpuset_up(dir, "/a/b", true, &set));
+	assert_true(allowed_cpuset_up(dir, "/a/b", true, &set));
 	assert_int_equal(CPU_COUNT(&set), 2);
 	make_file("a/b/cpuset.cpus.effective", "\n", 1, 0644);
-	assert_true(topology_cpuset_up(dir, "/a/b", true, &set));
+	assert_true(allowed_cpuset_up(dir, "/a/b", true, &set));
 	assert_int_equal(CPU_COUNT(&set), 2);
 	make_file("a/b/cpuset.effective_cpus", "2\n", 2, 0644);
-	assert_true(topology_cpuset_up(dir, "/a/b", false, &set));
+	assert_true(allowed_cpuset_up(dir, "/a/b", false, &set));
 	assert_int_equal(CPU_COUNT(&set), 1);
 }
 

@@ -364,6 +364,73 @@ static void reasons_have_an_order(void **state)
 	assert_string_equal(reason_name(REASONS), "none");
 }
 
+static void the_oom_killers_victim_is_told_apart(void **state)
+{
+	(void)state;
+	w.conf[0].limits.asked = LIMIT_BIT(LIMIT_MEMORY);
+	w.conf[0].limits.memory = 64 << 20;
+	start_pools(1);
+	all_ready();
+	/* Its own limit. */
+	at(0)->stat.oom = at(0)->stat.oom_kills = 1;
+	at(0)->stat.memory_peak = 64 << 20;
+	dies(at(0), 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_OOM);
+	assert_int_equal(logged("oom (memory.max 64M, peak 64M)"), 1);
+	assert_int_equal(w.pools[0].dead.oom_kills, 1);
+	assert_int_equal(w.pools[0].dead.memory_peak_bytes, 64 << 20);
+	assert_non_null(at(0));
+	/* Somebody else's: its own limit was never met. */
+	at(1)->stat.oom = 0;
+	at(1)->stat.oom_kills = 2;
+	dies(at(1), 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_OOM_HOST);
+	assert_int_equal(logged("oom_host (not by its own limit: memory.max 64M, peak "), 1);
+	/* A helper of it was killed, it went by itself. */
+	at(2)->stat.oom = at(2)->stat.oom_kills = 1;
+	dies(at(2), 3, 0);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_EXIT);
+	/* Somebody sent SIGKILL, and no OOM killer was there. */
+	at(3)->stat.oom = at(3)->stat.oom_kills = 0;
+	dies(at(3), 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
+}
+
+static void refused_forks_are_a_hint(void **state)
+{
+	(void)state;
+	w.conf[0].limits.pids = 64;
+	start_pools(1);
+	all_ready();
+	at(0)->stat.pids_refused = 3;
+	dies(at(0), 1, 0);
+	assert_string_equal(w.pools[0].slots[0].deaths[0]->hint,
+			    "pids.max 64 was met 3 times: --pids");
+	assert_int_equal(w.pools[0].slots[0].deaths[0]->pids_refused, 3);
+	dies(at(1), 1, 0);
+	assert_string_equal(w.pools[0].slots[1].deaths[0]->hint, "");
+}
+
+static void usage_only_grows(void **state)
+{
+	const struct usage *u = &w.pools[0].dead;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	at(0)->stat.cpu_usec = 500;
+	at(0)->stat.throttled_usec = 7;
+	at(0)->stat.io_write_bytes = 9;
+	dies(at(0), 0, SIGTERM);
+	assert_int_equal(u->cpu_usec, 500);
+	assert_int_equal(u->throttled_usec, 7);
+	assert_int_equal(u->io_read_bytes, 0);
+	assert_int_equal(u->io_write_bytes, 9);
+	dies(at(1), 0, SIGTERM); /* nothing is known of it */
+	assert_int_equal(u->cpu_usec, 500);
+	assert_int_equal(u->throttled_usec, 7);
+}
+
 /* ---- stops ---- */
 
 static void a_ready_worker_is_asked_to_leave(void **state)
@@ -475,6 +542,9 @@ int main(void)
 		W(a_leaving_worker_is_not_watched),
 		W(a_breach_of_protocol_is_a_death),
 		W(reasons_have_an_order),
+		W(the_oom_killers_victim_is_told_apart),
+		W(refused_forks_are_a_hint),
+		W(usage_only_grows),
 		W(a_ready_worker_is_asked_to_leave),
 		W(who_cannot_be_asked_is_signalled),
 		W(a_starting_worker_is_signalled),

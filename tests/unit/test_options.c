@@ -139,6 +139,15 @@ static const struct sample {
 	{ "net", "none", "some" },
 	{ "no-sandbox", "seccomp", "secomp" },
 	{ "require", "all", "everything" },
+	{ "memory", "64M", "512K" },
+	{ "memory-high", "48M", "1" },
+	{ "swap", "0", "x" },
+	{ "cpu-quota", "150%", "0.009" },
+	{ "cpu-weight", "10000", "0" },
+	{ "pids", "64", "1" },
+	{ "io", "8:0~rbps=1M", "8:0" },
+	{ "raw", "memory.low=1M", "cgroup.kill=1" },
+	{ "oom-score-adj", "-1000", "1001" },
 	{ "tmp", "64M", "1K" },
 	{ "nofile", "1048576", "63" },
 	{ "restart-limit", "0/1s", "10/0" },
@@ -285,7 +294,7 @@ static void values_arrive(void **state)
 	assert_int_equal(web->spares, 2);
 	assert_int_equal(web->parallel, 3);
 	assert_int_equal(web->cpus_kind, CPUS_LIST);
-	assert_int_equal(CPU_COUNT(&web->cpus), 3);
+	assert_int_equal(CPU_COUNT(&web->cpus_listed), 3);
 	assert_int_equal(web->backoff_min_ms, 1000);
 	assert_int_equal(web->backoff_max_ms, 120000);
 	assert_int_equal(web->restart_limit.count, 3);
@@ -323,6 +332,47 @@ static void values_arrive(void **state)
 	assert_int_equal(web->cage_off,
 			 CAGE_BIT(CAGE_PIN) | CAGE_BIT(CAGE_ENV) | CAGE_BIT(CAGE_UID));
 	assert_int_equal(web->cage_required, CAGE_BIT(CAGE_CAPS) | CAGE_BIT(CAGE_NNP));
+}
+
+static void limits_arrive(void **state)
+{
+	const struct limits *l;
+
+	(void)state;
+	take("-p1");
+	assert_int_equal(web->limits.asked, 0);
+	assert_int_equal(web->limits.pids, LIMIT_PIDS_DEFAULT);
+	take("-p1 --memory 64M --memory-high 48M --swap 0 --cpu-quota 1.5 --cpu-weight 50 --pids 64 "
+	     "--oom-score-adj -5 --io /var~rbps=10M~wiops=200 --io 8:16~~wbps=max "
+	     "--raw memory.low=32M --raw memory.oom.group=0 --raw cpu.max.burst=64M");
+	l = &web->limits;
+	assert_int_equal(l->asked, LIMIT_BIT(LIMIT_OOM_SCORE_ADJ + 1) - 1);
+	assert_int_equal(l->memory, 64 << 20);
+	assert_int_equal(l->memory_high, 48 << 20);
+	assert_int_equal(l->swap, 0);
+	assert_int_equal(l->cpu_quota, 1500);
+	assert_int_equal(l->cpu_weight, 50);
+	assert_int_equal(l->pids, 64);
+	assert_int_equal(l->oom_score_adj, -5);
+	assert_int_equal(l->nio, 2);
+	assert_string_equal(l->io[0].device, "/var");
+	assert_int_equal(l->io[0].rate[IO_RBPS], 10 << 20);
+	assert_int_equal(l->io[0].rate[IO_WBPS], 0);
+	assert_int_equal(l->io[0].rate[IO_WIOPS], 200);
+	assert_string_equal(l->io[1].device, "8:16");
+	assert_true(l->io[1].rate[IO_WBPS] == UINT64_MAX);
+	assert_int_equal(l->nraw, 3);
+	assert_string_equal(l->raw[0].file, "memory.low");
+	assert_string_equal(l->raw[0].value, "33554432");
+	assert_string_equal(l->raw[1].value, "0");
+	assert_string_equal(l->raw[2].value, "64M");
+	assert_true(limits_need(l, "cpu"));
+	assert_true(limits_need(l, "io"));
+	assert_false(limits_need(l, "cpuset"));
+	take("-p1 --set limits.cpu_quota=25% --set memory=1G --memory max --pids max");
+	assert_int_equal(web->limits.cpu_quota, 250);
+	assert_int_equal(web->limits.asked, LIMIT_BIT(LIMIT_CPU_QUOTA));
+	assert_int_equal(web->limits.pids, 0);
 }
 
 static void later_wins(void **state)
@@ -513,7 +563,7 @@ static const char *const wrong[][2] = {
 	{ "--worker 3", "unknown option '--worker'; did you mean '--workers'?" },
 	{ "--wrokers=3", "did you mean '--workers'?" },
 	{ "--carrier-pigeon", "unknown option '--carrier-pigeon'; see mpsup --help" },
-	{ "--memory 1G", "--memory is not built yet in mpsup " },
+	{ "--metrics 1", "--metrics is not built yet in mpsup " },
 	{ "--config=x", "--config is not built yet" },
 	{ "-c x", "unknown option '-c'" },
 	{ "--port --memory 3", "--port: its N is missing" },
@@ -522,11 +572,17 @@ static const char *const wrong[][2] = {
 	{ "-p1 -w --1", "'--1'" },
 	{ "-p1 -w -0", "'-0'" },
 	{ "-p1 -w 99999999999999999999", "out of range" },
-	{ "-p1 --cpus al", "'al' is no CPU list|all, or a list|did you mean 'all'?" },
+	{ "-p1 --cpus al", "'al' is no CPU list|all, physical, numa:N|did you mean 'all'?" },
 	{ "-p1 --cpus green", "'green' is no CPU list" },
-	{ "-p1 --cpus physical", "physical|not built yet" },
-	{ "-p1 --cpus numa:0", "numa:0|not built yet" },
-	{ "-p1 --cpus 9999", "9999" },
+	{ "-p1 --cpus physcal", "'physcal' is no CPU list|did you mean 'physical'?" },
+	{ "-p1 --cpus physical,numa:0", "'physical,numa:0' names several|one of: all, physical" },
+	{ "-p1 --cpus numa:0,1", "'numa:0,1' needs one number, as in numa:0" },
+	{ "-p1 --cpus numa", "'numa' needs one number" },
+	{ "-p1 --cpus llc:", "'llc:' needs one number, as in llc:0" },
+	{ "-p1 --cpus llc:-1", "'llc:-1' needs one number" },
+	{ "-p1 --cpus numa:1024", "'numa:1024' needs one number" },
+	{ "-p1 --cpus 9999", "'9999' names a CPU above 1023" },
+	{ "-p1 --cpus 3-1", "'3-1' is no CPU list" },
 	{ "-p1 --backoff 10s..1s", "MIN not above MAX" },
 	{ "-p1 --backoff soon", "soon|100ms..10s" },
 	{ "-p1 --restart-limit ten", "'ten'|10/60s" },
@@ -538,6 +594,28 @@ static const char *const wrong[][2] = {
 	{ "-p1 --ready-timeout 5~parsecs", "5 parsecs" },
 	{ "-p1 --watchdog 50ms", "100ms" },
 	{ "-p1 --tmp max", "'max' is out of range" },
+	{ "-p1 --memory 1023K", "'1023K' is out of range|at least 1M" },
+	{ "-p1 --memory 64MM", "'64MM' is not understood" },
+	{ "-p1 --cpu-quota 1.5.1", "'1.5.1' is not understood|150%" },
+	{ "-p1 --cpu-quota 0", "'0' is out of range" },
+	{ "-p1 --cpu-quota 4097", "out of range" },
+	{ "-p1 --cpu-weight max", "'max' is not understood|1 to 10000" },
+	{ "-p1 --pids -1", "'-1'|2 to 4194304, or max" },
+	{ "-p1 --io sda~rbps=1", "'sda rbps=1'|DEV and rates" },
+	{ "-p1 --io 8:~rbps=1", "not understood" },
+	{ "-p1 --io 8:0x~rbps=1", "not understood" },
+	{ "-p1 --io /var", "'/var' names no rate" },
+	{ "-p1 --io /var~rbps=0", "out of range" },
+	{ "-p1 --io /var~rbp=1", "not understood" },
+	{ "-p1 --io /var~wiops=1K", "not understood" },
+	{ "-p1 --raw memory.low", "FILE=VALUE" },
+	{ "-p1 --raw memory.low=", "FILE=VALUE" },
+	{ "-p1 --raw ../memory.low=1", "not understood" },
+	{ "-p1 --raw web.2/memory.low=1", "not understood" },
+	{ "-p1 --raw .x=1", "not understood" },
+	{ "-p1 --raw cgroup.procs=1", "files named cgroup.* are mpsup's own" },
+	{ "-p1 --raw memory.max=1G", "has an option: --memory" },
+	{ "-p1 --oom-score-adj 1.5", "-1000 to 1000" },
 	{ "-p1 --view ap", "'ap' is not known|app or host|did you mean 'app'?" },
 	{ "-p1 --protocol node-ipcc", "did you mean 'node-ipc'?" },
 	{ "-p1 --protocol systemd -- x", "'systemd' is not built yet" },
@@ -565,13 +643,16 @@ static const char *const wrong[][2] = {
 	{ "-p1 --watchdog 1s --protocol node-ipc -- node x", "--watchdog needs" },
 	{ "-p1 --no-sandbox uid --require all", "--require and --no-sandbox" },
 	{ "-p1 --require net", "--net none" },
+	{ "-p1 --memory 64M --memory-high 65M", "--memory-high 65M is above --memory 64M" },
+	{ "-p1 --no-sandbox cgroup --pids 9", "--no-sandbox cgroup leaves out" },
+	{ "-p1 --raw cpu.idle=1 --no-sandbox cgroup", "--no-sandbox cgroup leaves out" },
 	{ "-p1 --ro /a --rw /a", "--ro and --rw contradict each other for /a" },
 	{ "-p1 --hide /a --rw /a", "--rw and --hide contradict" },
 	{ "-p1 --hide /a --ro /a", "--ro and --hide contradict" },
 	/* --set */
 	{ "-p1 --set spraes=1", "no key 'spraes'; did you mean 'spares'?" },
-	{ "-p1 --set memory=1G", "memory is not built yet" },
-	{ "-p1 --set cpu_quota=1", "cpu_quota is not built yet" },
+	{ "-p1 --set total=1G", "total is not built yet" },
+	{ "-p1 --set recycle_memory=1G", "recycle_memory is not built yet" },
 	{ "-p1 --set name=x", "name is no key of a pool; right is: --name" },
 	{ "-p1 --set set=set=x=1", "no key of a pool" },
 	{ "-p1 --set =1", "KEY=VALUE" },
@@ -597,7 +678,23 @@ static void what_looks_contradictory_and_is_not(void **state)
 	take("-p1 --demo --protocol native");
 	take("-p1 -q -q --strict");
 	take("-p1 --require all --net none");
+	take("-p1 --memory 64M --memory-high 64M");
+	take("-p1 --memory 64M --memory-high 65M --memory max");
+	take("-p1 --no-sandbox cgroup --pids 9 --pids max --oom-score-adj 5");
 	take("-- node app.js"); /* config_resolve_pool() knows whether it needs a socket */
+}
+
+static void cpus_by_what_they_are(void **state)
+{
+	(void)state;
+	take("-p1 --cpus physical");
+	assert_int_equal(web->cpus_kind, CPUS_PHYSICAL);
+	take("-p1 --cpus numa:1");
+	assert_int_equal(web->cpus_kind, CPUS_NUMA);
+	assert_int_equal(web->cpus_number, 1);
+	take("-p1 --cpus numa:1 --cpus llc:12");
+	assert_int_equal(web->cpus_kind, CPUS_LLC);
+	assert_int_equal(web->cpus_number, 12);
 }
 
 static void set_gives_any_key_of_a_pool(void **state)
@@ -724,7 +821,7 @@ static void print_doc(FILE *f)
 		"(restart).\n\n"
 		"DURATION: `100ms 10s 5m 2h 1d`, bare is seconds, at most 400 days. SIZE: `512K "
 		"256M 2G` (1024), bare is bytes.\nLISTs of CPUs are written as for taskset: "
-		"`0,2-3`, `0-6:2`. A value is given as `--option VALUE` or `--option=VALUE`;\n"
+		"`0,2-3`, `0-6:2` ([more on CPUs](placement.md)).\nA value is given as `--option VALUE` or `--option=VALUE`; "
 		"what follows `--` is the command.\n",
 		f);
 	for (size_t level = 0; level < ARRAY_LEN(titles); level++) {
@@ -789,6 +886,7 @@ int main(void)
 		T(every_missing_value_is_named),
 		T(defaults_are_the_contracts),
 		T(values_arrive),
+		T(limits_arrive),
 		T(later_wins),
 		T(short_options_cluster),
 		T(a_command_comes_after_two_dashes),
@@ -799,6 +897,7 @@ int main(void)
 		T(bad_sockets_are_named),
 		T(wrong_is_refused_with_a_sentence),
 		T(what_looks_contradictory_and_is_not),
+		T(cpus_by_what_they_are),
 		T(set_gives_any_key_of_a_pool),
 		T(long_rubbish_is_cut),
 		T(help_shows_every_option),

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/text.h"
 
 static const char *safe(const char *in, size_t len)
@@ -189,6 +190,27 @@ static int log_end(void **state)
 	return 0;
 }
 
+static void sets_of_cpus_are_short(void **state)
+{
+	static const char *const same[] = { "0", "0-3", "0,2-3,6", "1023", "0-1023" };
+	char out[TEXT_CPUS_BYTES];
+	cpu_set_t set;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		assert_int_equal(parse_cpus(same[i], &set), 0);
+		text_cpus(&set, out);
+		assert_string_equal(out, same[i]);
+	}
+	CPU_ZERO(&set);
+	text_cpus(&set, out);
+	assert_string_equal(out, "");
+	assert_int_equal(parse_cpus("0-1023:2", &set), 0);
+	text_cpus(&set, out);
+	assert_in_range(strlen(out), TEXT_CPUS_BYTES - 8, TEXT_CPUS_BYTES - 1);
+	assert_string_equal(out + strlen(out) - 3, "...");
+}
+
 static void log_text_is_one_line(void **state)
 {
 	(void)state;
@@ -321,6 +343,7 @@ int main(void)
 		cmocka_unit_test(times_are_rfc3339),
 		cmocka_unit_test(durations_are_short),
 		cmocka_unit_test(sizes_are_short),
+		cmocka_unit_test(sets_of_cpus_are_short),
 		LOG_T(log_text_is_one_line),
 		LOG_T(log_json_is_one_object),
 		LOG_T(log_long_line_is_cut_and_whole),
