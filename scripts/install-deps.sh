@@ -49,6 +49,7 @@ needs_of_vm() {
 	needs_of_check
 	need qemu-system-x86 has qemu-system-x86_64
 	need mmdebstrap has mmdebstrap
+	need debian-archive-keyring test -r /usr/share/keyrings/debian-archive-keyring.gpg
 	need cpio has cpio
 	need kmod has_tool depmod
 	need e2fsprogs has_tool mke2fs

@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import re
+import select
 import selectors
 import shutil
 import subprocess
@@ -147,6 +148,8 @@ def _words(environ):
 
 def shell():
     """An interactive root shell in a fresh machine. 0, whatever was done there."""
+    if not sys.stdin.isatty():
+        raise Problem("a shell needs a terminal; --exec 'CMD' does without")
     made = image()
     size = shutil.get_terminal_size()
     job = SHELL_JOB.format(rows=size.lines, columns=size.columns,
@@ -155,11 +158,24 @@ def shell():
         folder = pathlib.Path(name)
         _pack(folder / "tree.tar", job)
         print("vm: starting; exit ends it, as does Ctrl-A X", flush=True)
-        status = subprocess.run(_command(folder, made, True), check=False,
-                                env={**os.environ, "TMPDIR": name}).returncode
-        if status != 0:
-            raise Problem(f"qemu ended with status {status}")
+        with subprocess.Popen(_command(folder, made, True),
+                              env={**os.environ, "TMPDIR": name}) as machine:
+            try:
+                _wait_with_terminal(machine)
+            finally:
+                machine.kill()
+        if machine.returncode != 0:
+            raise Problem(f"qemu ended with status {machine.returncode}")
     return 0
+
+
+def _wait_with_terminal(machine):
+    """Until its end, or until the terminal is closed: qemu would go on without one."""
+    poll = select.poll()
+    poll.register(0, 0)
+    while machine.poll() is None:
+        if poll.poll(500):
+            raise Problem("the terminal was closed")
 
 
 class Run:

@@ -90,6 +90,16 @@ def run_tests(words):
     return tally.counts([f"{kind}/{name}" for kind, found in chosen.items() for name in found])
 
 
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def end(number, _):
+    """So that the machine and its folder are put away; a second signal does not disturb it."""
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def say_counts(args, counts):
     """The exit status."""
     if args.counts:
@@ -109,9 +119,8 @@ def main():
                         help="for --exec (600)")
     parser.add_argument("words", nargs="*", metavar="WORD")
     args = parser.parse_args()
-    # So that the machine and its folder are put away.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    for number in ENDING:
+        signal.signal(number, end)
     try:
         if args.list:
             print("\n".join(f"{kind}/{name}" for kind in FOLDERS for name in
