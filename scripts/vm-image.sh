@@ -65,8 +65,11 @@ step() {
 	fi
 }
 
-# In a mount namespace of its own: whatever happens, no mount is left.
+# In a mount namespace of its own: whatever happens, no mount is left. Where / is no mount
+# point (a plain chroot) there is none to be had, and mmdebstrap takes its mounts away itself.
 make_root() {
+	apart="unshare --mount --propagation private"
+	$apart true || apart=
 	cat >"$work/fetch" <<-FETCH
 		#!/bin/sh
 		set -eu
@@ -79,7 +82,7 @@ make_root() {
 	FETCH
 	chmod 755 "$work/fetch"
 	proxy=$(apt-config dump --format '%f "%v";%n' 2>/dev/null | grep -i '^Acquire::https\?::Proxy ') || true
-	unshare --mount --propagation private mmdebstrap --mode=root --variant=minbase \
+	$apart mmdebstrap --mode=root --variant=minbase \
 		--include="$packages" --aptopt="${proxy:-APT::Install-Recommends \"false\";}" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --customize-hook="$work/fetch" \

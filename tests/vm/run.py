@@ -85,6 +85,8 @@ def run_tests(words):
                       environ={"MPSUP_TEST_SLOW": SLOW})
     try:
         run.run()
+    except machine.Unavailable:
+        raise
     except machine.Problem as why:
         print(f"vm: {why}", flush=True)
     return tally.counts([f"{kind}/{name}" for kind, found in chosen.items() for name in found])
