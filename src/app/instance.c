@@ -42,16 +42,6 @@ static int make_run_dir(const char *path, struct err *e)
 	return 0;
 }
 
-/* Between opening and locking it may have been removed: by a master that ended, or by a
- * client that cleared away what a killed one had left. */
-static bool is_there(int fd, const char *path)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_ino == b.st_ino &&
-	       a.st_dev == b.st_dev;
-}
-
 /* 1: taken by a living master, or just being given back. */
 static int try_name(struct instance *in, const char *name, struct err *e)
 {
@@ -66,7 +56,9 @@ static int try_name(struct instance *in, const char *name, struct err *e)
 		return err_sys(e, -errno, "%s", in->dir);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? 1 : err_sys(e, -errno, "lock %s", in->dir);
-	if (!is_there(fd, in->dir))
+	/* Removed meanwhile: by a master that ended, or by a client that cleared away what a
+	 * killed one had left. */
+	if (!fd_is_path(fd, in->dir))
 		return 1;
 	in->lock_fd = fd_take(&fd);
 	return 0;

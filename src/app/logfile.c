@@ -9,18 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/paths.h"
 #include "base/fd.h"
-
-static int absolute(char *ret, const char *path)
-{
-	char here[PATH_MAX] = "";
-
-	if (*path != '/' && !getcwd(here, sizeof(here)))
-		return -errno;
-	return snprintf(ret, PATH_MAX, "%s%s%s", here, *path == '/' ? "" : "/", path) < PATH_MAX ?
-		       0 :
-		       -ENAMETOOLONG;
-}
 
 int logfile_reopen(struct logfile *f, struct err *e)
 {
@@ -44,7 +34,7 @@ int logfile_open(struct logfile *f, struct loop *loop, const char *path, bool bo
 	*f = LOGFILE_NONE;
 	f->bounded = bounded;
 	sink_init(&f->sink, loop, -1);
-	r = absolute(f->path, path);
+	r = paths_absolute(f->path, path);
 	return r < 0 ? err_sys(e, r, "log file %s", path) : logfile_reopen(f, e);
 }
 

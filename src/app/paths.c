@@ -8,18 +8,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+int paths_absolute(char *ret, const char *path)
+{
+	char here[PATH_MAX] = "";
+
+	if (*path != '/' && !getcwd(here, sizeof(here)))
+		return -errno;
+	return snprintf(ret, PATH_MAX, "%s%s%s", here, *path == '/' ? "" : "/", path) < PATH_MAX ?
+		       0 :
+		       -ENAMETOOLONG;
+}
+
 int paths_settle(struct err *e)
 {
 	const char *root = getenv("MPSUP_ROOT");
-	char here[PATH_MAX], path[PATH_MAX];
+	char path[PATH_MAX];
+	int r = root && *root ? paths_absolute(path, root) : 0;
 
-	if (!root || !*root || *root == '/')
-		return 0;
-	if (!getcwd(here, sizeof(here)))
-		return err_sys(e, -errno, "MPSUP_ROOT %s", root);
-	if (snprintf(path, sizeof(path), "%s/%s", here, root) >= (int)sizeof(path))
-		return err_set(e, -ENAMETOOLONG, "MPSUP_ROOT: the path is too long");
-	return setenv("MPSUP_ROOT", path, 1) < 0 ? err_sys(e, -errno, "MPSUP_ROOT") : 0;
+	if (r == 0 && root && *root && setenv("MPSUP_ROOT", path, 1) < 0)
+		r = -errno;
+	return r < 0 ? err_sys(e, r, "MPSUP_ROOT %s", root) : 0;
 }
 
 void paths_run_dir(char *buf, size_t size)

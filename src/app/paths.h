@@ -8,6 +8,9 @@
 
 #include "base/err.h"
 
+/* ret: PATH_MAX bytes. A relative path is meant from here. -ENAMETOOLONG, getcwd(3)'s. */
+MUST_CHECK int paths_absolute(char *ret, const char *path);
+
 /* Before the working directory is changed: a relative MPSUP_ROOT is meant from here. */
 MUST_CHECK int paths_settle(struct err *e);
 

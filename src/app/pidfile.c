@@ -10,16 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/paths.h"
 #include "base/base.h"
 #include "base/fd.h"
-
-static bool is_same(int fd, const char *path)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_ino == b.st_ino &&
-	       a.st_dev == b.st_dev;
-}
 
 /* What it says now, if that is a number and nothing else. */
 static int read_number(int fd, char text[32])
@@ -50,7 +43,7 @@ static int take(struct pidfile *p, struct err *e)
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(e, -EBUSY, "--pidfile %s: the living process %s holds it", p->path,
 			       old);
-	if (!is_same(fd, p->path))
+	if (!fd_is_path(fd, p->path))
 		return 1;
 	if (r < 0)
 		return err_set(e, -EEXIST,
@@ -67,16 +60,13 @@ static int take(struct pidfile *p, struct err *e)
 
 int pidfile_write(struct pidfile *p, const char *path, struct err *e)
 {
-	char here[PATH_MAX] = "";
 	int r;
 
 	*p = PIDFILE_NONE;
 	/* A daemon changes its folder. */
-	if (*path != '/' && !getcwd(here, sizeof(here)))
-		return err_sys(e, -errno, "--pidfile %s", path);
-	if (snprintf(p->path, sizeof(p->path), "%s%s%s", here, *path == '/' ? "" : "/", path) >=
-	    (int)sizeof(p->path))
-		return err_set(e, -ENAMETOOLONG, "--pidfile: the path is too long");
+	r = paths_absolute(p->path, path);
+	if (r < 0)
+		return err_sys(e, r, "--pidfile %s", path);
 	do
 		r = take(p, e);
 	while (r == 1);
@@ -87,7 +77,7 @@ void pidfile_remove(struct pidfile *p)
 {
 	if (p->fd < 0)
 		return;
-	if (is_same(p->fd, p->path))
+	if (fd_is_path(p->fd, p->path))
 		(void)unlink(p->path);
 	fd_close(&p->fd);
 }

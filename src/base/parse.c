@@ -95,6 +95,19 @@ int parse_duration(const char *s, uint64_t *ret_ms)
 	return 0;
 }
 
+/* 1: a number, in thousandths, and *s behind it. 0: "max", given. */
+static int max_or_thousandths(const char **s, uint64_t *ret_v, uint64_t *ret_max)
+{
+	int r;
+
+	if (strcmp(*s, "max") == 0) {
+		*ret_max = PARSE_MAX;
+		return 0;
+	}
+	r = thousandths(s, ret_v);
+	return r < 0 ? r : 1;
+}
+
 int parse_size(const char *s, uint64_t *ret_bytes)
 {
 	static const char units[] = "KMGT";
@@ -102,12 +115,8 @@ int parse_size(const char *s, uint64_t *ret_bytes)
 	const char *u;
 	int r;
 
-	if (strcmp(s, "max") == 0) {
-		*ret_bytes = PARSE_MAX;
-		return 0;
-	}
-	r = thousandths(&s, &v);
-	if (r < 0)
+	r = max_or_thousandths(&s, &v, ret_bytes);
+	if (r <= 0)
 		return r;
 	u = *s ? strchr(units, *s >= 'a' ? *s - 32 : *s) : NULL;
 	if (*s && (!u || (s[1] && strcmp(s + 1, "iB") != 0 && strcmp(s + 1, "B") != 0)))
@@ -127,12 +136,8 @@ int parse_share(const char *s, uint64_t *ret_thousandths)
 	uint64_t v;
 	int r;
 
-	if (strcmp(s, "max") == 0) {
-		*ret_thousandths = PARSE_MAX;
-		return 0;
-	}
-	r = thousandths(&s, &v);
-	if (r < 0)
+	r = max_or_thousandths(&s, &v, ret_thousandths);
+	if (r <= 0)
 		return r;
 	if (strcmp(s, "%") == 0)
 		v /= 100;

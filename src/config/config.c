@@ -237,6 +237,8 @@ static int check_limits(const struct pool_config *p, struct err *e)
 		return err_set(
 			e, -EINVAL,
 			"--no-sandbox cgroup leaves out what the limits would be written to");
+	if ((p->cage_off & CAGE_BIT(CAGE_RLIMITS)) && (l->asked & ~of_leaf))
+		return err_set(e, -EINVAL, "--no-sandbox rlimits leaves out --oom-score-adj");
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/proc.h"
+#include "super/leaf.h"
 
 #define PIDS_MAX 1024 /* of one worker; more are not looked at for a table */
 
@@ -111,12 +112,6 @@ int64_t facts_connections(const struct facts *f, const struct life *l)
 	return diag_count(&f->sockets, pids, pids_of(l, pids));
 }
 
-static void add(uint64_t *sum, uint64_t n)
-{
-	if (n != STAT_UNKNOWN)
-		*sum += n;
-}
-
 static void add_life(const struct facts *f, const struct life *l, struct usage *u)
 {
 	struct cgroup_stat s = CGROUP_STAT_NONE;
@@ -128,11 +123,7 @@ static void add_life(const struct facts *f, const struct life *l, struct usage *
 		cgroup_stat_read(l->leaf_fd, l->master->stat_files, &s);
 	cpu = s.cpu_usec == STAT_UNKNOWN ? facts_cpu_usec(f, l) : (int64_t)s.cpu_usec;
 	u->cpu_usec += cpu > 0 ? (uint64_t)cpu : 0;
-	add(&u->throttled_usec, s.throttled_usec);
-	add(&u->io_read_bytes, s.io_read_bytes);
-	add(&u->io_write_bytes, s.io_write_bytes);
-	if (s.memory_peak != STAT_UNKNOWN && s.memory_peak > u->memory_peak_bytes)
-		u->memory_peak_bytes = s.memory_peak;
+	usage_add(u, &s);
 }
 
 void facts_usage(const struct facts *f, const struct pool *p, struct usage *ret)

@@ -37,12 +37,11 @@ static void clear_away(const struct instance_ref *ref, const char *dir)
 {
 	char folder[PATH_MAX];
 	AUTO_FD int fd = -1;
-	struct stat a, b;
 
 	(void)snprintf(folder, sizeof(folder), "%s/%s", dir, ref->name);
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &a) < 0 ||
-	    lstat(folder, &b) < 0 || a.st_ino != b.st_ino || probe(ref->path) != PROBE_DEAD)
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !fd_is_path(fd, folder) ||
+	    probe(ref->path) != PROBE_DEAD)
 		return;
 	(void)unlink(ref->path);
 	(void)rmdir(folder);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "kernel/hierarchy.h"
 
 /* Extended attributes of cgroupfs live as long as the folder (cgroup(7)); root
  * writes trusted ones, which nobody in a cage can. */
@@ -117,89 +118,6 @@ int cgroup_pids(int leaf_fd, pid_t *pids, size_t max, size_t *ret_n)
 
 /* ---- the mount and our place in it ---- */
 
-/* mountinfo writes blank, tab, newline and backslash as \040 (proc(5)). */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		unsigned byte;
-
-		if (*s == '\\' && sscanf(s + 1, "%3o", &byte) == 1) {
-			*to++ = (char)byte;
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
-int cgroup_parse_mount(const char *line, char *ret_root, char *ret_point)
-{
-	/* Optional fields stand before the dash; after it comes the type. */
-	const char *type = strstr(line, " - ");
-
-	if (!type || strncmp(type, " - cgroup2 ", 11) != 0)
-		return -ENOENT;
-	if (sscanf(line, "%*d %*d %*s %4095s %4095s", ret_root, ret_point) != 2)
-		return -EPROTO;
-	unescape(ret_root);
-	unescape(ret_point);
-	return 0;
-}
-
-/* The first one is the one that was there first: later ones are somebody's view. */
-static int find_mount(char *ret_root, char *ret_point)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t cap = 0;
-	int r = -ENOENT;
-
-	if (!f)
-		return -errno;
-	while (r < 0 && getline(&line, &cap, f) > 0)
-		r = cgroup_parse_mount(line, ret_root, ret_point);
-	free(line);
-	(void)fclose(f);
-	return r;
-}
-
-static int find_own(char *ret_path, size_t size)
-{
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char *line = NULL;
-	size_t cap = 0;
-	int r = -ENOENT;
-
-	if (!f)
-		return -errno;
-	while (r == -ENOENT && getline(&line, &cap, f) > 0) {
-		if (strncmp(line, "0::", 3) != 0)
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		if (snprintf(ret_path, size, "%s", line + 3) < (int)size)
-			r = 0;
-	}
-	free(line);
-	(void)fclose(f);
-	return r;
-}
-
-/* A container may see only a part of the tree mounted: how much of `own` is above
- * it. A process moved outside of what it sees is shown as "/..". */
-static int above_mount(const char *root, const char *own, size_t *ret_len)
-{
-	size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
-
-	if (strncmp(own, root, n) != 0 || (own[n] != '/' && own[n] != '\0') ||
-	    strncmp(own, "/..", 3) == 0)
-		return -ENOENT;
-	*ret_len = n;
-	return 0;
-}
-
 static void read_controllers(struct cgroup_root *r)
 {
 	const char *own = r->own + r->above + strspn(r->own + r->above, "/");
@@ -216,13 +134,13 @@ int cgroup_root_find(struct cgroup_root *r, struct err *e)
 	int err;
 
 	*r = CGROUP_ROOT_NONE;
-	err = find_mount(root, r->mount);
+	err = hierarchy_mount("/proc/self", true, NULL, root, r->mount);
 	if (err < 0)
 		return err_set(e, err, "no cgroup2 file system is mounted");
-	err = find_own(r->own, sizeof(r->own));
+	err = hierarchy_own("/proc/self", true, NULL, r->own, sizeof(r->own));
 	if (err < 0)
 		return err_sys(e, err, "no line for cgroup v2 in /proc/self/cgroup");
-	if (above_mount(root, r->own, &r->above) < 0)
+	if (hierarchy_above(root, r->own, &r->above) < 0)
 		return err_set(e, -ENOENT, "the own cgroup %s is not below what %s shows (%s)",
 			       r->own, r->mount, root);
 	r->mount_fd = open(r->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

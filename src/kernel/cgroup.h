@@ -25,10 +25,6 @@ struct cgroup_root {
 };
 #define CGROUP_ROOT_NONE ((struct cgroup_root){ .mount_fd = -1, .base_fd = -1 })
 
-/* One line of mountinfo: 0 with root and mount point, both PATH_MAX bytes, if it
- * is a cgroup2 mount; -ENOENT: another kind. */
-MUST_CHECK int cgroup_parse_mount(const char *line, char *ret_root, char *ret_point);
-
 /* Find the cgroup2 mount in /proc/self/mountinfo and the own place in it.
  * -ENOENT: there is none. */
 MUST_CHECK int cgroup_root_find(struct cgroup_root *r, struct err *e);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "kernel/hierarchy.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,89 +25,115 @@ static FILE *open_in(const char *proc, const char *file)
 {
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/%s", proc, file) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", proc, file) >= (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
 		return NULL;
+	}
 	return fopen(path, "re");
 }
 
-/* One line of mountinfo: is it this hierarchy's, from which folder of it, where? */
-static bool is_mount(const char *line, bool v2, const char *controller, char *ret_root,
-		     char *ret_point)
+/* mountinfo writes blank, tab, newline and backslash as \040 (proc(5)). */
+static void unescape(char *s)
 {
+	char *to = s;
+
+	for (; *s; s++) {
+		unsigned byte;
+
+		if (*s == '\\' && sscanf(s + 1, "%3o", &byte) == 1) {
+			*to++ = (char)byte;
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+int hierarchy_parse_mount(const char *line, bool v2, const char *controller, char *ret_root,
+			  char *ret_point)
+{
+	/* Optional fields stand before the dash; after it come the type and, at the end,
+	 * the options, where v1 names its controllers. */
 	const char *type = strstr(line, " - cgroup");
 	const char *opts = type ? strrchr(type, ' ') : NULL;
 
-	if (!opts || (strncmp(type, " - cgroup2 ", 11) == 0) != v2)
-		return false;
-	if (!v2 && !has_word(opts + 1, controller))
-		return false;
-	return sscanf(line, "%*d %*d %*s %4095s %4095s", ret_root, ret_point) == 2;
+	if (!opts || (strncmp(type, " - cgroup2 ", 11) == 0) != v2 ||
+	    (!v2 && !has_word(opts + 1, controller)))
+		return -ENOENT;
+	if (sscanf(line, "%*d %*d %*s %4095s %4095s", ret_root, ret_point) != 2)
+		return -EPROTO;
+	unescape(ret_root);
+	unescape(ret_point);
+	return 0;
 }
 
-static bool find_mount(const char *proc, bool v2, const char *controller, char *ret_root,
-		       char *ret_point)
+int hierarchy_mount(const char *proc, bool v2, const char *controller, char *ret_root,
+		    char *ret_point)
 {
 	FILE *f = open_in(proc, "mountinfo");
 	char *line = NULL;
 	size_t cap = 0;
-	bool found = false;
+	int r = f ? -ENOENT : -errno;
 
 	/* The first one is the one that was there first: later ones are somebody's view. */
-	while (f && !found && getline(&line, &cap, f) > 0)
-		found = is_mount(line, v2, controller, ret_root, ret_point);
+	while (f && r < 0 && getline(&line, &cap, f) > 0)
+		r = hierarchy_parse_mount(line, v2, controller, ret_root, ret_point);
 	free(line);
 	if (f)
 		(void)fclose(f);
-	return found;
+	return r;
 }
 
-/* "0::/x" for v2, "4:cpu,cpuacct:/x" for v1. */
-static bool find_own(const char *proc, bool v2, const char *controller, char *ret, size_t size)
+int hierarchy_own(const char *proc, bool v2, const char *controller, char *ret, size_t size)
 {
 	FILE *f = open_in(proc, "cgroup");
 	char *line = NULL;
 	size_t cap = 0;
-	bool found = false;
+	int r = f ? -ENOENT : -errno;
 
-	while (f && !found && getline(&line, &cap, f) > 0) {
+	/* "0::/x" for v2, "4:cpu,cpuacct:/x" for v1. */
+	while (f && r < 0 && getline(&line, &cap, f) > 0) {
 		char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
 
 		if (!path)
 			continue;
 		path[strcspn(path, "\n")] = '\0';
 		*path = '\0';
-		if (v2 ? names[1] == '\0' : has_word(names + 1, controller))
-			found = snprintf(ret, size, "%s", path + 1) < (int)size;
+		if ((v2 ? names[1] == '\0' : has_word(names + 1, controller)) &&
+		    snprintf(ret, size, "%s", path + 1) < (int)size)
+			r = 0;
 	}
 	free(line);
 	if (f)
 		(void)fclose(f);
-	return found;
+	return r;
 }
 
-/* Docker with cgroup v1 shows /docker/ID as the own path, and mounts that folder:
- * what the mount leaves out goes. Outside of what is mounted, its top is the nearest
- * that we see. */
-static void below_mount(char *own, const char *root)
+int hierarchy_above(const char *root, const char *own, size_t *ret_len)
 {
 	size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
 
 	if (strncmp(own, root, n) != 0 || (own[n] != '/' && own[n] != '\0') ||
-	    strncmp(own, "/..", 3) == 0 || own[n] == '\0') {
-		(void)memcpy(own, "/", 2);
-		return;
-	}
-	(void)memmove(own, own + n, strlen(own + n) + 1);
+	    strncmp(own, "/..", 3) == 0)
+		return -ENOENT;
+	*ret_len = n;
+	return 0;
 }
 
 bool hierarchy_find(const char *proc, bool v2, const char *controller, struct hierarchy *ret)
 {
 	char root[PATH_MAX];
+	size_t above;
 
-	if (!find_mount(proc, v2, controller, root, ret->mount) ||
-	    !find_own(proc, v2, controller, ret->own, sizeof(ret->own)))
+	if (hierarchy_mount(proc, v2, controller, root, ret->mount) < 0 ||
+	    hierarchy_own(proc, v2, controller, ret->own, sizeof(ret->own)) < 0)
 		return false;
-	below_mount(ret->own, root);
+	/* Outside of what is mounted, its top is the nearest that we see. */
+	if (hierarchy_above(root, ret->own, &above) < 0 || !ret->own[above])
+		(void)memcpy(ret->own, "/", 2);
+	else
+		(void)memmove(ret->own, ret->own + above, strlen(ret->own + above) + 1);
 	return true;
 }
 

@@ -179,21 +179,25 @@ static void add(uint64_t *sum, uint64_t n)
 		*sum += n;
 }
 
-void leaf_count(const struct life *l)
+void usage_add(struct usage *u, const struct cgroup_stat *s)
 {
-	struct usage *u = &l->pool->dead;
-	const struct cgroup_stat *s = &l->stat;
-	uint64_t peak = s->memory_peak;
-
-	add(&u->cpu_usec, s->cpu_usec == STAT_UNKNOWN ? l->exit.cpu_usec : s->cpu_usec);
 	add(&u->throttled_usec, s->throttled_usec);
 	add(&u->io_read_bytes, s->io_read_bytes);
 	add(&u->io_write_bytes, s->io_write_bytes);
+	if (s->memory_peak != STAT_UNKNOWN && s->memory_peak > u->memory_peak_bytes)
+		u->memory_peak_bytes = s->memory_peak;
+}
+
+void leaf_count(const struct life *l)
+{
+	struct usage *u = &l->pool->dead;
+	struct cgroup_stat s = l->stat;
+
+	add(&u->cpu_usec, s.cpu_usec == STAT_UNKNOWN ? l->exit.cpu_usec : s.cpu_usec);
 	u->oom_kills += leaf_oom(l) != REASON_NONE;
-	if (peak == STAT_UNKNOWN)
-		peak = l->exit.maxrss_bytes; /* the largest process; 0: not told */
-	if (peak > u->memory_peak_bytes)
-		u->memory_peak_bytes = peak;
+	if (s.memory_peak == STAT_UNKNOWN)
+		s.memory_peak = l->exit.maxrss_bytes; /* the largest process; 0: not told */
+	usage_add(u, &s);
 }
 
 /* ---- limits that were met ---- */

@@ -246,50 +246,9 @@ void pool_stop(struct pool *p)
 	p->draining = true;
 	p->phase = POOL_DRAINING;
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
-	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = &p->slots[i];
-
-		timer_clear(&p->master->loop, &s->timer);
-		list_each(it, &s->leaving)
-			life_stop(container_of(it, struct life, node), REASON_STOP);
-		if (s->current)
-			life_stop(s->current, REASON_STOP);
-		else
-			ignore(slot_step(s, SV_STOP));
-	}
+	for (unsigned i = 0; i < p->nslots; i++)
+		slot_stop(&p->slots[i]);
 	list_each(it, &p->spares)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
 	pool_update(p);
-}
-
-unsigned pool_reset(struct pool *p, int slot)
-{
-	unsigned started = 0;
-
-	if (p->draining)
-		return 0;
-	if (p->phase == POOL_FAILED) {
-		p->phase = p->ever_ready ? POOL_DEGRADED : POOL_STARTING;
-		p->reason[0] = '\0';
-	}
-	if (slot < 0) {
-		restarts_reset(&p->spare_slot.restarts);
-		timer_clear(&p->master->loop, &p->spare_slot.timer);
-	}
-	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = &p->slots[i];
-
-		if (slot >= 0 && (unsigned)slot != i)
-			continue;
-		restarts_reset(&s->restarts);
-		s->boot_failures = 0;
-		s->total_restarts = 0;
-		if (s->state == SLOT_FAILED || s->state == SLOT_BACKOFF) {
-			slot_birth(s);
-			started++;
-		}
-	}
-	pool_update(p);
-	pool_kick(p);
-	return started;
 }

@@ -43,6 +43,8 @@ bool slot_is_wanted(const struct slot *s);
 
 /* slot.c: called by life.c and pool.c */
 void slot_birth(struct slot *s);
+/* Graceful stop of all that the slot holds. */
+void slot_stop(struct slot *s);
 void slot_lost(struct slot *s, struct life *l); /* its end is seen, its certificate follows */
 void slot_died(struct slot *s, struct life *l, const struct death *d);
 void slot_replace_leaving(struct slot *s, struct life *l);

@@ -32,6 +32,14 @@ static int reopen(struct pool *p, int slot, struct err *e)
 	return 0;
 }
 
+static void unfail(struct pool *p)
+{
+	if (p->phase != POOL_FAILED)
+		return;
+	p->phase = p->ever_ready ? POOL_DEGRADED : POOL_STARTING;
+	p->reason[0] = '\0';
+}
+
 /* 1: it can have workers. 0: it is on its way to the end. */
 static int revive(struct pool *p, int slot, struct err *e)
 {
@@ -42,22 +50,26 @@ static int revive(struct pool *p, int slot, struct err *e)
 	}
 	if (p->draining)
 		return 0;
-	if (p->phase == POOL_FAILED) {
-		p->phase = p->ever_ready ? POOL_DEGRADED : POOL_STARTING;
-		p->reason[0] = '\0';
-	}
+	unfail(p);
 	return 1;
+}
+
+/* Born now if it has given up or waits; one that was stopped, or not begun yet, is
+ * pool_kick()'s. */
+static bool hurry(struct slot *s)
+{
+	forget(s);
+	if (s->state != SLOT_FAILED && s->state != SLOT_BACKOFF)
+		return false;
+	slot_birth(s);
+	return true;
 }
 
 static void begin_slot(struct slot *s)
 {
 	s->halted = false;
-	if (s->current)
-		return;
-	forget(s);
-	/* One that was stopped, or not begun yet, is pool_kick()'s. */
-	if (s->state == SLOT_FAILED || s->state == SLOT_BACKOFF)
-		slot_birth(s);
+	if (!s->current)
+		(void)hurry(s);
 }
 
 static void restart_slot(struct slot *s)
@@ -71,42 +83,70 @@ static void restart_slot(struct slot *s)
 	life_stop(s->current, REASON_RESTART); /* slot_died() gives birth */
 }
 
-static void restart_spares(struct pool *p)
+static void forget_spares(struct pool *p)
 {
 	restarts_reset(&p->spare_slot.restarts);
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
-	list_each(it, &p->spares)
-		life_stop(container_of(it, struct life, node), REASON_RESTART);
+}
+
+static void settle(struct pool *p)
+{
+	pool_update(p);
+	pool_kick(p);
+}
+
+/* As revive(). */
+static int each_slot(struct pool *p, int slot, void (*fn)(struct slot *s), struct err *e)
+{
+	int r = revive(p, slot, e);
+
+	for (unsigned i = 0; r > 0 && i < p->nslots; i++)
+		if (is_meant(&p->slots[i], slot))
+			fn(&p->slots[i]);
+	return r;
 }
 
 int pool_restart(struct pool *p, int slot, struct err *e)
 {
-	int r = revive(p, slot, e);
+	int r = each_slot(p, slot, restart_slot, e);
 
 	if (r <= 0)
 		return r;
-	for (unsigned i = 0; i < p->nslots; i++)
-		if (is_meant(&p->slots[i], slot))
-			restart_slot(&p->slots[i]);
-	if (slot < 0)
-		restart_spares(p);
-	pool_update(p);
-	pool_kick(p);
+	if (slot < 0) {
+		forget_spares(p);
+		list_each(it, &p->spares)
+			life_stop(container_of(it, struct life, node), REASON_RESTART);
+	}
+	settle(p);
 	return 0;
 }
 
 int pool_begin(struct pool *p, int slot, struct err *e)
 {
-	int r = revive(p, slot, e);
+	int r = each_slot(p, slot, begin_slot, e);
 
 	if (r <= 0)
 		return r;
-	for (unsigned i = 0; i < p->nslots; i++)
-		if (is_meant(&p->slots[i], slot))
-			begin_slot(&p->slots[i]);
-	pool_update(p);
-	pool_kick(p);
+	settle(p);
 	return 0;
+}
+
+unsigned pool_reset(struct pool *p, int slot)
+{
+	unsigned started = 0;
+
+	if (p->draining)
+		return 0;
+	unfail(p);
+	if (slot < 0)
+		forget_spares(p);
+	for (unsigned i = 0; i < p->nslots; i++)
+		if (is_meant(&p->slots[i], slot)) {
+			p->slots[i].total_restarts = 0;
+			started += hurry(&p->slots[i]);
+		}
+	settle(p);
+	return started;
 }
 
 void pool_halt(struct pool *p, unsigned slot)
@@ -121,15 +161,8 @@ void pool_halt(struct pool *p, unsigned slot)
 		pool_stop(p);
 		return;
 	}
-	timer_clear(&p->master->loop, &s->timer);
-	list_each(it, &s->leaving)
-		life_stop(container_of(it, struct life, node), REASON_STOP);
-	if (s->current)
-		life_stop(s->current, REASON_STOP);
-	else
-		ignore(slot_step(s, SV_STOP));
-	pool_update(p);
-	pool_kick(p); /* its birth may have been what the others waited for */
+	slot_stop(s);
+	settle(p); /* its birth may have been what the others waited for */
 }
 
 bool slot_is_empty(const struct slot *s)

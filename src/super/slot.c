@@ -328,6 +328,17 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 	}
 }
 
+void slot_stop(struct slot *s)
+{
+	timer_clear(&s->pool->master->loop, &s->timer);
+	list_each(it, &s->leaving)
+		life_stop(container_of(it, struct life, node), REASON_STOP);
+	if (s->current)
+		life_stop(s->current, REASON_STOP);
+	else
+		ignore(slot_step(s, SV_STOP));
+}
+
 static void print_tail(void *ctx, const char *line)
 {
 	log_error("%s:   %s", (const char *)ctx, line);

@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "kernel/cgroup.h"
+#include "kernel/hierarchy.h"
 #include "kernel/pidfd.h"
 
 static struct {
@@ -139,24 +140,25 @@ static void mountinfo_lines_are_read(void **state)
 	char root[PATH_MAX], point[PATH_MAX];
 
 	(void)state;
-	assert_int_equal(cgroup_parse_mount("41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - "
-					    "cgroup2 cgroup2 rw\n",
-					    root, point),
+	assert_int_equal(hierarchy_parse_mount("41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - "
+					       "cgroup2 cgroup2 rw\n",
+					       true, NULL, root, point),
 			 0);
 	assert_string_equal(root, "/");
 	assert_string_equal(point, "/sys/fs/cgroup/unified");
-	assert_int_equal(cgroup_parse_mount("41 31 0:38 /docker/a /a\\040b\\134c rw shared:1 "
-					    "master:2 - cgroup2 cgroup2 rw\n",
-					    root, point),
+	assert_int_equal(hierarchy_parse_mount("41 31 0:38 /docker/a /a\\040b\\134c rw shared:1 "
+					       "master:2 - cgroup2 cgroup2 rw\n",
+					       true, NULL, root, point),
 			 0);
 	assert_string_equal(root, "/docker/a");
 	assert_string_equal(point, "/a b\\c");
-	assert_int_equal(cgroup_parse_mount("35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup "
-					    "rw,memory\n",
-					    root, point),
-			 -ENOENT);
-	assert_int_equal(cgroup_parse_mount("", root, point), -ENOENT);
-	assert_int_equal(cgroup_parse_mount("x - cgroup2 y", root, point), -EPROTO);
+	assert_int_equal(
+		hierarchy_parse_mount("35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup "
+				      "rw,memory\n",
+				      true, NULL, root, point),
+		-ENOENT);
+	assert_int_equal(hierarchy_parse_mount("", true, NULL, root, point), -ENOENT);
+	assert_int_equal(hierarchy_parse_mount("x - cgroup2 y", true, NULL, root, point), -EPROTO);
 }
 
 static void only_useful_controllers_count(void **state)

@@ -643,6 +643,7 @@ static const char *const wrong[][2] = {
 	{ "-p1 --watchdog 1s --protocol node-ipc -- node x", "--watchdog needs" },
 	{ "-p1 --no-sandbox uid --require all", "--require and --no-sandbox" },
 	{ "-p1 --require net", "--net none" },
+	{ "-p1 --no-sandbox rlimits --oom-score-adj 5", "rlimits leaves out --oom-score-adj" },
 	{ "-p1 --memory 64M --memory-high 65M", "--memory-high 65M is above --memory 64M" },
 	{ "-p1 --no-sandbox cgroup --pids 9", "--no-sandbox cgroup leaves out" },
 	{ "-p1 --raw cpu.idle=1 --no-sandbox cgroup", "--no-sandbox cgroup leaves out" },

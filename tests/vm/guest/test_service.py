@@ -77,10 +77,9 @@ def test_start_waits_for_ready_and_stop_drains(env):
         main, group = int(s.show("MainPID")), s.cgroup()
         if not os.path.isdir(group):
             raise Failed(f"no cgroup {group}")
-        slow = http.background(s.port, "/slow?ms=3000", seconds=60)
+        slow = http.background(s.port, "/slow?ms=15000", seconds=60)
         wait_until("it is being answered",
-                   lambda: sum(w["connections"] or 0 for w in status(s)["workers"]) >= 0)
-        time.sleep(1)
+                   lambda: any(w["connections"] for w in status(s)["workers"]), 1.2)
         s.ctl("stop", s.name)
         if slow().outcome != http.OK:
             raise Failed("an open request was cut by systemctl stop")
