@@ -137,7 +137,7 @@ vm-shell:  ## a root shell in that machine; exit or Ctrl-A X ends it
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)MPSUP_BUILD=$(abspath $(O)) tests/vm/run.py --shell
 
-tests: $(UNIT) $(HELPERS)
+tests: $(UNIT) $(HELPERS) $(O)/birth $(O)/true
 
 .PHONY: asan ubsan
 asan:  ## unit tests under the address sanitizer

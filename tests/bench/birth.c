@@ -36,6 +36,7 @@ static void set_up(const char *port, const char *command)
 			     .null_fd = -1,
 			     .init_fd = -1,
 			     .worker_exe_fd = -1,
+			     .memory_fd = -1,
 			     .cgroup = CGROUP_ROOT_NONE };
 	if (loop_init(&m.loop) < 0 ||
 	    config_from_argv(ARRAY_LEN(argv), (char **)(uintptr_t)argv, &m.config, &ask, &e) < 0 ||
@@ -48,7 +49,9 @@ static void set_up(const char *port, const char *command)
 	if (prepare_pool(&m, m.pools, &e) < 0 || pool_init(m.pools, &m) < 0)
 		give_up("pool", &e);
 	pool_deal_cpus(m.pools);
-	m.pools->draining = true; /* a death asks for nobody else */
+	/* A death asks for nobody else, and the last one closes nothing. */
+	m.pools->draining = true;
+	m.pools->phase = POOL_STOPPED;
 }
 
 static double one_birth(void)

@@ -291,6 +291,15 @@ def test_killed_master_without_pid_namespace_leaves_nothing(env):
     env.start("--name", "torture", "--port", env.port(), "--workers", 1).stop()
 
 
+def test_births_can_be_timed(env):
+    """tests/bench/birth.c stands on the rooms of the master: it must not rot unseen."""
+    env.need_root()
+    done = subprocess.run([env.build / "birth", "3", str(env.port()), env.build / "true"],
+                          env=env.environ(), capture_output=True, text=True, check=False)
+    if done.returncode != 0 or len(done.stdout.split()) != 3:
+        raise Failed(f"exit {done.returncode}: {done.stdout}{done.stderr}")
+
+
 ORPHANS = """
 const { spawn } = require('child_process');
 require('http').createServer((q, r) => {
