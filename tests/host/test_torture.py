@@ -85,13 +85,16 @@ def children(pid):
 
 def kill_workers(m, count, seconds):
     """Whatever an init has as its child, at whatever moment of its life; now and then the
-    init itself."""
+    init itself. Until the master has certified COUNT deaths more: a kill that came too late,
+    or a worker and the init of one life, are no deaths of their own."""
     dice = random.Random(count)
     end = time.monotonic() + seconds
+    first = certified = m.pool()["usage"]["deaths"]
     seen = set()
-    while len(seen) < count:
+    asked = 0
+    while certified - first < count:
         if time.monotonic() > end:
-            raise Failed(f"only {len(seen)} workers came back to be killed")
+            raise Failed(f"only {certified - first} deaths were certified, of {len(seen)} kills")
         for init in children(m.pid):
             for pid in (children(init) if dice.random() < 0.95 else [init]):
                 if pid not in seen:
@@ -100,6 +103,9 @@ def kill_workers(m, count, seconds):
                         proc.kill(pid)
                     except ProcessLookupError:
                         continue
+        if len(seen) - asked >= 200:
+            asked = len(seen)
+            certified = m.pool()["usage"]["deaths"]
     m.wait_workers(4, seconds=30)
     m.wait_workers(1, state="parked", role="spare", seconds=30)
     time.sleep(0.5)
