@@ -242,6 +242,45 @@ static int check_limits(const struct pool_config *p, struct err *e)
 	return 0;
 }
 
+bool config_dispatches(const struct pool_config *p)
+{
+	bool can = p->protocol == PROTO_NATIVE || p->protocol == PROTO_NODE_CLUSTER;
+
+	return can && (p->balance == BALANCE_ROUNDROBIN || p->balance == BALANCE_STICKY);
+}
+
+bool config_has_groups(const struct pool_config *p)
+{
+	return p->balance == BALANCE_REUSEPORT ||
+	       (p->balance == BALANCE_STICKY && !config_dispatches(p));
+}
+
+bool config_arms_bind(const struct pool_config *p)
+{
+	return p->command &&
+	       (p->protocol == PROTO_BIND || p->protocol == PROTO_AUTO ||
+		p->protocol == PROTO_NODE_CLUSTER) &&
+	       !(p->cage_off & CAGE_BIT(CAGE_SECCOMP));
+}
+
+static int check_serving(const struct pool_config *p, struct err *e)
+{
+	if (p->nlistens == 0 && (!config_arms_bind(p) || p->unlisted > UNLISTED_OPEN))
+		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
+	if (!p->command && (p->protocol == PROTO_SYSTEMD || p->protocol == PROTO_BIND))
+		return err_set(e, -EINVAL, "--protocol %s: a program is missing after --",
+			       protocol_name(p->protocol));
+	if (p->protocol == PROTO_BIND && !config_arms_bind(p))
+		return err_set(e, -EINVAL,
+			       "--protocol bind needs the seccomp filter: it cannot go with "
+			       "--no-sandbox seccomp");
+	if (p->protocol == PROTO_SYSTEMD && p->spares > 0)
+		return err_set(e, -EINVAL,
+			       "--spares: a program under --protocol systemd has its sockets when "
+			       "it starts and cannot be parked; --protocol bind or auto can");
+	return 0;
+}
+
 /* What contradicts what, whatever the order on the line. */
 static int check(const struct reading *rd, struct err *e)
 {
@@ -254,8 +293,8 @@ static int check(const struct reading *rd, struct err *e)
 	if ((p->protocol == PROTO_NODE_IPC || p->protocol == PROTO_NODE_CLUSTER) && !p->command)
 		return err_set(e, -EINVAL, "--protocol %s: a Node program is missing after --",
 			       protocol_name(p->protocol));
-	if (p->nlistens == 0 && (!p->command || p->protocol != PROTO_AUTO))
-		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
+	if (check_serving(p, e) < 0)
+		return e->code;
 	if (p->watchdog_ms && p->protocol != PROTO_NATIVE && p->command)
 		return err_set(e, -EINVAL,
 			       "--watchdog needs --protocol native: only such a worker "

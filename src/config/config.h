@@ -29,6 +29,21 @@ enum protocol {
 	PROTO_BIND,
 };
 
+/* Who of the workers gets a connection. */
+enum balance {
+	BALANCE_AUTO,	    /* never after config_resolve() */
+	BALANCE_SHARED,	    /* one socket for all */
+	BALANCE_REUSEPORT,  /* one socket per slot, in one group; the kernel chooses */
+	BALANCE_ROUNDROBIN, /* the master accepts and deals them out */
+	BALANCE_STICKY,	    /* by source address: dealt out, or chosen in the group */
+};
+
+/* A port that the program asks for and that was not configured. */
+enum unlisted { UNLISTED_DEFAULT, UNLISTED_OPEN, UNLISTED_REFUSE, UNLISTED_PASS };
+
+/* When a worker that says nothing of its own counts as ready. */
+enum ready_rule { READY_AUTO, READY_NOTIFY, READY_LISTEN, READY_EXEC, READY_AFTER };
+
 /* The words of --no-sandbox, --require and audit, in the contract's order. */
 /* clang-format off */
 enum cage_word {
@@ -73,11 +88,16 @@ enum cpus_kind { CPUS_ALL, CPUS_PHYSICAL, CPUS_NUMA, CPUS_LLC, CPUS_LIST };
 #define WORKERS_PER_CPU 0 /* default and --workers max: one per CPU */
 
 struct pool_config {
-	const char *name;	/* "web" for a command line */
-	const char *exec_path;	/* resolved argv[0], absolute; NULL: the built-in worker */
-	char **command;		/* argv, NULL-terminated; NULL: the built-in worker */
-	enum protocol protocol; /* never PROTO_AUTO after config_resolve() */
-	bool demo;		/* built-in worker: /crash and /exit are served */
+	const char *name;      /* "web" for a command line */
+	const char *exec_path; /* resolved argv[0], absolute; NULL: the built-in worker */
+	char **command;	       /* argv, NULL-terminated; NULL: the built-in worker */
+	/* After config_resolve() PROTO_AUTO means: systemd is offered and bind armed. */
+	enum protocol protocol;
+	enum balance balance;	/* never BALANCE_AUTO after config_resolve() */
+	enum unlisted unlisted; /* never UNLISTED_DEFAULT after config_resolve() */
+	enum ready_rule ready;
+	uint64_t ready_after_ms; /* READY_AFTER: from the birth on */
+	bool demo;		 /* built-in worker: /crash and /exit are served */
 
 	struct listen_spec *listens;
 	unsigned nlistens;
@@ -177,6 +197,13 @@ MUST_CHECK int config_cpus(const struct pool_config *p, const struct topology *t
 /* NULL: none of these. The word's index or -1. */
 int cage_word_find(const char *word, size_t len);
 const char *protocol_name(enum protocol p);
+const char *balance_name(enum balance b);
+/* The master accepts the connections itself and deals them out. */
+bool config_dispatches(const struct pool_config *p);
+/* Each slot has a socket of its own, in a group of the kernel's (SO_REUSEPORT). */
+bool config_has_groups(const struct pool_config *p);
+/* bind(2) and listen(2) of its programs are asked about (seccomp user notification). */
+bool config_arms_bind(const struct pool_config *p);
 
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */

@@ -21,7 +21,9 @@ const struct key keys[] = {
 	{ "port", 'p', "port", P, ROLL, "N", NULL, "listen on port N of all addresses, IPv4 and IPv6", take_port, "1 to 65535" },
 	{ "listen", 0, "listen", P, ROLL, "ADDR:PORT|unix:PATH[,...]", NULL, "listen there; repeatable; unix takes mode= user= group=, all take name=", take_listen, "ADDR:PORT, [ADDR6]:PORT or unix:PATH" },
 	{ "backlog", 0, "backlog", P, ROLL, "N", "4096", "length of the accept queue", take_backlog, "1 to 65535" },
-	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc", take_protocol, "auto, native, node-cluster, node-ipc" },
+	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc, systemd, bind", take_protocol, "auto, native, node-cluster, node-ipc, systemd, bind" },
+	{ "balance", 0, "balance", P, ROLL, "MODE", "auto", "who gets a connection: shared, reuseport, roundrobin, sticky; auto by the protocol", take_balance, "auto, shared, reuseport, roundrobin, sticky" },
+	{ "unlisted", 0, "unlisted", P, ROLL, "open|refuse|pass", "refuse; open without any --port", "a port that the program asks for and that was not configured", take_unlisted, "open, refuse or pass" },
 	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "1 to 4096, max, or -N" },
 	{ "cpus", 0, "cpus", P, ROLL, "all|physical|numa:N|llc:N|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, physical, numa:N, llc:N, or a list like 0-3,6" },
 	{ "no-pin", 0, "no_pin", P, ROLL, NULL, NULL, "do not pin workers to their CPUs", take_no_pin, NULL },
@@ -59,6 +61,7 @@ const struct key keys[] = {
 	{ "backoff", 0, "backoff", R, LIVE, "MIN..MAX", "100ms..10s", "wait between restarts, doubling", take_backoff, "MIN..MAX, as 100ms..10s, MIN not above MAX" },
 	{ "fatal-exit", 0, "fatal_exit", R, LIVE, "CODES", "none", "exit codes that are not worth a restart", take_fatal_exit, "codes 0 to 255 with commas, or none" },
 	{ "on-failed", 0, "on_failed", R, LIVE, "exit|hold", "exit", "when every worker has failed: exit with 70, or stay", take_on_failed, "exit or hold" },
+	{ "ready", 0, "ready", R, LIVE, "auto|notify|listen|exec|DURATION", "auto", "when a worker of systemd or bind counts as ready", take_ready, "auto, notify, listen, exec, or a duration" },
 	{ "ready-timeout", 0, "ready_timeout", R, LIVE, "DURATION", "30s", "a worker that is not ready by then is ended", take_ready_timeout, "a duration like 30s, 10ms to 400d" },
 	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s, 0 to 400d" },
 	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s, 0 to 400d" },
@@ -81,11 +84,10 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"config",  "metrics",	      "unlisted",   "credential", "compat",
-	"balance", "seccomp-profile", "state",	    "root",	  "connect",
-	"userns",  "keep-cap",	      "core",	    "max-age",	  "recycle-memory",
-	"ready",   "drain",	      "drain-idle", "kill",	  "watch",
-	"total",
+	"config", "metrics", "credential",     "compat", "seccomp-profile",
+	"state",  "root",    "connect",	       "userns", "keep-cap",
+	"core",	  "max-age", "recycle-memory", "drain",	 "drain-idle",
+	"kill",	  "watch",   "total",
 };
 
 static const char *const level_folder

@@ -229,24 +229,36 @@ static bool is_node_program(const struct pool_config *p)
 	return true;
 }
 
-/* What auto means: native without a command, Node's own protocol for Node. The
- * protocols for all other programs are not built yet: said exactly. */
+/* Programs that cannot stop accepting by themselves get a socket each (traps 5). */
+static int resolve_balance(struct pool_config *p, struct err *e)
+{
+	bool asked_to_leave = p->protocol == PROTO_NATIVE || p->protocol == PROTO_NODE_CLUSTER ||
+			      p->protocol == PROTO_NODE_IPC;
+
+	if (p->balance == BALANCE_AUTO)
+		p->balance = asked_to_leave ? BALANCE_SHARED : BALANCE_REUSEPORT;
+	if (p->balance == BALANCE_ROUNDROBIN && !config_dispatches(p))
+		return err_set(e, -EINVAL,
+			       "--balance roundrobin: the master deals connections to workers of "
+			       "the protocols native and node-cluster alone; %s can have "
+			       "shared, reuseport or sticky",
+			       protocol_name(p->protocol));
+	return 0;
+}
+
+/* What auto means: native without a command, Node's own protocol for Node; for all
+ * others systemd is offered and bind armed. */
 static int resolve_protocol(struct pool_config *p, struct err *e)
 {
 	if (p->protocol == PROTO_AUTO && !p->command)
 		p->protocol = PROTO_NATIVE;
 	if (p->protocol == PROTO_AUTO && is_node_program(p))
 		p->protocol = PROTO_NODE_CLUSTER;
-	if (p->protocol == PROTO_AUTO)
-		return err_set(
-			e, -EINVAL,
-			"--protocol is missing: mpsup %s cannot yet hand its socket to '%.60s' "
-			"unmodified; it can to Node programs, and to programs that use "
-			"libmpsup (--protocol native)",
-			MPSUP_VERSION, p->command[0]);
-	if (p->nlistens == 0)
+	if (p->nlistens == 0 && (!config_arms_bind(p) || p->unlisted > UNLISTED_OPEN))
 		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
-	return 0;
+	if (p->unlisted == UNLISTED_DEFAULT)
+		p->unlisted = p->nlistens ? UNLISTED_REFUSE : UNLISTED_OPEN;
+	return resolve_balance(p, e);
 }
 
 static int resolve_listens(struct pool_config *p, struct err *e)

@@ -204,33 +204,6 @@ TAKE(groups)
 	return reading_words(rd, &rd->p->groups, k, value, e);
 }
 
-static const char *const protocols[] = { [PROTO_AUTO] = "auto",
-					 [PROTO_NATIVE] = "native",
-					 [PROTO_NODE_CLUSTER] = "node-cluster",
-					 [PROTO_NODE_IPC] = "node-ipc",
-					 [PROTO_SYSTEMD] = "systemd",
-					 [PROTO_BIND] = "bind",
-					 NULL };
-
-const char *protocol_name(enum protocol p)
-{
-	return protocols[p];
-}
-
-TAKE(protocol)
-{
-	int i = 0, r = reading_one_of(k, value, protocols, &i, e);
-
-	if (r < 0)
-		return r;
-	if (i == PROTO_SYSTEMD || i == PROTO_BIND)
-		return reading_wrong(k, e, -EINVAL,
-				     "'%s' is not built yet in mpsup %s; right is: %s", value,
-				     MPSUP_VERSION, k->form);
-	rd->p->protocol = (enum protocol)i;
-	return 0;
-}
-
 TAKE(tmp)
 {
 	uint64_t n = 0;

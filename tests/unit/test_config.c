@@ -653,8 +653,6 @@ static void files_of_others_are_named(void **state)
 
 static void auto_picks_the_protocol(void **state)
 {
-	char port[] = "--protocol";
-
 	(void)state;
 	good("--cwd", dir);
 	assert_int_equal(web->protocol, PROTO_NATIVE);
@@ -666,10 +664,17 @@ static void auto_picks_the_protocol(void **state)
 	assert_int_equal(web->protocol, PROTO_NODE_CLUSTER);
 	good("--cwd", dir, "--", "./script");
 	assert_int_equal(web->protocol, PROTO_NODE_CLUSTER);
-	bad(-EINVAL, port, "--cwd", dir, "--", "npm", "start");
-	bad(-EINVAL, port, "--cwd", dir, "--", "node", "--watch", "app.js");
-	bad(-EINVAL, port, "--cwd", dir, "--", "node", "-e", "1");
-	bad(-EINVAL, port, "--cwd", dir, "--", "/bin/true");
+	assert_int_equal(web->balance, BALANCE_SHARED);
+	/* AUTO that stays: systemd is offered and bind armed. */
+	good("--cwd", dir, "--", "npm", "start");
+	assert_int_equal(web->protocol, PROTO_AUTO);
+	assert_int_equal(web->balance, BALANCE_REUSEPORT);
+	good("--cwd", dir, "--", "node", "--watch", "app.js");
+	assert_int_equal(web->protocol, PROTO_AUTO);
+	good("--cwd", dir, "--", "node", "-e", "1");
+	assert_int_equal(web->protocol, PROTO_AUTO);
+	good("--cwd", dir, "--", "/bin/true");
+	assert_int_equal(web->protocol, PROTO_AUTO);
 }
 
 /* ---- how many ---- */
