@@ -33,6 +33,16 @@ int channel_eof(struct channel *ch)
 	return -EPIPE;
 }
 
+void channel_watch(struct channel *ch)
+{
+	uint32_t events = (ch->pause.armed ? 0u : EPOLLIN) |
+			  (list_empty(&ch->out.queue) ? 0u : EPOLLOUT);
+
+	if (ch->source.live && events != ch->watched &&
+	    source_mod(ch->loop, &ch->source, events) == 0)
+		ch->watched = events;
+}
+
 /* More than CHANNEL_RATE messages in a second: the rest waits in the socket,
  * whose size bounds it, and the worker with it. */
 static bool too_fast(struct channel *ch)
@@ -45,16 +55,14 @@ static bool too_fast(struct channel *ch)
 	}
 	if (++ch->in_window < CHANNEL_RATE)
 		return false;
-	ignore(source_mod(ch->loop, &ch->source, 0));
 	timer_set(ch->loop, &ch->pause, ch->window_ms + 1000);
+	channel_watch(ch);
 	return true;
 }
 
 static void on_pause_over(struct timer *t)
 {
-	struct channel *ch = container_of(t, struct channel, pause);
-
-	ignore(source_mod(ch->loop, &ch->source, EPOLLIN));
+	channel_watch(container_of(t, struct channel, pause));
 }
 
 /* A bounded number of messages a turn: one loud worker delays nobody. */
@@ -62,6 +70,11 @@ static void on_channel(struct source *s, uint32_t events)
 {
 	struct channel *ch = container_of(s, struct channel, source);
 
+	if (events & EPOLLOUT) {
+		channel_flush(ch);
+		if (!s->live || !(events & ~(uint32_t)EPOLLOUT))
+			return;
+	}
 	for (int i = 0; i < 16; i++) {
 		int r = ch->wire->on_input(ch);
 
@@ -86,9 +99,11 @@ int channel_open(struct channel *ch, struct loop *loop, const struct wire *wire,
 	ch->loop = loop;
 	ch->wire = wire;
 	ch->up = up;
+	list_init(&ch->out.queue);
 	timer_init(&ch->pause, on_pause_over);
 	r = source_add(loop, &ch->source, fd, EPOLLIN, on_channel);
 	ch->fd = fd;
+	ch->watched = EPOLLIN;
 	if (r < 0)
 		channel_close(ch);
 	return r;
@@ -100,6 +115,7 @@ void channel_close(struct channel *ch)
 		return;
 	source_remove(ch->loop, &ch->source);
 	timer_clear(ch->loop, &ch->pause);
+	channel_out_clear(ch);
 	fd_close(&ch->fd);
 	free(ch->buf);
 	ch->buf = NULL;

@@ -34,7 +34,6 @@ static int native_hand_over(struct channel *ch, const struct wire_hello *h)
 {
 	char buf[4096];
 	size_t len = 0;
-	ssize_t n;
 	int r = add(buf, sizeof(buf), &len,
 		    "HELLO=1\nPOOL=%s\nSLOT=%u\nGENERATION=%u\nWORKERS=%u\nHOST_PID=%d\n"
 		    "LISTEN_FDS=%u\nLISTEN_FDNAMES=",
@@ -46,10 +45,7 @@ static int native_hand_over(struct channel *ch, const struct wire_hello *h)
 		r = add(buf, sizeof(buf), &len, "\n");
 	if (r == 0 && h->watchdog_usec)
 		r = add(buf, sizeof(buf), &len, "WATCHDOG_USEC=%" PRIu64 "\n", h->watchdog_usec);
-	if (r < 0)
-		return r;
-	n = scm_send(ch->fd, buf, len, h->fds, h->nfds);
-	return n < 0 ? (int)n : 0;
+	return r < 0 ? r : channel_say(ch, buf, len, h->fds, h->nfds);
 }
 
 static int native_drain(struct channel *ch, uint64_t timeout_ms)
@@ -57,9 +53,8 @@ static int native_drain(struct channel *ch, uint64_t timeout_ms)
 	char buf[64];
 	int len = snprintf(buf, sizeof(buf), "DRAIN=1\nTIMEOUT_USEC=%" PRIu64 "\n",
 			   timeout_ms * 1000);
-	ssize_t n = ch->fd < 0 ? -EPIPE : scm_send(ch->fd, buf, (size_t)len, NULL, 0);
 
-	return n < 0 ? (int)n : 0;
+	return channel_say(ch, buf, (size_t)len, NULL, 0);
 }
 
 static void say(struct channel *ch, const char *key, const char *value)

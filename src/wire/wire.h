@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "config/config.h"
 #include "kernel/loop.h"
 
@@ -32,6 +33,7 @@ struct wire_up {
 	void (*hint)(struct channel *ch, const char *text); /* worth a line, once a life */
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
+	void (*room)(struct channel *ch); /* some of what waited is out; NULL: not asked */
 };
 
 struct wire_hello { /* borrowed for the call */
@@ -68,6 +70,18 @@ const struct wire *wire_find(enum protocol p);
 #define CHANNEL_LINE_MAX 65536 /* bytes of one message */
 #define CHANNEL_RATE	 500   /* messages a second before it is paused */
 
+/* Bytes of hand-overs and other words of ours that wait for a worker that does not read:
+ * more than any needs. Messages are counted apart (super/bus.c bounds them): they cannot
+ * take a word's place. */
+#define CHANNEL_OUT_WORDS 65536
+
+/* Bytes that several channels may wait to send. */
+struct packet {
+	unsigned refs;
+	size_t len;
+	char bytes[];
+};
+
 #define NODE_QUERIES 16 /* listen() calls of one program that are open at once */
 
 struct channel {
@@ -82,6 +96,12 @@ struct channel {
 	unsigned nspecs;
 	uint64_t window_ms; /* start of the current second */
 	unsigned in_window;
+	uint32_t watched; /* what epoll was told */
+	struct channel_out {
+		struct list queue;
+		size_t words, messages; /* bytes that wait */
+		uint64_t taken;		/* messages that are out as a whole */
+	} out;
 	char *buf; /* stream wires: half a line; owned */
 	size_t buf_len, buf_size;
 	/* node-ipc: handles go one at a time, each acknowledged */
@@ -104,6 +124,23 @@ struct channel {
 MUST_CHECK int channel_open(struct channel *ch, struct loop *loop, const struct wire *wire,
 			    const struct wire_up *up, int fd);
 void channel_close(struct channel *ch); /* harmless when closed */
+
+/* Both never block and never tear a line: what the worker does not take now waits, and
+ * goes in the order of the calls. Descriptors are copied when they wait. 0; -EAGAIN: it
+ * has not read for CHANNEL_OUT_WORDS; -EPIPE, -ENOMEM, other -errno: nothing is sent. */
+MUST_CHECK int channel_say(struct channel *ch, const void *bytes, size_t len, const int *fds,
+			   unsigned nfds);
+MUST_CHECK int channel_post(struct channel *ch, struct packet *p); /* takes a reference */
+/* Send what waits and fits; up->room() tells that some did. The loop calls it too. */
+void channel_flush(struct channel *ch);
+
+/* NULL: no memory. One reference is the caller's. */
+struct packet *packet_new(const char *before, const char *text, size_t len, const char *after);
+void packet_unref(struct packet *p); /* NULL is allowed */
+
+/* Between channel.c and channel_out.c. */
+void channel_watch(struct channel *ch); /* for what there is to wait for now */
+void channel_out_clear(struct channel *ch);
 
 /* For the wires: the worker broke the protocol, or is gone. Return -EPROTO / -EPIPE. */
 int channel_broken(struct channel *ch, const char *what);
