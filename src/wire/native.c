@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "kernel/scm.h"
+#include "wire/json.h"
 #include "wire/wire.h"
 
 #define NOTE_MAX  4096 /* bytes of one datagram that is no MESSAGE= */
@@ -57,6 +58,14 @@ static int native_drain(struct channel *ch, uint64_t timeout_ms)
 	return channel_say(ch, buf, (size_t)len, NULL, 0);
 }
 
+static void say_message(struct channel *ch, const char *text, size_t len)
+{
+	json_t *msg = wire_json(text, len);
+
+	channel_message(ch, msg, text, len);
+	json_decref(msg);
+}
+
 static void say(struct channel *ch, const char *key, const char *value)
 {
 	size_t len = strlen(value);
@@ -76,7 +85,7 @@ static void say(struct channel *ch, const char *key, const char *value)
 	else if (strcmp(key, "SUICIDE") == 0)
 		ch->up->suicide(ch, value, len);
 	else if (strcmp(key, "MESSAGE") == 0)
-		ch->up->message(ch, value, len);
+		say_message(ch, value, len);
 	/* Unknown keys are for later versions, as in sd_notify(3). */
 }
 
@@ -122,6 +131,7 @@ static int native_input(struct channel *ch)
 	if (bad)
 		return channel_broken(ch, bad);
 	buf[m.len] = '\0';
+	channel_word(ch);
 	for (char *line = buf, *next; line && *line && ch->source.live; line = next) {
 		char *eq = strchr(line, '=');
 
@@ -145,4 +155,6 @@ const struct wire wire_native = {
 	.hand_over = native_hand_over,
 	.drain = native_drain,
 	.on_input = native_input,
+	.message_before = "MESSAGE=",
+	.message_after = "",
 };

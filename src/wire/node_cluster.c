@@ -203,4 +203,6 @@ const struct wire wire_node_cluster = {
 	.hand_over = cluster_hand_over,
 	.drain = cluster_drain,
 	.on_input = cluster_input,
+	.message_before = "",
+	.message_after = "\n",
 };

@@ -87,4 +87,6 @@ const struct wire wire_node_ipc = {
 	.hand_over = node_ipc_hand_over,
 	.drain = node_ipc_drain,
 	.on_input = node_ipc_input,
+	.message_before = "",
+	.message_after = "\n",
 };
