@@ -38,6 +38,8 @@ struct cage {
 
 	struct sock_filter *filter; /* owned */
 	unsigned short filter_len;
+	unsigned filter_flags; /* SECCOMP_FILTER_FLAG_* */
+	bool filter_asks;      /* it has a listener: cage_filter() returns that */
 
 	uint64_t nofile;
 	const char *oom_score_adj; /* "0"; NULL: the master's is right */
@@ -76,9 +78,9 @@ int cage_set_groups(const struct cage *c);
 int cage_set_uid(const struct cage *c);	  /* gid, then uid; verified by reading back */
 int cage_drop_caps(const struct cage *c); /* every set empty; verified */
 int cage_no_new_privs(void);
-int cage_limit(const struct cage *c); /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE */
-int cage_pin(const cpu_set_t *cpus);  /* and read back */
-int cage_filter(const struct cage *c);
+int cage_limit(const struct cage *c);  /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE */
+int cage_pin(const cpu_set_t *cpus);   /* and read back */
+int cage_filter(const struct cage *c); /* 0, or the descriptor of its listener */
 
 /* Put stdin, stdout, stderr and the channel in their places and mark all other
  * descriptors close-on-exec. ret_report_fd: where report_fd is from now on. */

@@ -50,7 +50,7 @@ int cage_pin(const cpu_set_t *cpus)
 
 int cage_filter(const struct cage *c)
 {
-	return seccomp_load_filter(c->filter, c->filter_len, 0);
+	return seccomp_load_filter(c->filter, c->filter_len, c->filter_flags);
 }
 
 /* Descriptors that are placed below this number come from above it. */

@@ -7,13 +7,18 @@
 
 #include "kernel/proc.h"
 #include "super/leaf.h"
+#include "super/listeners.h"
 
 #define PIDS_MAX 1024 /* of one worker; more are not looked at for a table */
 
-/* A stopped pool has none. */
-static unsigned sockets_of(const struct pool *p)
+/* The pool's listening sockets, up to max; a stopped pool has none. */
+static size_t sockets_of(const struct pool *p, int *fds, size_t max)
 {
-	return p->listener_fds ? p->conf->nlistens : 0;
+	size_t n = 0;
+
+	for (unsigned i = 0; p->listeners && i < listeners_count(p); i++)
+		n += listeners_sockets(&p->listeners[i], fds + n, (unsigned)(max - n));
+	return n;
 }
 
 void facts_gather(struct facts *f, const struct master *m)
@@ -23,8 +28,7 @@ void facts_gather(struct facts *f, const struct master *m)
 
 	*f = (struct facts){ 0 };
 	for (unsigned i = 0; i < m->npools; i++)
-		for (unsigned k = 0; k < sockets_of(&m->pools[i]) && n < DIAG_LISTENERS_MAX; k++)
-			fds[n++] = m->pools[i].listener_fds[k];
+		n += sockets_of(&m->pools[i], fds + n, DIAG_LISTENERS_MAX - n);
 	f->has_sockets = diag_gather(fds, n, &f->sockets) == 0;
 }
 
@@ -140,14 +144,15 @@ void facts_usage(const struct facts *f, const struct pool *p, struct usage *ret)
 
 int64_t facts_accept_queue(const struct facts *f, const struct pool *p)
 {
+	int fds[DIAG_LISTENERS_MAX];
+	size_t first = 0, n = sockets_of(p, fds, DIAG_LISTENERS_MAX);
 	int64_t sum = 0;
-	size_t first = 0;
 
-	if (!f->has_sockets || sockets_of(p) == 0)
+	if (!f->has_sockets || n == 0)
 		return -1;
 	for (const struct pool *q = p->master->pools; q < p; q++)
-		first += sockets_of(q);
-	for (size_t i = first; i < first + p->conf->nlistens; i++) {
+		first += sockets_of(q, fds, DIAG_LISTENERS_MAX);
+	for (size_t i = first; i < first + n; i++) {
 		if (i >= f->sockets.nlisteners || f->sockets.listeners[i].queue < 0)
 			return -1;
 		sum += f->sockets.listeners[i].queue;

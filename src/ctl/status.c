@@ -10,6 +10,7 @@
 #include "ctl/ctl.h"
 #include "ctl/facts.h"
 #include "super/life.h"
+#include "super/listeners.h"
 
 static void set(json_t *o, const char *key, json_t *value)
 {
@@ -175,12 +176,23 @@ static json_t *limits_json(const struct pool *p)
 	return o;
 }
 
+/* What a stopped pool would listen on is its configuration's. */
+static unsigned shown_listeners(const struct pool *p)
+{
+	return p->listeners ? listeners_count(p) : p->conf->nlistens;
+}
+
+static const char *shown_listener(const struct pool *p, unsigned i)
+{
+	return p->listeners ? p->listeners[i].spec.shown : p->conf->listens[i].shown;
+}
+
 static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
 {
 	json_t *o = json_object(), *listens = json_array();
 
-	for (unsigned i = 0; i < p->conf->nlistens; i++)
-		(void)json_array_append_new(listens, json_string(p->conf->listens[i].shown));
+	for (unsigned i = 0; i < shown_listeners(p); i++)
+		(void)json_array_append_new(listens, json_string(shown_listener(p, i)));
 	set(o, "name", json_string(p->conf->name));
 	set(o, "state", json_string(pool_state_name(p->phase)));
 	set(o, "reason", p->reason[0] ? json_safe(p->reason) : json_null());

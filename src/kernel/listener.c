@@ -89,7 +89,7 @@ static int bind_failed(const struct listener_spec *s, int error, struct err *e)
 	return err_sys(e, -error, "cannot bind %s", s->shown);
 }
 
-static int open_inet(const struct listener_spec *s, const struct sockaddr_storage *addr,
+static int hold_inet(const struct listener_spec *s, const struct sockaddr_storage *addr,
 		     socklen_t len, int *ret_fd, struct err *e)
 {
 	AUTO_FD int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -99,32 +99,55 @@ static int open_inet(const struct listener_spec *s, const struct sockaddr_storag
 		return err_sys(e, -errno, "%s", s->shown);
 	/* Old connections in TIME_WAIT do not keep a new start away; a listener does. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    (s->join && listener_lead(fd) < 0) ||
 	    (addr->ss_family == AF_INET6 &&
 	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0))
 		return err_sys(e, -errno, "%s", s->shown);
 	if (bind(fd, (const struct sockaddr *)addr, len) < 0)
 		return bind_failed(s, errno, e);
-	if (listen(fd, s->backlog) < 0)
-		return bind_failed(s, errno, e);
 	*ret_fd = fd_take(&fd);
 	return 0;
 }
 
-int listener_open(const struct listener_spec *s, int *ret_fd, struct err *e)
+int listener_lead(int fd)
+{
+	const int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
+int listener_start(int fd, const struct listener_spec *s, struct err *e)
+{
+	return listen(fd, s->backlog) < 0 ? bind_failed(s, errno, e) : 0;
+}
+
+int listener_hold(const struct listener_spec *s, int *ret_fd, struct err *e)
 {
 	struct sockaddr_storage any4 = { 0 };
 	struct sockaddr_in *in = (struct sockaddr_in *)(void *)&any4;
-	int r;
+	int r = hold_inet(s, &s->addr, s->addr_len, ret_fd, e);
 
-	if (s->addr.ss_family == AF_UNIX)
-		return open_unix(s, ret_fd, e);
-	r = open_inet(s, &s->addr, s->addr_len, ret_fd, e);
 	if (!s->dual_stack || (r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL))
 		return r;
 	/* A host without IPv6: all addresses are the IPv4 ones. */
 	in->sin_family = AF_INET;
 	in->sin_port = ((const struct sockaddr_in6 *)(const void *)&s->addr)->sin6_port;
-	return open_inet(s, &any4, sizeof(*in), ret_fd, e);
+	return hold_inet(s, &any4, sizeof(*in), ret_fd, e);
+}
+
+int listener_open(const struct listener_spec *s, int *ret_fd, struct err *e)
+{
+	AUTO_FD int fd = -1;
+	int r;
+
+	if (s->addr.ss_family == AF_UNIX)
+		return open_unix(s, ret_fd, e);
+	r = listener_hold(s, &fd, e);
+	if (r == 0)
+		r = listener_start(fd, s, e);
+	if (r == 0)
+		*ret_fd = fd_take(&fd);
+	return r;
 }
 
 int listener_revive(int fd, int backlog)

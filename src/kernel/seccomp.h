@@ -29,6 +29,8 @@ void bpf_done(struct bpf *b);
  *    does not turn it on any more; on 5.15 a worker without the flag runs
  *    slower on some CPUs, with it a worker can be read by another through them.
  *  - NEW_LISTENER returns the descriptor for refusals that ask (one per task).
+ *  - WAIT_KILLABLE_RECV (5.19): a call that the listener has received is not
+ *    interrupted by signals that do not kill, as Go sends itself all the time.
  *  - LOG lets the kernel write refusals to the audit log.
  *
  * Returns 0, with NEW_LISTENER the descriptor, or -errno: -EACCES neither

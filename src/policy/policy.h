@@ -24,6 +24,12 @@ MUST_CHECK int policy_load(const char *name_or_file, const char *const *dirs, st
 			   struct err *e);
 void policy_free(struct policy *p); /* accepts NULL */
 
+/* Before compiling: bind(2) and listen(2) ask the listener of the filter, where the
+ * policy allows them. 1; 0: it allows neither, nothing was changed. -EINVAL: mpsup
+ * could not pass the listener on under this policy. userfaultfd(2) is refused then:
+ * reading an argument could hang on a page that it holds back (traps 28). */
+MUST_CHECK int policy_ask_bind(struct policy *p, struct err *e);
+
 /* The same text gives the same program. ret->insns is the caller's: bpf_done(),
  * or pass it on. Two to three milliseconds with loading. -EOPNOTSUPP on an architecture that is
  * neither x86_64 nor aarch64, -E2BIG too many rules, -ENOMEM. */

@@ -40,6 +40,7 @@ struct call {
 	enum verdict verdict;	 /* NONE: the default, EPERM */
 	int error;		 /* with VERDICT_ERRNO */
 	bool quiet;		 /* a refusal that nobody needs to hear of */
+	bool notify;		 /* with VERDICT_ALLOW: the master is asked */
 	const struct rule *rule; /* with VERDICT_ALLOW, or NULL */
 
 	/* Where it was said, to settle who overrides whom. */

@@ -20,7 +20,7 @@ struct tree {
 static uint32_t answer_of(const struct call *c, uint32_t otherwise)
 {
 	if (c->verdict == VERDICT_ALLOW)
-		return SECCOMP_RET_ALLOW;
+		return c->notify ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
 	if (c->verdict == VERDICT_ERRNO)
 		return SECCOMP_RET_ERRNO | ((uint32_t)c->error & SECCOMP_RET_DATA);
 	return otherwise;

@@ -154,7 +154,15 @@ static int do_signals(struct child *ch)
 
 static int do_filter(struct child *ch)
 {
-	return cage_filter(ch->cage);
+	const struct child_report rep = { .kind = CHILD_ASKS };
+	int fd = cage_filter(ch->cage);
+	ssize_t n;
+
+	if (fd < 0 || !ch->cage->filter_asks)
+		return fd < 0 ? fd : 0;
+	/* It goes with the exec; until the master has taken it over, calls wait in it. */
+	n = scm_send(ch->report_fd, &rep, sizeof(rep), &fd, 1);
+	return n < 0 ? (int)n : 0;
 }
 
 static int do_exec(struct child *ch)

@@ -15,6 +15,7 @@ struct child_report {
 	uint32_t kind;
 #define CHILD_BORN   1 /* from the worker: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
 #define CHILD_FAILED 2 /* a step failed: what follows says which */
+#define CHILD_ASKS   3 /* SCM_RIGHTS: the filter's listener (seccomp user notification) */
 	uint32_t step; /* enum child_step */
 	int32_t error; /* positive errno */
 };

@@ -10,7 +10,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "super/binds.h"
 #include "super/leaf.h"
+#include "super/listeners.h"
 #include "super/pool.h"
 
 #define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
@@ -92,6 +94,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->stat = CGROUP_STAT_NONE;
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
+	binds_init(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
@@ -388,6 +391,7 @@ void life_lost(struct life *l)
 	timer_clear(&l->master->loop, &l->watchdog);
 	if (l->slot)
 		slot_lost(l->slot, l);
+	listeners_steer(l->pool);
 }
 
 void life_certify(struct life *l)

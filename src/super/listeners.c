@@ -5,140 +5,335 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
-#include "base/fd.h"
 #include "base/log.h"
-#include "kernel/listener.h"
-#include "super/life.h"
+#include "kernel/steer.h"
+#include "super/pool.h"
+#include "super/seats.h"
 
-#define REVIVE_AT_ONCE	20 /* times in a second; after that every REVIVE_PAUSE_MS */
-#define REVIVE_PAUSE_MS 20
+#define LIVE_WORDS(p) (((p)->nslots + 63) / 64)
 
-static struct listener_spec spec_of(const struct pool_config *conf, const struct listen_spec *s)
+static unsigned capacity(const struct pool *p)
 {
-	return (struct listener_spec){
-		.shown = s->shown,
-		.addr = s->addr,
-		.addr_len = s->addr_len,
-		.dual_stack = s->dual_stack,
-		.backlog = conf->backlog,
-		.has_mode = s->has_mode,
-		.mode = s->mode,
-		.uid = s->uid,
-		.gid = s->gid,
-	};
+	return p->conf->nlistens + UNLISTED_MAX;
 }
 
-static void say_revived(struct listener *l, uint64_t now)
+static unsigned slots_of(const struct pool *p)
 {
-	const struct listen_spec *spec = &l->pool->conf->listens[l - l->pool->listeners];
-
-	/* One line a second, however often. */
-	if (now - l->said_ms < 1000)
-		return;
-	log_warn(
-		"%s: a worker shut down the shared listener %s (%u times so far); it listens again",
-		l->pool->conf->name, spec->shown, l->revived);
-	l->said_ms = now;
+	return (unsigned)p->conf->workers;
 }
 
-static void revive(struct listener *l)
+/* What the slots find where, after a socket was opened or closed. */
+static void publish(struct listener *l)
 {
-	uint64_t now = l->pool->master->world->now_ms();
-	int r = listener_revive(l->fd, l->pool->conf->backlog);
+	struct pool *p = l->pool;
 
-	if (now - l->window_ms >= 1000) {
-		l->window_ms = now;
-		l->in_window = 0;
+	for (unsigned slot = 0; slot < slots_of(p); slot++) {
+		int *at = &p->slot_fds[slot * capacity(p) + l->index];
+
+		*at = -1;
+		for (unsigned f = 0; f < FORMS; f++) {
+			const struct seat *s =
+				l->seats[f] ? &l->seats[f][l->nseats > 1 ? slot : 0] : NULL;
+
+			if (s && s->listens)
+				*at = s->fd;
+		}
 	}
-	l->revived++;
-	l->in_window++;
-	if (r == 0) {
-		say_revived(l, now);
-		if (l->in_window < REVIVE_AT_ONCE)
-			return;
-	} else if (now - l->said_ms >= 1000) {
-		log_error("%s: a worker made the shared listener %s unusable: %s; tried again",
-			  l->pool->conf->name, l->pool->conf->listens[l - l->pool->listeners].shown,
-			  strerror(-r));
-		l->said_ms = now;
-	}
-	/* Not looked at for a moment: a worker in a loop must not have the master in one. */
-	source_remove(&l->pool->master->loop, &l->src);
-	timer_set(&l->pool->master->loop, &l->again, now + REVIVE_PAUSE_MS);
 }
 
-static void on_trouble(struct source *s, uint32_t events)
+/* ---- opening ---- */
+
+static int make_seats(struct listener *l, enum listener_form form)
 {
-	(void)events;
-	revive(container_of(s, struct listener, src));
+	if (l->seats[form])
+		return 0;
+	l->seats[form] = calloc(l->nseats, sizeof(*l->seats[form]));
+	if (!l->seats[form])
+		return -ENOMEM;
+	for (unsigned i = 0; i < l->nseats; i++)
+		seat_init(&l->seats[form][i], l, form);
+	return 0;
 }
 
-/* HUP is told without being asked for: a shutdown. A listener is never writable;
- * a socket that was made to connect is. */
-static int watch(struct listener *l)
+int listener_seat(struct listener *l, enum listener_form form, unsigned slot, struct seat **ret)
 {
-	return source_add(&l->pool->master->loop, &l->src, l->fd, EPOLLOUT, on_trouble);
+	int r = make_seats(l, form);
+
+	if (r == 0)
+		*ret = &l->seats[form][l->nseats > 1 ? slot : 0];
+	return r;
 }
 
-static void on_again(struct timer *t)
+/* The program decides the form, so both are ours until it has (traps 7). */
+static int hold_v4(struct listener *l, struct err *e)
 {
-	struct listener *l = container_of(t, struct listener, again);
+	int r = make_seats(l, FORM_V4);
 
-	/* While it was not watched it may have been shut down once more. */
-	if (listener_revive(l->fd, l->pool->conf->backlog) < 0 || watch(l) < 0)
-		timer_set(&l->pool->master->loop, t,
-			  l->pool->master->world->now_ms() + 10 * REVIVE_PAUSE_MS);
+	return r < 0 ? err_set(e, r, "out of memory") : seat_hold(&l->seats[FORM_V4][0], e);
+}
+
+static bool is_v6(int fd)
+{
+	int family = 0;
+	socklen_t len = sizeof(family);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0 && family == AF_INET6;
+}
+
+int listener_begin(struct listener *l, bool at_once, struct err *e)
+{
+	enum protocol proto = l->pool->conf->protocol;
+	bool by_program = proto == PROTO_BIND || proto == PROTO_AUTO;
+	int r = make_seats(l, FORM_CONFIGURED);
+
+	if (r < 0)
+		return err_set(e, r, "out of memory");
+	r = seat_hold(&l->seats[FORM_CONFIGURED][0], e);
+	if (r == 0)
+		l->no_v6 = l->spec.dual_stack && !is_v6(l->seats[FORM_CONFIGURED][0].fd);
+	if (r == 0 && by_program && l->spec.dual_stack && !l->no_v6)
+		r = hold_v4(l, e);
+	for (unsigned i = 0; r == 0 && at_once && i < l->nseats; i++)
+		r = seat_listen(&l->seats[FORM_CONFIGURED][i], e);
+	publish(l);
+	return r;
+}
+
+struct listener *listener_add(struct pool *p, const struct listen_spec *spec)
+{
+	struct listener *l = &p->listeners[p->nlisteners];
+
+	if (p->nlisteners == capacity(p))
+		return NULL;
+	*l = (struct listener){ .pool = p, .index = p->nlisteners, .spec = *spec, .nseats = 1 };
+	if (config_has_groups(p->conf) && spec->addr.ss_family != AF_UNIX)
+		l->nseats = slots_of(p);
+	p->nlisteners++;
+	return l;
+}
+
+static int allocate(struct pool *p)
+{
+	size_t n = (size_t)slots_of(p) * capacity(p);
+
+	p->nlisteners = 0;
+	p->listeners = calloc(capacity(p), sizeof(*p->listeners));
+	p->slot_fds = calloc(n, sizeof(*p->slot_fds));
+	p->live = calloc((slots_of(p) + 63) / 64, sizeof(*p->live));
+	if (!p->listeners || !p->slot_fds || !p->live)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		p->slot_fds[i] = -1;
+	return 0;
 }
 
 int listeners_open(struct pool *p, struct err *e)
 {
-	unsigned n = p->conf->nlistens;
+	int r = allocate(p);
 
-	p->listeners = calloc(n ? n : 1, sizeof(*p->listeners));
-	p->listener_fds = calloc(n ? n : 1, sizeof(*p->listener_fds));
-	if (!p->listeners || !p->listener_fds)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < n; i++) {
-		p->listeners[i] = (struct listener){ .pool = p, .fd = -1, .src = SOURCE_NONE };
-		timer_init(&p->listeners[i].again, on_again);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		struct listener_spec s = spec_of(p->conf, &p->conf->listens[i]);
-		int r = listener_open(&s, &p->listeners[i].fd, e);
+	if (r < 0)
+		return err_set(e, r, "out of memory");
+	for (unsigned i = 0; i < p->conf->nlistens && r == 0; i++) {
+		struct listener *l = listener_add(p, &p->conf->listens[i]);
 
-		if (r < 0)
-			return r;
-		p->listener_fds[i] = p->listeners[i].fd;
-		r = watch(&p->listeners[i]);
-		if (r < 0)
-			return err_sys(e, r, "watch %s", s.shown);
+		/* A program that opens its socket itself says when it listens. */
+		r = listener_begin(l, p->conf->protocol != PROTO_BIND, e);
 	}
-	return 0;
+	return r;
+}
+
+static void listener_done(struct listener *l)
+{
+	for (unsigned f = 0; f < FORMS; f++) {
+		each_seat(s, l, f) seat_close(s);
+		free(l->seats[f]);
+	}
+	free(l->owned);
 }
 
 void listeners_close(struct pool *p)
 {
-	for (unsigned i = 0; p->listeners && i < p->conf->nlistens; i++) {
-		struct listener_spec s = spec_of(p->conf, &p->conf->listens[i]);
-
-		if (p->listeners[i].fd < 0)
-			continue;
-		timer_clear(&p->master->loop, &p->listeners[i].again);
-		source_remove(&p->master->loop, &p->listeners[i].src);
-		listener_unlink(&s);
-		fd_close(&p->listeners[i].fd);
-	}
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		listener_done(&p->listeners[i]);
 	free(p->listeners);
-	free(p->listener_fds);
+	free(p->slot_fds);
+	free(p->live);
 	p->listeners = NULL;
-	p->listener_fds = NULL;
+	p->slot_fds = NULL;
+	p->live = NULL;
+	p->nlisteners = 0;
 }
 
 void listeners_restore(struct pool *p)
 {
-	for (unsigned i = 0; p->listeners && i < p->conf->nlistens; i++)
-		if (p->listeners[i].fd >= 0)
-			listener_restore(p->listeners[i].fd, p->conf->backlog);
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		for (unsigned f = 0; f < FORMS; f++)
+			each_seat(s, &p->listeners[i], f) seat_restore(s);
+}
+
+/* ---- looking ---- */
+
+const int *listeners_fds(const struct pool *p, unsigned slot)
+{
+	return p->slot_fds ? p->slot_fds + (size_t)slot * capacity(p) : NULL;
+}
+
+unsigned listeners_count(const struct pool *p)
+{
+	return p->nlisteners;
+}
+
+unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max)
+{
+	unsigned n = 0;
+
+	for (unsigned f = 0; f < FORMS; f++)
+		each_seat(s, l, f) if (s->listens && n < max) fds[n++] = s->fd;
+	return n;
+}
+
+void listener_close_form(struct listener *l, enum listener_form form)
+{
+	each_seat(s, l, form) seat_close(s);
+	publish(l);
+}
+
+int listener_start_seat(struct seat *s, struct err *e)
+{
+	bool listened = s->listens;
+	int r = seat_listen(s, e);
+
+	if (r == 0 && !listened) {
+		publish(s->listener);
+		s->listener->pool->steer_anew = true;
+		listeners_steer(s->listener->pool);
+	}
+	return r;
+}
+
+/* ---- steering ---- */
+
+static bool is_serving(const struct slot *s)
+{
+	return s->current && s->current->state == LIFE_READY && !s->current->lost;
+}
+
+static bool may_serve(const struct slot *s)
+{
+	return slot_is_wanted(s) && s->state != SLOT_FAILED;
+}
+
+static bool any_live(const struct pool *p)
+{
+	for (unsigned i = 0; i < LIVE_WORDS(p); i++)
+		if (p->live[i])
+			return true;
+	return false;
+}
+
+static bool is_live(const struct pool *p, unsigned slot)
+{
+	return p->live[slot / 64] & (1ull << (slot % 64));
+}
+
+static void steer_form(struct listener *l, enum listener_form form)
+{
+	static struct sock_filter code[BPF_MAXINSNS]; /* single-threaded */
+	static struct steer_seat seats[STEER_SEATS_MAX];
+	const struct pool *p = l->pool;
+	bool nobody = !any_live(p);
+	int fd = -1, n;
+	unsigned k = 0;
+
+	each_seat(s, l, form)
+	{
+		const struct slot *slot = &p->slots[seat_index(s)];
+
+		if (!s->listens || k == STEER_SEATS_MAX)
+			continue;
+		fd = s->fd;
+		/* With nobody there the one that comes next gets what waited for it. */
+		seats[k++] = (struct steer_seat){
+			.rank = s->rank,
+			.live = s != l->closing &&
+				(nobody ? may_serve(slot) : is_live(p, slot->index)),
+		};
+	}
+	n = k > 1 ? steer_program(seats, k, p->conf->balance == BALANCE_STICKY, code) : -ENOENT;
+	if (n > 0)
+		n = steer_attach(fd, code, (unsigned short)n);
+	if (n < 0 && n != -ENOENT)
+		log_warn("%s: new connections of %s cannot be steered: %s", p->conf->name,
+			 l->spec.shown, strerror(-n));
+}
+
+static bool live_changed(struct pool *p)
+{
+	bool changed = p->steer_anew;
+
+	p->steer_anew = false;
+	for (unsigned i = 0; i < p->nslots; i++) {
+		uint64_t bit = 1ull << (i % 64), *word = &p->live[i / 64];
+		bool live = is_serving(&p->slots[i]);
+
+		if (live == !!(*word & bit))
+			continue;
+		*word ^= bit;
+		changed = true;
+	}
+	return changed;
+}
+
+void listeners_steer(struct pool *p)
+{
+	if (!p->listeners || !p->slots || !live_changed(p))
+		return;
+	for (unsigned i = 0; i < p->nlisteners; i++)
+		for (unsigned f = 0; f < FORMS; f++)
+			if (p->listeners[i].nseats > 1 && p->listeners[i].nlistening[f] > 1)
+				steer_form(&p->listeners[i], f);
+}
+
+/* Nothing goes there while it is closed, and the numbers are right again after it. */
+static void vacate_seat(struct seat *s)
+{
+	struct listener *l = s->listener;
+	struct pool *p = l->pool;
+
+	/* The last one keeps the address. */
+	if (!s->listens || l->nlistening[s->form] < 2)
+		return;
+	l->closing = s;
+	p->steer_anew = true;
+	listeners_steer(p);
+	seat_close(s);
+	l->closing = NULL;
+	publish(l);
+	p->steer_anew = true;
+	listeners_steer(p);
+}
+
+void listeners_vacate(struct slot *s)
+{
+	struct pool *p = s->pool;
+
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		for (unsigned f = 0; f < FORMS; f++)
+			if (p->listeners[i].nseats > 1 && p->listeners[i].seats[f])
+				vacate_seat(&p->listeners[i].seats[f][s->index]);
+}
+
+int listeners_occupy(struct slot *s, struct err *e)
+{
+	struct pool *p = s->pool;
+	int r = 0;
+
+	for (unsigned i = 0; p->listeners && i < p->nlisteners && r == 0; i++) {
+		struct listener *l = &p->listeners[i];
+
+		if (l->nseats > 1 && l->nlistening[FORM_CONFIGURED] > 0)
+			r = listener_start_seat(&l->seats[FORM_CONFIGURED][s->index], e);
+	}
+	return r;
 }

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* listeners.h - the pool's sockets, against the workers that share them.
+/* listeners.h - the pool's sockets, against the workers that hold them too.
  *
- * A listener is one open description for all who hold it (traps 1): a worker can
+ * A listener is one address. It has one socket for all workers, or one for each
+ * slot, in a group of the kernel's (traps 5): a *seat*. A program that opens its
+ * socket itself also decides the *form*: an address that means all of them is
+ * held for IPv6 with IPv4 and for IPv4 alone, and the first bind(2) decides which
+ * one listens (traps 7).
+ *
+ * A socket is one open description for all who hold it (traps 1): a worker can
  * shut it down, connect it, set options on it. The master sees the first two at
  * once and repairs them; options are put right after each death. */
 #ifndef MPSUP_SUPER_LISTENERS_H
@@ -11,7 +17,53 @@
 
 MUST_CHECK int listeners_open(struct pool *p, struct err *e);
 void listeners_close(struct pool *p);
-/* After a worker's death: what it may have left on the shared sockets. */
+/* After a worker's death: what it may have left on the sockets. */
 void listeners_restore(struct pool *p);
+
+/* The sockets of a slot, by the number of the listener; -1: it does not listen yet.
+ * At the same place in memory as long as the pool listens. */
+const int *listeners_fds(const struct pool *p, unsigned slot);
+unsigned listeners_count(const struct pool *p);
+/* The sockets that listen on one address now. Returns how many of them were written. */
+unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max);
+
+/* New connections go to slots that have a ready worker. Cheap when nothing changed. */
+void listeners_steer(struct pool *p);
+/* Nobody will take what waits for this slot for long: its sockets are closed, so that
+ * the clients hear of it; they are opened again with its next worker. */
+void listeners_vacate(struct slot *s);
+/* The other way round, before a birth. -errno with a sentence. */
+MUST_CHECK int listeners_occupy(struct slot *s, struct err *e);
+
+/* Between listeners.c and listeners_want.c: one listener. */
+struct listener *listener_add(struct pool *p, const struct listen_spec *spec); /* NULL: full */
+MUST_CHECK int listener_begin(struct listener *l, bool at_once, struct err *e);
+MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, unsigned slot,
+			     struct seat **ret);
+MUST_CHECK int listener_start_seat(struct seat *s, struct err *e);
+void listener_close_form(struct listener *l, enum listener_form form);
+
+/* An address that a program asks for: which listener, or -ENOENT: it is none of the
+ * master's business; -EADDRINUSE with a sentence: refused. May open a new one
+ * (--unlisted open). */
+struct listen_want {
+	struct sockaddr_storage addr;
+	socklen_t addr_len;
+	bool v6only;
+	bool narrow_is_fine; /* the caller takes what listens on the port, whatever its family */
+};
+MUST_CHECK int listeners_find(struct pool *p, const struct listen_want *w, struct listener **ret,
+			      struct err *e);
+
+/* The socket for a bind(2) that was found to be l's, bound, and what form it has; it may
+ * not listen yet. It stays ours. -EADDRINUSE with a sentence: another form is in use. */
+MUST_CHECK int listeners_take(struct listener *l, const struct listen_want *w, struct life *who,
+			      int *ret_fd, struct err *e);
+/* Its listen(2). 0 when cookie is one of the pool's sockets, and it listens now; *ret
+ * is set then. -ENOENT: another socket. */
+MUST_CHECK int listeners_started(struct pool *p, uint64_t cookie, struct listener **ret,
+				 struct err *e);
+/* A life is over: what it took may change its form. */
+void listeners_leave(struct life *l);
 
 #endif

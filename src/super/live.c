@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kernel/scm.h"
+#include "super/binds.h"
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
@@ -42,6 +43,12 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 		l->failed_error = rep->error > 0 ? rep->error : EIO;
 		if (rep->step == STEP_PIN) /* the next try gets what is there now */
 			pins_check(l->master);
+		return;
+	}
+	if (rep->kind == CHILD_ASKS && m->nfds == 1 && l->binder.fd < 0) {
+		m->nfds = 0;
+		if (binds_open(l, m->fds[0]) < 0)
+			life_kill(l, REASON_START); /* nobody would answer it */
 		return;
 	}
 	if (rep->kind != CHILD_BORN || m->nfds != 1 || l->worker_fd >= 0)
@@ -237,6 +244,7 @@ static void live_release(struct life *l)
 {
 	timer_clear(&l->master->loop, &l->facts);
 	channel_close(&l->channel);
+	binds_close(l);
 	source_remove(&l->master->loop, &l->worker_src);
 	source_remove(&l->master->loop, &l->report_src);
 	fd_close(&l->report_fd);
@@ -271,16 +279,17 @@ static int live_hand_over(struct life *l)
 		.pid = l->pid,
 		.promoted = l->from_spare,
 		.watchdog_usec = p->conf->watchdog_ms * 1000,
-		.fds = p->listener_fds,
+		.fds = listeners_fds(p, l->slot->index),
 		.specs = p->conf->listens,
 		.nfds = p->conf->nlistens,
 	};
 
-	if (l->channel.fd < 0)
-		return -EPIPE;
 	if (l->from_spare && cage_has(&p->cage, CAGE_PIN))
 		ignore(pin_life(l, true, NULL));
-	return p->wire->hand_over(&l->channel, &h);
+	binds_hand_over(l);
+	if (!p->wire->sock_type)
+		return 0;
+	return l->channel.fd < 0 ? -EPIPE : p->wire->hand_over(&l->channel, &h);
 }
 
 static int live_drain(struct life *l, uint64_t timeout_ms)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "super/life.h"
+#include "super/listeners.h"
 
 const char *pool_state_name(enum pool_state s)
 {
@@ -151,8 +152,8 @@ static void announce(struct pool *p)
 	unsigned wanted = pool_count_wanted(p);
 	size_t n = 0;
 
-	for (unsigned i = 0; i < p->conf->nlistens && n < sizeof(where); i++) {
-		const struct listen_spec *s = &p->conf->listens[i];
+	for (unsigned i = 0; i < listeners_count(p) && n < sizeof(where); i++) {
+		const struct listen_spec *s = &p->listeners[i].spec;
 		bool unix_sock = s->addr.ss_family == AF_UNIX;
 
 		n += (size_t)snprintf(where + n, sizeof(where) - n, "%s%s%s", i ? ", " : " on ",
@@ -208,6 +209,7 @@ void pool_update(struct pool *p)
 	unsigned failed = count_state(p, SLOT_FAILED);
 	unsigned wanted = pool_count_wanted(p);
 
+	listeners_steer(p);
 	if (p->phase == POOL_FAILED || p->phase == POOL_STOPPED)
 		return;
 	if (p->draining) {

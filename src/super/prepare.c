@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -114,7 +115,7 @@ static int probe_filter(const struct cage *c)
 		r = cage_no_new_privs();
 		if (r == 0)
 			r = cage_filter(c);
-		_exit(-r);
+		_exit(r < 0 ? -r : 0);
 	}
 	if (r < 0)
 		return r;
@@ -200,6 +201,12 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 	r = policy_load(name, dirs, &pol, e);
 	if (r < 0)
 		return err_wrap(e, "--policy %s", name);
+	r = config_arms_bind(p->conf) ? policy_ask_bind(pol, e) : 0;
+	if (r < 0) {
+		policy_free(pol);
+		return err_wrap(e, "--policy %s", name);
+	}
+	c->filter_asks = r == 1;
 	r = policy_compile(pol, &bpf, e);
 	policy_free(pol);
 	if (r == -E2BIG)
@@ -208,7 +215,14 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 		return err_set(e, -EOPNOTSUPP, "%s; --no-sandbox seccomp would do without", e->msg);
 	c->filter = bpf.insns;
 	c->filter_len = bpf.len;
+	if (c->filter_asks)
+		c->filter_flags = SECCOMP_FILTER_FLAG_NEW_LISTENER |
+				  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	r = probe_filter(c);
+	if (r == -EINVAL && c->filter_asks) { /* before 5.19 */
+		c->filter_flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+		r = probe_filter(c);
+	}
 	if (r < 0)
 		return err_set(e, -EOPNOTSUPP,
 			       "this host takes no seccomp filter (%s); "

@@ -11,10 +11,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "super/life.h"
+#include "super/listeners.h"
 #include "super/pool.h"
 
 #define RETRY_WINDOWS 10 /* a failed slot with a ready sibling is tried again */
 #define TAIL_LINES    10
+#define VACATE_MS     1000 /* clients do not wait longer for a slot's next worker */
 
 static struct restart_policy policy_of(const struct pool *p)
 {
@@ -145,6 +147,8 @@ static void respawn(struct slot *s, uint64_t ready_ms, bool at_once, struct resp
 		return;
 	}
 	ignore(slot_step(s, SV_WAIT));
+	if (delay >= VACATE_MS)
+		listeners_vacate(s);
 	timer_set(&s->pool->master->loop, &s->timer, now + (uint64_t)delay);
 }
 
@@ -369,6 +373,7 @@ void slot_fail(struct slot *s, const char *why)
 	bool retry = has_living_sibling(s);
 
 	ignore(slot_step(s, SV_GIVE_UP));
+	listeners_vacate(s);
 	slot_name(s, name);
 	log_error("%s failed: %s%s", name, why,
 		  retry ? "; tried again later, its siblings serve" : "");

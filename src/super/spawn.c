@@ -95,12 +95,12 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 		r = make_pair(SOCK_SEQPACKET, &l->report_fd, &x->report);
 	if (r == 0)
 		r = make_pair(SOCK_SEQPACKET, &l->lifeline_fd, &x->lifeline);
-	if (r == 0)
+	if (r == 0 && l->pool->wire->sock_type)
 		r = make_pair(l->pool->wire->sock_type, &channel, &x->channel);
 	/* Before the clone: the kernel translates the worker's number for us (traps 16). */
 	if (r == 0 && setsockopt(l->report_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		r = -errno;
-	if (r == 0) {
+	if (r == 0 && channel >= 0) {
 		r = channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
 				 channel);
 		l->channel.specs = l->pool->conf->listens;
@@ -144,7 +144,8 @@ static int make_env(const struct life *l, struct birth_env *be)
 	env_add(be, &n, "MPSUP_WORKERS=%u", l->pool->nslots);
 	env_add(be, &n, "MPSUP_POOL=%s", l->pool->conf->name);
 	env_add(be, &n, "MPSUP_GENERATION=%u", l->generation);
-	env_add(be, &n, "%s=%d", l->pool->wire->env_name, CAGE_CHANNEL_FD);
+	if (l->pool->wire->env_name)
+		env_add(be, &n, "%s=%d", l->pool->wire->env_name, CAGE_CHANNEL_FD);
 	if (l->pool->wire->wants_id)
 		env_add(be, &n, "NODE_UNIQUE_ID=%llu", (unsigned long long)l->number);
 	be->envp = calloc(nbase + n + 1, sizeof(*be->envp));

@@ -27,6 +27,7 @@
 #include "super/backoff.h"
 #include "super/fsm.h"
 #include "super/logring.h"
+#include "wire/bind.h"
 #include "wire/wire.h"
 
 struct master;
@@ -104,6 +105,37 @@ struct world {
 	void (*unlisten)(struct pool *p);	      /* it has stopped: close them */
 };
 
+/* One socket of a listener: of all workers, or of one slot. */
+struct seat {
+	struct listener *listener;
+	enum listener_form { FORM_CONFIGURED, FORM_V4, FORM_V6ONLY, FORMS } form;
+	int fd; /* -1: not opened */
+	bool listens;
+	unsigned rank; /* its number in the kernel's group */
+	uint64_t cookie;
+	struct source src;
+	struct timer again; /* shut down too often: looked at again then */
+	uint64_t window_ms;
+	unsigned in_window;
+};
+
+struct listener { /* one address */
+	struct pool *pool;
+	unsigned index;		 /* among the pool's */
+	struct listen_spec spec; /* its strings are the configuration's, or ours: see owned */
+	char *owned;		 /* spec.shown of one that a program asked for */
+	unsigned nseats;	 /* of each form: 1, or the pool's slots */
+	struct seat *seats[FORMS];
+	unsigned nlistening[FORMS]; /* members of the group */
+	const struct seat *closing; /* gets no new connection any more */
+	unsigned users[FORMS];	    /* lives that took it by bind(2) */
+	unsigned revived;	    /* times a worker shut it down */
+	uint64_t said_ms;
+	bool no_v6; /* dual_stack was asked for, and this host has IPv4 alone */
+};
+
+#define UNLISTED_MAX 8 /* addresses that programs of a pool asked for */
+
 /* A replacement, as worker.respawn tells it. */
 struct respawn {
 	uint64_t delay_ms;
@@ -155,7 +187,14 @@ struct life {
 	struct timer deadline, watchdog;
 	uint64_t extended_ms; /* EXTEND_TIMEOUT_USEC moved the deadline up to here */
 
+	struct binding {	       /* what it took by bind(2) */
+		uint64_t taken[FORMS]; /* bits: listeners */
+		uint64_t listening;    /* those that it listens on */
+		struct timer settle;   /* more listen() may follow */
+	} binding;
+
 	/* the world's half */
+	struct binder binder;
 	struct pidfd init;
 	int worker_fd, leaf_fd, events_fd, report_fd, lifeline_fd;
 	char leaf_name[64];
@@ -193,16 +232,6 @@ enum pool_state {
 };
 const char *pool_state_name(enum pool_state s);
 
-struct listener {
-	struct pool *pool;
-	int fd;
-	struct source src;
-	struct timer again; /* shut down too often: looked at again then */
-	uint64_t window_ms, said_ms;
-	unsigned in_window;
-	unsigned revived; /* times a worker shut it down */
-};
-
 struct pool {
 	struct master *master;
 	struct config *config;
@@ -214,8 +243,12 @@ struct pool {
 	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
 	const char *policy_name;
-	struct listener *listeners; /* conf->nlistens of them */
-	int *listener_fds;
+	struct listener *listeners; /* the configured ones first */
+	unsigned nlisteners;
+	int *slot_fds;	 /* for each slot a row of its sockets */
+	uint64_t *live;	 /* bits: slots that get new connections */
+	bool steer_anew; /* sockets came or went */
+	bool binds;	 /* its program has opened a socket itself */
 	struct slot *slots;
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */

@@ -14,6 +14,7 @@ const struct wire *wire_find(enum protocol p)
 		[PROTO_NATIVE] = &wire_native,
 		[PROTO_NODE_CLUSTER] = &wire_node_cluster,
 		[PROTO_NODE_IPC] = &wire_node_ipc,
+		[PROTO_BIND] = &wire_bind,
 	};
 
 	return (size_t)p < ARRAY_LEN(built) ? built[p] : NULL;

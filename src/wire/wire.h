@@ -51,7 +51,7 @@ struct wire_hello { /* borrowed for the call */
 
 struct wire {
 	const char *name;
-	int sock_type;	       /* of the channel's socketpair: SOCK_SEQPACKET or SOCK_STREAM */
+	int sock_type; /* of the channel's socketpair: SOCK_SEQPACKET, SOCK_STREAM; 0: none */
 	const char *env_name;  /* variable that names the channel's descriptor */
 	unsigned hand_over_ms; /* a promoted spare must be ready within this */
 	bool wants_id;	       /* NODE_UNIQUE_ID, never used twice, in the environment */
@@ -67,7 +67,7 @@ struct wire {
 	const char *message_before, *message_after;
 };
 
-extern const struct wire wire_native, wire_node_ipc, wire_node_cluster;
+extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind;
 
 /* NULL: this protocol is not built. */
 const struct wire *wire_find(enum protocol p);

@@ -271,7 +271,7 @@ static void only_built_protocols_are_found(void **state)
 	assert_ptr_equal(wire_find(PROTO_NODE_IPC), &wire_node_ipc);
 	assert_ptr_equal(wire_find(PROTO_NODE_CLUSTER), &wire_node_cluster);
 	assert_null(wire_find(PROTO_AUTO));
-	assert_null(wire_find(PROTO_BIND));
+	assert_ptr_equal(wire_find(PROTO_BIND), &wire_bind);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, wire_teardown)

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "super/binds.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "super/life.h"
+#include "super/listeners.h"
+
+#define SETTLE_MS 100 /* a program with several sockets listens on them one after another */
+
+static struct life *life_of(struct binder *b)
+{
+	return container_of(b, struct life, binder);
+}
+
+/* Once a life: a program may try again and again. */
+static void hint(struct life *l, const char *text)
+{
+	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
+
+	if (l->hinted)
+		return;
+	l->hinted = true;
+	(void)text_safe(text, strlen(text), safe, sizeof(safe));
+	log_warn("%s: %s", life_name(l, name), safe);
+}
+
+static bool is_served(const struct bind_call *c)
+{
+	sa_family_t f = c->addr.ss_family;
+
+	/* UDP is not; a lying family is the kernel's to refuse. */
+	return c->type == SOCK_STREAM && f == c->family &&
+	       (f == AF_UNIX || (f == AF_INET && c->addr_len >= sizeof(struct sockaddr_in)) ||
+		(f == AF_INET6 && c->addr_len >= sizeof(struct sockaddr_in6)));
+}
+
+static void on_bind(struct binder *b, struct bind_call *c)
+{
+	struct life *l = life_of(b);
+	struct listen_want w = { .addr = c->addr, .addr_len = c->addr_len, .v6only = c->v6only };
+	struct listener *found = NULL;
+	struct err e;
+	int fd = -1;
+	int r = is_served(c) ? listeners_find(l->pool, &w, &found, &e) : -ENOENT;
+
+	if (r == -ENOENT) {
+		binder_pass(b, c);
+		return;
+	}
+	if (r == 0 && !l->slot) {
+		/* A spare waits here until it has its slot (traps 32). */
+		if (binder_park(b, c))
+			life_parked(l);
+		return;
+	}
+	if (r == 0)
+		r = listeners_take(found, &w, l, &fd, &e);
+	if (r < 0) {
+		hint(l, e.msg);
+		binder_fail(b, c, -r);
+		return;
+	}
+	l->pool->binds = true;
+	binder_give(b, c, fd);
+}
+
+/* One that says so itself, or is asked in its own protocol, is not judged by this. */
+static bool counts_as_ready(const struct life *l)
+{
+	enum ready_rule rule = l->pool->conf->ready;
+
+	return rule == READY_AUTO || rule == READY_LISTEN;
+}
+
+static void on_settled(struct timer *t)
+{
+	life_ready(container_of(t, struct life, binding.settle));
+}
+
+/* All that was configured listens: ready. Some of it: more may follow. */
+static void listened(struct life *l, const struct listener *on)
+{
+	uint64_t all = 0;
+
+	l->binding.listening |= 1ull << on->index;
+	if (!counts_as_ready(l) || l->was_ready)
+		return;
+	for (unsigned i = 0; i < l->pool->nlisteners; i++)
+		all |= 1ull << i;
+	if ((l->binding.listening & all) == all)
+		life_ready(l);
+	else
+		timer_set(&l->master->loop, &l->binding.settle,
+			  l->master->world->now_ms() + SETTLE_MS);
+}
+
+/* It has the socket from its bind(2), not through a protocol of its own. */
+static bool took(const struct life *l, const struct listener *from)
+{
+	for (unsigned f = 0; f < FORMS; f++)
+		if (l->binding.taken[f] & (1ull << from->index))
+			return true;
+	return false;
+}
+
+static void on_listen(struct binder *b, struct bind_call *c)
+{
+	struct life *l = life_of(b);
+	struct listener *on = NULL;
+	struct err e;
+	int r = listeners_started(l->pool, c->cookie, &on, &e);
+
+	if (r == -ENOENT) {
+		binder_pass(b, c);
+		return;
+	}
+	if (r < 0)
+		hint(l, e.msg);
+	/* Not the program's own listen(2): its backlog of five would be all workers'. */
+	binder_fail(b, c, -r);
+	if (r == 0 && (took(l, on) || l->pool->conf->protocol == PROTO_AUTO))
+		listened(l, on);
+}
+
+static void on_blind(struct binder *b)
+{
+	hint(life_of(b), "mpsup may not look at its bind(): that needs CAP_SYS_PTRACE");
+}
+
+static const struct binder_up up = {
+	.bind = on_bind,
+	.listen = on_listen,
+	.blind = on_blind,
+};
+
+void binds_init(struct life *l)
+{
+	l->binder = BINDER_NONE;
+	timer_init(&l->binding.settle, on_settled);
+}
+
+int binds_open(struct life *l, int fd)
+{
+	return binder_open(&l->binder, &l->master->loop, &up, fd);
+}
+
+void binds_hand_over(struct life *l)
+{
+	binder_release(&l->binder);
+}
+
+void binds_close(struct life *l)
+{
+	timer_clear(&l->master->loop, &l->binding.settle);
+	binder_close(&l->binder);
+	listeners_leave(l);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "super/seats.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#define REVIVE_AT_ONCE	20 /* times in a second; after that every REVIVE_PAUSE_MS */
+#define REVIVE_PAUSE_MS 20
+
+struct listener_spec seat_spec(const struct listener *l, enum listener_form form)
+{
+	const struct listen_spec *s = &l->spec;
+	struct listener_spec spec = {
+		.shown = s->shown,
+		.addr = s->addr,
+		.addr_len = s->addr_len,
+		.dual_stack = s->dual_stack && form == FORM_CONFIGURED,
+		.backlog = l->pool->conf->backlog,
+		.has_mode = s->has_mode,
+		.mode = s->mode,
+		.uid = s->uid,
+		.gid = s->gid,
+	};
+
+	if (form == FORM_V4) {
+		const struct sockaddr_in6 *in6 = (const void *)&s->addr;
+		struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = in6->sin6_port };
+
+		memset(&spec.addr, 0, sizeof(spec.addr));
+		memcpy(&spec.addr, &in, sizeof(in));
+		spec.addr_len = sizeof(in);
+	}
+	return spec;
+}
+
+unsigned seat_index(const struct seat *s)
+{
+	return (unsigned)(s - s->listener->seats[s->form]);
+}
+
+static struct loop *loop_of(const struct seat *s)
+{
+	return &s->listener->pool->master->loop;
+}
+
+static uint64_t now(const struct seat *s)
+{
+	return s->listener->pool->master->world->now_ms();
+}
+
+/* One line a second, however often. */
+static bool may_say(struct listener *l)
+{
+	uint64_t now = l->pool->master->world->now_ms();
+
+	if (now - l->said_ms < 1000)
+		return false;
+	l->said_ms = now;
+	return true;
+}
+
+static void revive(struct seat *s)
+{
+	struct listener *l = s->listener;
+	const char *pool = l->pool->conf->name, *shown = l->spec.shown;
+	int r = listener_revive(s->fd, l->pool->conf->backlog);
+
+	if (now(s) - s->window_ms >= 1000) {
+		s->window_ms = now(s);
+		s->in_window = 0;
+	}
+	l->revived++;
+	s->in_window++;
+	if (r == 0 && may_say(l))
+		log_warn(
+			"%s: a worker shut down the %slistener %s (%u times so far); it listens again",
+			pool, l->nseats > 1 ? "" : "shared ", shown, l->revived);
+	if (r == 0 && s->in_window < REVIVE_AT_ONCE)
+		return;
+	if (r < 0 && may_say(l))
+		log_error("%s: a worker made the listener %s unusable: %s; tried again", pool,
+			  shown, strerror(-r));
+	/* Not looked at for a moment: a worker in a loop must not have the master in one. */
+	source_remove(loop_of(s), &s->src);
+	timer_set(loop_of(s), &s->again, now(s) + REVIVE_PAUSE_MS);
+}
+
+static void on_trouble(struct source *src, uint32_t events)
+{
+	(void)events;
+	revive(container_of(src, struct seat, src));
+}
+
+/* HUP is told without being asked for: a shutdown. A listener is never writable;
+ * a socket that was made to connect is. */
+static int watch(struct seat *s)
+{
+	return source_add(loop_of(s), &s->src, s->fd, EPOLLOUT, on_trouble);
+}
+
+static void on_again(struct timer *t)
+{
+	struct seat *s = container_of(t, struct seat, again);
+
+	/* While it was not watched it may have been shut down once more. */
+	if (listener_revive(s->fd, s->listener->pool->conf->backlog) < 0 || watch(s) < 0)
+		timer_set(loop_of(s), t, now(s) + 10 * REVIVE_PAUSE_MS);
+}
+
+void seat_init(struct seat *s, struct listener *l, enum listener_form form)
+{
+	*s = (struct seat){ .listener = l, .form = form, .fd = -1, .src = SOURCE_NONE };
+	timer_init(&s->again, on_again);
+}
+
+static bool has_open_sibling(const struct seat *s)
+{
+	each_seat(o, s->listener, s->form) if (o != s && o->fd >= 0) return true;
+	return false;
+}
+
+int seat_hold(struct seat *s, struct err *e)
+{
+	struct listener_spec spec = seat_spec(s->listener, s->form);
+	socklen_t len = sizeof(s->cookie);
+	AUTO_FD int fd = -1;
+	int r;
+
+	if (s->fd >= 0)
+		return 0;
+	spec.join = has_open_sibling(s);
+	if (spec.addr.ss_family == AF_UNIX)
+		r = listener_open(&spec, &fd, e);
+	else
+		r = listener_hold(&spec, &fd, e);
+	if (r < 0)
+		return r;
+	if (s->listener->nseats > 1 && !spec.join)
+		r = listener_lead(fd);
+	if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_COOKIE, &s->cookie, &len) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_sys(e, r, "%s", spec.shown);
+	s->fd = fd_take(&fd);
+	return 0;
+}
+
+int seat_listen(struct seat *s, struct err *e)
+{
+	struct listener *l = s->listener;
+	struct listener_spec spec = seat_spec(l, s->form);
+	int r;
+
+	if (s->listens)
+		return 0;
+	r = seat_hold(s, e);
+	if (r == 0 && spec.addr.ss_family != AF_UNIX)
+		r = listener_start(s->fd, &spec, e);
+	if (r < 0)
+		return r;
+	s->rank = l->nlistening[s->form]++;
+	s->listens = true;
+	r = watch(s);
+	return r < 0 ? err_sys(e, r, "watch %s", spec.shown) : 0;
+}
+
+void seat_close(struct seat *s)
+{
+	struct listener *l = s->listener;
+	struct listener_spec spec = seat_spec(l, s->form);
+
+	if (s->fd < 0)
+		return;
+	timer_clear(loop_of(s), &s->again);
+	source_remove(loop_of(s), &s->src);
+	listener_unlink(&spec);
+	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
+	(void)shutdown(s->fd, SHUT_RDWR);
+	fd_close(&s->fd);
+	if (!s->listens)
+		return;
+	s->listens = false;
+	l->nlistening[s->form]--;
+	/* As reuseport_detach_sock() does. */
+	each_seat(o, l, s->form) if (o->listens && o->rank == l->nlistening[s->form])
+		o->rank = s->rank;
+}
+
+void seat_restore(struct seat *s)
+{
+	if (s->fd >= 0 && s->listens)
+		listener_restore(s->fd, s->listener->pool->conf->backlog);
+}

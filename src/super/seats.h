@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* seats.h - one socket each, watched and repaired. Between seats.c, listeners.c and
+ * binds.c. */
+#ifndef MPSUP_SUPER_SEATS_H
+#define MPSUP_SUPER_SEATS_H
+
+#include "kernel/listener.h"
+#include "super/super.h"
+
+void seat_init(struct seat *s, struct listener *l, enum listener_form form);
+/* Bind it (unix: listen too). It joins the others of its form that are open. */
+MUST_CHECK int seat_hold(struct seat *s, struct err *e);
+/* Listen, and see to it that it stays so. Harmless when it does. */
+MUST_CHECK int seat_listen(struct seat *s, struct err *e);
+/* Close it; the last of its group takes its number. Harmless when closed. */
+void seat_close(struct seat *s);
+void seat_restore(struct seat *s);
+
+/* Slot of a seat; 0 for a shared one. */
+unsigned seat_index(const struct seat *s);
+struct listener_spec seat_spec(const struct listener *l, enum listener_form form);
+
+#define each_seat(s, l, f)                                                                         \
+	for (struct seat *s = (l)->seats[f]; s && s < (l)->seats[f] + (l)->nseats; s++)
+
+#endif
