@@ -359,8 +359,9 @@ static void up_suicide(struct channel *ch, const char *text, size_t len)
 	life_suicide(life_of(ch), text, len);
 }
 
-static void up_message(struct channel *ch, const char *json, size_t len)
+static void up_message(struct channel *ch, const json_t *msg, const char *json, size_t len)
 {
+	(void)msg;
 	struct life *l = life_of(ch);
 	char safe[TEXT_SHORT_BYTES + 1];
 	struct event ev = { .name = "worker.message",

@@ -34,48 +34,127 @@ int channel_eof(struct channel *ch)
 	return -EPIPE;
 }
 
-/* More than CHANNEL_RATE messages in a second: the rest waits in the socket,
- * whose size bounds it, and the worker with it. */
-static bool too_fast(struct channel *ch)
+bool channel_is_deaf(const struct channel *ch)
+{
+	return (ch->held || ch->pause.armed) && !ch->hung;
+}
+
+void channel_watch(struct channel *ch)
+{
+	uint32_t events = (channel_is_deaf(ch) ? 0u : EPOLLIN) |
+			  (list_empty(&ch->out.queue) ? 0u : EPOLLOUT);
+
+	if (ch->source.live && events != ch->watched &&
+	    source_mod(ch->loop, &ch->source, events) == 0)
+		ch->watched = events;
+}
+
+static void move_window(struct channel *ch)
 {
 	uint64_t now = clock_boot_ms();
 
-	if (now - ch->window_ms >= 1000) {
-		ch->window_ms = now;
-		ch->in_window = 0;
-	}
-	if (++ch->in_window < CHANNEL_RATE)
+	if (now - ch->window_ms < 1000)
+		return;
+	ch->window_ms = now;
+	ch->in_window = ch->messages_in_window = 0;
+}
+
+void channel_word(struct channel *ch)
+{
+	move_window(ch);
+	ch->in_window++;
+}
+
+void channel_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
+{
+	ch->messages_in_window++;
+	ch->turn_bytes += len;
+	ch->up->message(ch, msg, text, len);
+}
+
+/* What is more than a second's share waits in the socket, whose size bounds it, and the
+ * worker with it. One datagram may hold many words: each is paid for. */
+static uint64_t pause_until(const struct channel *ch)
+{
+	unsigned words = ch->in_window / CHANNEL_RATE;
+	unsigned messages = ch->messages_in_window / CHANNEL_MESSAGES;
+	unsigned seconds = words > messages ? words : messages;
+
+	if (seconds > 0)
+		return ch->window_ms + 1000 * seconds;
+	/* A long message to a large pool is much to copy: now it is the others' turn. */
+	return ch->turn_bytes >= CHANNEL_LINE_MAX ? clock_boot_ms() + 1 : 0;
+}
+
+bool channel_listens(struct channel *ch)
+{
+	uint64_t until;
+
+	if (!ch->source.live)
 		return false;
-	ignore(source_mod(ch->loop, &ch->source, 0));
-	timer_set(ch->loop, &ch->pause, ch->window_ms + 1000);
-	return true;
+	/* One that has gone is read to the end: its socket bounds what is left. */
+	if (ch->hung)
+		return true;
+	until = ch->pause.armed ? 0 : pause_until(ch);
+	if (until > 0)
+		timer_set(ch->loop, &ch->pause, until);
+	if (!channel_is_deaf(ch))
+		return true;
+	channel_watch(ch);
+	return false;
+}
+
+/* A bounded number of reads: one loud worker delays nobody. */
+static void take_turn(struct channel *ch)
+{
+	ch->turn_bytes = 0;
+	for (int i = 0; i < 16; i++) {
+		int r = ch->wire->on_input(ch);
+
+		if (r < 0)
+			return;
+		if (r == 0) {
+			/* With nothing left: a stream's read has said so already. */
+			if (ch->hung)
+				ignore(channel_eof(ch));
+			return;
+		}
+		if (!channel_listens(ch))
+			return;
+	}
 }
 
 static void on_pause_over(struct timer *t)
 {
 	struct channel *ch = container_of(t, struct channel, pause);
 
-	ignore(source_mod(ch->loop, &ch->source, EPOLLIN));
+	if (!ch->source.live || channel_is_deaf(ch))
+		return; /* over, or held for another reason */
+	move_window(ch);
+	channel_watch(ch);
+	take_turn(ch); /* whole lines may wait in the buffer: no event tells of them */
 }
 
-/* A bounded number of messages a turn: one loud worker delays nobody. */
+void channel_hold(struct channel *ch, bool hold)
+{
+	if (ch->fd < 0 || ch->held == hold)
+		return;
+	ch->held = hold;
+	if (!hold && !ch->pause.armed) /* from the loop, not from inside of somebody's turn */
+		timer_set(ch->loop, &ch->pause, clock_boot_ms());
+	channel_watch(ch);
+}
+
 static void on_channel(struct source *s, uint32_t events)
 {
 	struct channel *ch = container_of(s, struct channel, source);
 
-	for (int i = 0; i < 16; i++) {
-		int r = ch->wire->on_input(ch);
-
-		if (r < 0)
-			return;
-		if (r == 0)
-			break;
-		if (too_fast(ch))
-			return;
-	}
-	/* HUP with nothing left to read: a stream's read has said so already. */
-	if ((events & EPOLLHUP) && !(events & EPOLLIN) && s->live)
-		ignore(channel_eof(ch));
+	if (events & EPOLLOUT)
+		channel_flush(ch);
+	if (events & (EPOLLHUP | EPOLLERR))
+		ch->hung = true;
+	if (s->live && (ch->hung || (events & EPOLLIN)))
+		take_turn(ch);
 }
 
 int channel_open(struct channel *ch, struct loop *loop, const struct wire *wire,
@@ -87,9 +166,11 @@ int channel_open(struct channel *ch, struct loop *loop, const struct wire *wire,
 	ch->loop = loop;
 	ch->wire = wire;
 	ch->up = up;
+	list_init(&ch->out.queue);
 	timer_init(&ch->pause, on_pause_over);
 	r = source_add(loop, &ch->source, fd, EPOLLIN, on_channel);
 	ch->fd = fd;
+	ch->watched = EPOLLIN;
 	if (r < 0)
 		channel_close(ch);
 	return r;
@@ -101,6 +182,7 @@ void channel_close(struct channel *ch)
 		return;
 	source_remove(ch->loop, &ch->source);
 	timer_clear(ch->loop, &ch->pause);
+	channel_out_clear(ch);
 	fd_close(&ch->fd);
 	free(ch->buf);
 	ch->buf = NULL;

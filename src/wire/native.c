@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "kernel/scm.h"
+#include "wire/json.h"
 #include "wire/wire.h"
 
 #define NOTE_MAX  4096 /* bytes of one datagram that is no MESSAGE= */
@@ -34,7 +35,6 @@ static int native_hand_over(struct channel *ch, const struct wire_hello *h)
 {
 	char buf[4096];
 	size_t len = 0;
-	ssize_t n;
 	int r = add(buf, sizeof(buf), &len,
 		    "HELLO=1\nPOOL=%s\nSLOT=%u\nGENERATION=%u\nWORKERS=%u\nHOST_PID=%d\n"
 		    "LISTEN_FDS=%u\nLISTEN_FDNAMES=",
@@ -46,10 +46,7 @@ static int native_hand_over(struct channel *ch, const struct wire_hello *h)
 		r = add(buf, sizeof(buf), &len, "\n");
 	if (r == 0 && h->watchdog_usec)
 		r = add(buf, sizeof(buf), &len, "WATCHDOG_USEC=%" PRIu64 "\n", h->watchdog_usec);
-	if (r < 0)
-		return r;
-	n = scm_send(ch->fd, buf, len, h->fds, h->nfds);
-	return n < 0 ? (int)n : 0;
+	return r < 0 ? r : channel_say(ch, buf, len, h->fds, h->nfds);
 }
 
 static int native_drain(struct channel *ch, uint64_t timeout_ms)
@@ -57,9 +54,16 @@ static int native_drain(struct channel *ch, uint64_t timeout_ms)
 	char buf[64];
 	int len = snprintf(buf, sizeof(buf), "DRAIN=1\nTIMEOUT_USEC=%" PRIu64 "\n",
 			   timeout_ms * 1000);
-	ssize_t n = ch->fd < 0 ? -EPIPE : scm_send(ch->fd, buf, (size_t)len, NULL, 0);
 
-	return n < 0 ? (int)n : 0;
+	return channel_say(ch, buf, (size_t)len, NULL, 0);
+}
+
+static void say_message(struct channel *ch, const char *text, size_t len)
+{
+	json_t *msg = wire_json(text, len);
+
+	channel_message(ch, msg, text, len);
+	json_decref(msg);
 }
 
 static void say(struct channel *ch, const char *key, const char *value)
@@ -81,7 +85,7 @@ static void say(struct channel *ch, const char *key, const char *value)
 	else if (strcmp(key, "SUICIDE") == 0)
 		ch->up->suicide(ch, value, len);
 	else if (strcmp(key, "MESSAGE") == 0)
-		ch->up->message(ch, value, len);
+		say_message(ch, value, len);
 	/* Unknown keys are for later versions, as in sd_notify(3). */
 }
 
@@ -127,6 +131,7 @@ static int native_input(struct channel *ch)
 	if (bad)
 		return channel_broken(ch, bad);
 	buf[m.len] = '\0';
+	channel_word(ch);
 	for (char *line = buf, *next; line && *line && ch->source.live; line = next) {
 		char *eq = strchr(line, '=');
 
@@ -150,4 +155,6 @@ const struct wire wire_native = {
 	.hand_over = native_hand_over,
 	.drain = native_drain,
 	.on_input = native_input,
+	.message_before = "MESSAGE=",
+	.message_after = "",
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/scm.h"
+#include "wire/json.h"
 
 void node_app_message(struct channel *ch, const json_t *msg, const char *line, size_t len)
 {
@@ -15,13 +16,12 @@ void node_app_message(struct channel *ch, const json_t *msg, const char *line, s
 	if (act && strcmp(act, "suicide") == 0)
 		ch->up->suicide(ch, "", 0);
 	else
-		ch->up->message(ch, line, len);
+		channel_message(ch, msg, line, len);
 }
 
 static int take_line(struct channel *ch, node_message_fn *take, const char *line, size_t len)
 {
-	json_error_t why;
-	json_t *msg = json_loadb(line, len, JSON_DECODE_ANY, &why);
+	json_t *msg = wire_json(line, len);
 	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
 
 	if (!msg)
@@ -37,14 +37,15 @@ static int take_line(struct channel *ch, node_message_fn *take, const char *line
 static int lines(struct channel *ch, node_message_fn *take)
 {
 	size_t from = 0;
-	char *nl;
+	char *nl = NULL;
 	int r = 1;
 
-	while (r == 1 && (nl = memchr(ch->buf + from, '\n', ch->buf_len - from))) {
+	while (r == 1 && (from == 0 || channel_listens(ch)) &&
+	       (nl = memchr(ch->buf + from, '\n', ch->buf_len - from))) {
 		size_t len = (size_t)(nl - (ch->buf + from));
 
 		if (len > 0) {
-			ch->in_window += from > 0; /* more than one in a read */
+			channel_word(ch);
 			r = take_line(ch, take, ch->buf + from, len);
 		}
 		from += len + 1;
@@ -53,7 +54,7 @@ static int lines(struct channel *ch, node_message_fn *take)
 	}
 	memmove(ch->buf, ch->buf + from, ch->buf_len - from);
 	ch->buf_len -= from;
-	if (r == 1 && ch->buf_len >= CHANNEL_LINE_MAX)
+	if (r == 1 && !nl && ch->buf_len >= CHANNEL_LINE_MAX)
 		return channel_broken(ch, "a line longer than 64 KiB");
 	return r;
 }
@@ -76,8 +77,12 @@ static int grow(struct channel *ch)
 int node_input(struct channel *ch, node_message_fn *take)
 {
 	struct scm_message m = { .max_fds = 0 };
-	int r = grow(ch);
+	int r;
 
+	/* Lines that had to wait come first. */
+	if (ch->buf_len > 0 && memchr(ch->buf, '\n', ch->buf_len))
+		return lines(ch, take);
+	r = grow(ch);
 	if (r < 0)
 		return channel_broken(ch, "no memory for its message");
 	m.buf = ch->buf + ch->buf_len;

@@ -16,17 +16,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "kernel/scm.h"
 #include "wire/node.h"
 
 static int say(struct channel *ch, const char *line, const int *fd)
 {
-	size_t len = strlen(line);
-	ssize_t n = ch->fd < 0 ? -EPIPE : scm_send(ch->fd, line, len, fd, fd ? 1 : 0);
-
-	if (n < 0)
-		return (int)n;
-	return (size_t)n == len ? 0 : -EAGAIN;
+	return channel_say(ch, line, strlen(line), fd, fd ? 1 : 0);
 }
 
 static unsigned port_of(const struct listen_spec *s)
@@ -209,4 +203,6 @@ const struct wire wire_node_cluster = {
 	.hand_over = cluster_hand_over,
 	.drain = cluster_drain,
 	.on_input = cluster_input,
+	.message_before = "",
+	.message_after = "\n",
 };

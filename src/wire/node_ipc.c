@@ -9,19 +9,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "kernel/scm.h"
 #include "wire/node.h"
 
 static int send_next_handle(struct channel *ch)
 {
 	static const char line[] = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Server\","
 				   "\"msg\":\"server\"}\n";
-	ssize_t n = scm_send(ch->fd, line, sizeof(line) - 1, &ch->pending_fds[ch->next_fd], 1);
+	int r = channel_say(ch, line, sizeof(line) - 1, &ch->pending_fds[ch->next_fd], 1);
 
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n != sizeof(line) - 1) /* an empty socket takes 60 bytes whole */
-		return -EAGAIN;
+	if (r < 0)
+		return r;
 	ch->next_fd++;
 	ch->waiting_ack = true;
 	return 0;
@@ -40,10 +37,10 @@ static int node_ipc_hand_over(struct channel *ch, const struct wire_hello *h)
 	/* A spare learns here who it is; others have it in their environment. */
 	len = snprintf(slot, sizeof(slot), "{\"mpsup\":{\"slot\":%u}}\n", h->slot);
 	if (h->promoted) {
-		ssize_t n = scm_send(ch->fd, slot, (size_t)len, NULL, 0);
+		int r = channel_say(ch, slot, (size_t)len, NULL, 0);
 
-		if (n < 0)
-			return (int)n;
+		if (r < 0)
+			return r;
 	}
 	return send_next_handle(ch);
 }
@@ -90,4 +87,6 @@ const struct wire wire_node_ipc = {
 	.hand_over = node_ipc_hand_over,
 	.drain = node_ipc_drain,
 	.on_input = node_ipc_input,
+	.message_before = "",
+	.message_after = "\n",
 };

@@ -8,11 +8,13 @@
 #ifndef MPSUP_WIRE_WIRE_H
 #define MPSUP_WIRE_WIRE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/base.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "config/config.h"
 #include "kernel/loop.h"
 
@@ -28,10 +30,12 @@ struct wire_up {
 	void (*stopping)(struct channel *ch);
 	void (*extend)(struct channel *ch, uint64_t usec);
 	void (*suicide)(struct channel *ch, const char *text, size_t len);
-	void (*message)(struct channel *ch, const char *json, size_t len);
+	/* msg: the text as JSON, NULL if it is none; both borrowed */
+	void (*message)(struct channel *ch, const json_t *msg, const char *text, size_t len);
 	void (*hint)(struct channel *ch, const char *text); /* worth a line, once a life */
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
+	void (*room)(struct channel *ch); /* some of what waited is out; NULL: not asked */
 };
 
 struct wire_hello { /* borrowed for the call */
@@ -56,8 +60,11 @@ struct wire {
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
 	/* Ask to leave: stop accepting, finish, end. -EOPNOTSUPP: cannot be asked. */
 	int (*drain)(struct channel *ch, uint64_t timeout_ms);
-	/* One read's worth of input. 1: more may be there, 0: nothing, <0: over. */
+	/* One read's worth of input. 1: more may be there, 0: nothing, <0: over. Each word
+	 * is counted, and between two lines it asks whether to go on (channel_listens()). */
 	int (*on_input)(struct channel *ch);
+	/* A message to it is this, the JSON text, and that. NULL: it cannot be told any. */
+	const char *message_before, *message_after;
 };
 
 extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind;
@@ -66,7 +73,20 @@ extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bin
 const struct wire *wire_find(enum protocol p);
 
 #define CHANNEL_LINE_MAX 65536 /* bytes of one message */
-#define CHANNEL_RATE	 500   /* messages a second before it is paused */
+#define CHANNEL_RATE	 500   /* words a second before it is paused */
+#define CHANNEL_MESSAGES 100   /* of them messages */
+
+/* Bytes of hand-overs and other words of ours that wait for a worker that does not read:
+ * more than any needs. Messages are counted apart (super/bus.c bounds them): they cannot
+ * take a word's place. */
+#define CHANNEL_OUT_WORDS 65536
+
+/* Bytes that several channels may wait to send. */
+struct packet {
+	unsigned refs;
+	size_t len;
+	char bytes[];
+};
 
 #define NODE_QUERIES 16 /* listen() calls of one program that are open at once */
 
@@ -81,7 +101,16 @@ struct channel {
 	const struct listen_spec *specs;
 	unsigned nspecs;
 	uint64_t window_ms; /* start of the current second */
-	unsigned in_window;
+	unsigned in_window, messages_in_window;
+	size_t turn_bytes; /* of messages, since the others had their turn */
+	bool held;	   /* by us: not listened to until it is let go */
+	bool hung;	   /* nothing more comes than what is there: read to the end */
+	uint32_t watched;  /* what epoll was told */
+	struct channel_out {
+		struct list queue;
+		size_t words, messages; /* bytes that wait */
+		uint64_t taken;		/* messages that are out as a whole */
+	} out;
 	char *buf; /* stream wires: half a line; owned */
 	size_t buf_len, buf_size;
 	/* node-ipc: handles go one at a time, each acknowledged */
@@ -104,6 +133,35 @@ struct channel {
 MUST_CHECK int channel_open(struct channel *ch, struct loop *loop, const struct wire *wire,
 			    const struct wire_up *up, int fd);
 void channel_close(struct channel *ch); /* harmless when closed */
+
+/* Both never block and never tear a line: what the worker does not take now waits, and
+ * goes in the order of the calls. Descriptors are copied when they wait. 0; -EAGAIN: it
+ * has not read for CHANNEL_OUT_WORDS; -EPIPE, -ENOMEM, other -errno: nothing is sent. */
+MUST_CHECK int channel_say(struct channel *ch, const void *bytes, size_t len, const int *fds,
+			   unsigned nfds);
+MUST_CHECK int channel_post(struct channel *ch, struct packet *p); /* takes a reference */
+/* Send what waits and fits; up->room() tells that some did. The loop calls it too. */
+void channel_flush(struct channel *ch);
+
+/* NULL: no memory. One reference is the caller's. */
+struct packet *packet_new(const char *before, const char *text, size_t len, const char *after);
+void packet_unref(struct packet *p); /* NULL is allowed */
+
+/* Do not listen to it, or again. What it says meanwhile waits in its socket, and so does
+ * the worker; only one that has gone cannot be held: see hung. */
+void channel_hold(struct channel *ch, bool hold);
+/* Not listened to just now, whyever: its silence says nothing. */
+bool channel_is_deaf(const struct channel *ch);
+
+/* For the wires: a word was understood; a message was, and goes up. */
+void channel_word(struct channel *ch);
+void channel_message(struct channel *ch, const json_t *msg, const char *text, size_t len);
+/* May the next line be looked at? false: it must wait, the loop comes back. */
+bool channel_listens(struct channel *ch);
+
+/* Between channel.c and channel_out.c. */
+void channel_watch(struct channel *ch); /* for what there is to wait for now */
+void channel_out_clear(struct channel *ch);
 
 /* For the wires: the worker broke the protocol, or is gone. Return -EPROTO / -EPIPE. */
 int channel_broken(struct channel *ch, const char *what);

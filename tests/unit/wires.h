@@ -88,11 +88,11 @@ static inline void h_suicide(struct channel *ch, const char *text, size_t len)
 	(void)ch;
 	hear("suicide", text, len);
 }
-static inline void h_message(struct channel *ch, const char *json, size_t len)
+static inline void h_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
 {
 	(void)ch;
 	x.messages++;
-	hear("message", json, len < 64 ? len : 64);
+	hear(msg ? "message" : "no json", text, len < 64 ? len : 64);
 }
 static inline void h_hint(struct channel *ch, const char *text)
 {
