@@ -151,6 +151,14 @@ int binds_open(struct life *l, int fd)
 	return binder_open(&l->binder, &l->master->loop, &up, fd);
 }
 
+bool binds_has_taken(const struct life *l)
+{
+	for (unsigned f = 0; f < FORMS; f++)
+		if (l->binding.taken[f])
+			return true;
+	return false;
+}
+
 void binds_hand_over(struct life *l)
 {
 	binder_release(&l->binder);

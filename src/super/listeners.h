@@ -46,12 +46,6 @@ void listener_close_form(struct listener *l, enum listener_form form);
 /* An address that a program asks for: which listener, or -ENOENT: it is none of the
  * master's business; -EADDRINUSE with a sentence: refused. May open a new one
  * (--unlisted open). */
-struct listen_want {
-	struct sockaddr_storage addr;
-	socklen_t addr_len;
-	bool v6only;
-	bool narrow_is_fine; /* the caller takes what listens on the port, whatever its family */
-};
 MUST_CHECK int listeners_find(struct pool *p, const struct listen_want *w, struct listener **ret,
 			      struct err *e);
 

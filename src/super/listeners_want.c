@@ -162,7 +162,9 @@ int listeners_find(struct pool *p, const struct listen_want *w, struct listener 
 		return 0;
 	}
 	/* Port 0 is one of its own, and so is a socket in its own files. */
-	if (!want.inet || want.port == 0 || p->conf->unlisted == UNLISTED_PASS)
+	if (!want.inet || want.port == 0)
+		return -ENOENT;
+	if (p->conf->unlisted == UNLISTED_PASS && !w->narrow_is_fine)
 		return -ENOENT;
 	if (p->conf->unlisted == UNLISTED_REFUSE)
 		return refuse(p, w, e);

@@ -103,8 +103,6 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 	if (r == 0 && channel >= 0) {
 		r = channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
 				 channel);
-		l->channel.specs = l->pool->conf->listens;
-		l->channel.nspecs = l->pool->conf->nlistens;
 	} else {
 		fd_close(&channel);
 	}

@@ -463,3 +463,60 @@ def test_flood_of_binds(env):
     if len(re.findall("app listens on", m.log())) > 2:
         raise Failed("the same hint again and again")
     m.stop()
+
+
+# ---- Node programs that go past its cluster module, or to ports that were not given ----
+
+NODE = """
+const http = require('http'), net = require('net');
+const serve = () => http.createServer((q, r) => r.end(`slot ${process.env.MPSUP_WORKER}`));
+const [port, other] = process.argv.slice(2).map(Number);
+"""
+
+
+def start_node(env, port, text, *more, other=0, **kw):
+    node = env.need_program("node")
+    app = env.app(app_js=NODE + text)
+    return env.start("--workers", 2, *(("--port", port) if port else ()), *more, "--", node,
+                     "app.js", port, other, cwd=app, **kw)
+
+
+def test_node_exclusive(env):
+    port = env.port()
+    m = start_node(env, port, "serve().listen({port, exclusive: true});")
+    for a in http.many(port, 20, 4):
+        if a.outcome != http.OK:
+            raise Failed(f"{a}")
+    m.stop()
+
+
+def test_node_without_any_port(env):
+    port = env.port()
+    m = start_node(env, 0, "serve().listen(other);", other=port)
+    for a in http.many(port, 20, 4):
+        if a.outcome != http.OK:
+            raise Failed(f"{a}")
+    if m.pool()["listen"] != [f"[::]:{port}"]:
+        raise Failed(f"listen: {m.pool()['listen']}")
+    m.stop()
+
+
+def test_node_unlisted_is_refused(env):
+    port, other = env.port(), env.port()
+    m = start_node(env, port, "serve().listen(port); serve().listen(other).on('error', e => "
+                   "console.log('other', e.code));", other=other)
+    m.wait_line("other EADDRINUSE")
+    m.wait_line(f"app listens on {other}, mpsup was given {port}")
+    m.stop()
+
+
+def test_node_inspector_is_its_own(env):
+    port, other = env.port(), env.port()
+    node = env.need_program("node")
+    app = env.app(app_js=NODE + "serve().listen(port);")
+    m = env.start("--workers", 1, "--port", port, "--", node, f"--inspect=127.0.0.1:{other}",
+                  "app.js", port, other, cwd=app)
+    m.wait_line(f"app listens on 127.0.0.1:{other}, mpsup was given {port}")
+    if http.get(other).outcome != http.REFUSED:
+        raise Failed("the inspector is open")
+    m.stop()
