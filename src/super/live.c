@@ -284,6 +284,10 @@ static int live_hand_over(struct life *l)
 		.nfds = p->conf->nlistens,
 	};
 
+	struct err e;
+
+	if (listeners_occupy(l->slot, &e) < 0)
+		log_error("%s: %s", p->conf->name, e.msg);
 	if (l->from_spare && cage_has(&p->cage, CAGE_PIN))
 		ignore(pin_life(l, true, NULL));
 	binds_hand_over(l);

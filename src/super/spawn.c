@@ -18,6 +18,7 @@
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
+#include "super/listeners.h"
 #include "super/live.h"
 #include "super/pipes.h"
 
@@ -226,7 +227,9 @@ int live_birth(struct life *l, struct err *e)
 	live_init_timers(l);
 	/* What is not there cannot be waited for; set as soon as it is. */
 	l->init_gone = l->leaf_gone = true;
-	r = make_leaf(l, e);
+	r = l->slot ? listeners_occupy(l->slot, e) : 0;
+	if (r == 0)
+		r = make_leaf(l, e);
 	l->leaf_gone = l->leaf_fd < 0;
 	if (r == 0)
 		r = make_channels(l, &x, e);
