@@ -108,6 +108,8 @@ static void add_more(json_t *o, const struct event *ev)
 		(void)json_object_set_new(o, "uid", json_integer(ev->uid));
 		(void)json_object_set_new(o, "pid", json_integer(ev->pid));
 		(void)json_object_set_new(o, "verb", json_safe(ev->verb));
+	}
+	if (ev->verb || ev->result) {
 		(void)json_object_set_new(o, "target", text_or_null(ev->target));
 		(void)json_object_set_new(o, "result", text_or_null(ev->result));
 	}

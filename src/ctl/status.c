@@ -47,6 +47,17 @@ static json_t *limit_json(const struct limits *l, enum limit which, uint64_t n)
 }
 
 /* What is known of a place that may have no life at the moment. */
+static json_t *messages_json(const struct life *l)
+{
+	json_t *o = json_object();
+
+	set(o, "sent", json_integer((json_int_t)l->bus.sent));
+	set(o, "received", json_integer((json_int_t)l->bus.received));
+	set(o, "undelivered", json_integer((json_int_t)l->bus.undelivered));
+	set(o, "dropped", json_integer((json_int_t)l->bus.dropped));
+	return o;
+}
+
 static json_t *worker_json(const struct facts *f, const struct slot *s, const struct life *l,
 			   bool spare)
 {
@@ -71,6 +82,7 @@ static json_t *worker_json(const struct facts *f, const struct slot *s, const st
 	set_count(o, "cpu_usec", l ? facts_cpu_usec(f, l) : -1);
 	set_count(o, "connections", l ? facts_connections(f, l) : -1);
 	set(o, "status_text", l && l->status_text[0] ? json_safe(l->status_text) : json_null());
+	set(o, "messages", l ? messages_json(l) : json_null());
 	set(o, "last_exit", s->deaths[0] ? death_json(s->deaths[0]) : json_null());
 	return o;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "super/binds.h"
+#include "super/bus.h"
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -95,6 +96,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
 	binds_init(l);
+	bus_init(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
@@ -178,6 +180,8 @@ void life_ready(struct life *l)
 		  (unsigned long long)(l->ready_ms - l->born_ms));
 	l->pool->ever_ready = true;
 	pool_update(l->pool);
+	if (l->pool->announced)
+		bus_pool_ready(l->pool);
 	pool_kick(l->pool);
 }
 
@@ -235,6 +239,7 @@ bool life_promote(struct life *l, struct slot *s)
 	int r;
 
 	list_remove(&l->node);
+	bus_let_go(l);
 	l->slot = s;
 	l->cpus = s->cpus;
 	ignore(life_step(l, EV_HANDED));
@@ -355,6 +360,10 @@ static void on_watchdog(struct timer *t)
 	struct life *l = container_of(t, struct life, watchdog);
 	char name[LIFE_NAME_BYTES];
 
+	if (channel_is_deaf(&l->channel)) {
+		life_watchdog_ping(l); /* what it says waits: the silence is ours */
+		return;
+	}
 	log_warn("%s (pid %d) has been silent for %llu ms; it is ended", life_name(l, name),
 		 (int)l->pid, (unsigned long long)l->pool->conf->watchdog_ms);
 	life_kill(l, REASON_WATCHDOG);
@@ -418,6 +427,7 @@ void life_certify(struct life *l)
 	l->certified = true;
 	birth_over(l);
 	ignore(life_step(l, EV_DIED));
+	bus_gone(l);
 	timer_clear(&l->master->loop, &l->deadline);
 	timer_clear(&l->master->loop, &l->watchdog);
 	output_drain(l);

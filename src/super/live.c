@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "kernel/scm.h"
 #include "super/binds.h"
+#include "super/bus.h"
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
@@ -304,6 +305,22 @@ static int live_drain(struct life *l, uint64_t timeout_ms)
 	return l->channel.fd < 0 ? -EPIPE : l->pool->wire->drain(&l->channel, timeout_ms);
 }
 
+static int live_post(struct life *l, struct packet *p)
+{
+	return channel_post(&l->channel, p);
+}
+
+static size_t live_waiting(const struct life *l, uint64_t *ret_taken)
+{
+	*ret_taken = l->channel.out.taken;
+	return l->channel.out.messages;
+}
+
+static void live_flush(struct life *l)
+{
+	channel_flush(&l->channel);
+}
+
 const struct world world_real = {
 	.now_ms = real_now,
 	.birth = live_birth,
@@ -314,6 +331,9 @@ const struct world world_real = {
 	.release = live_release,
 	.listen = listeners_open,
 	.unlisten = listeners_close,
+	.post = live_post,
+	.waiting = live_waiting,
+	.flush = live_flush,
 };
 
 void live_init_timers(struct life *l)
@@ -366,19 +386,14 @@ static void up_suicide(struct channel *ch, const char *text, size_t len)
 	life_suicide(life_of(ch), text, len);
 }
 
-static void up_message(struct channel *ch, const json_t *msg, const char *json, size_t len)
+static void up_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
 {
-	(void)msg;
-	struct life *l = life_of(ch);
-	char safe[TEXT_SHORT_BYTES + 1];
-	struct event ev = { .name = "worker.message",
-			    .pool = l->pool,
-			    .life = l,
-			    .text = safe,
-			    .slot = l->slot ? (int)l->slot->index : -1 };
+	bus_message(life_of(ch), msg, text, len);
+}
 
-	(void)text_safe(json, len, safe, sizeof(safe));
-	master_event(l->master, &ev);
+static void up_room(struct channel *ch)
+{
+	bus_room(life_of(ch));
 }
 
 /* Node's cluster module cannot open one by itself: pass is open for it. */
@@ -432,4 +447,5 @@ const struct wire_up live_wire_up = {
 	.hint = up_hint,
 	.protocol_error = up_protocol_error,
 	.closed = up_closed,
+	.room = up_room,
 };

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "super/bus.h"
 #include "super/life.h"
 #include "super/listeners.h"
 
@@ -231,6 +232,7 @@ void pool_update(struct pool *p)
 			if (first)
 				announce(p);
 			tell(p, "pool.ready");
+			bus_pool_ready(p);
 			master_check_ready(p->master);
 		}
 	} else if (failed > 0 ? p->phase != POOL_DEGRADED : p->phase == POOL_READY && ready == 0) {

@@ -101,8 +101,12 @@ struct world {
 	void (*signal)(struct life *l, int sig);
 	void (*kill)(struct life *l);	 /* the whole leaf */
 	void (*release)(struct life *l); /* after the certificate: see it gone, bury it */
-	int (*listen)(struct pool *p, struct err *e); /* open its sockets again */
-	void (*unlisten)(struct pool *p);	      /* it has stopped: close them */
+	int (*listen)(struct pool *p, struct err *e);  /* open its sockets again */
+	void (*unlisten)(struct pool *p);	       /* it has stopped: close them */
+	int (*post)(struct life *l, struct packet *p); /* a message to it; as channel_post() */
+	/* Bytes of messages that it has not read yet, and how many it has. */
+	size_t (*waiting)(const struct life *l, uint64_t *ret_taken);
+	void (*flush)(struct life *l); /* send what it takes now: bus_room() */
 };
 
 /* One socket of a listener: of all workers, or of one slot. */
@@ -192,6 +196,17 @@ struct life {
 		uint64_t listening;    /* those that it listens on */
 		struct timer settle;   /* more listen() may follow */
 	} binding;
+
+	struct bus_end {		    /* what bus.c knows of it */
+		struct list waiters, waits; /* senders held for it; among whose waiters it is */
+		bool to_all;		    /* what it waits with went to all of its pool */
+		struct timer look;	    /* while somebody waits for it */
+		int64_t credit_ms;	    /* how long it may still hold others back */
+		uint64_t taken;		    /* messages that it had read at the last look */
+		bool deaf, knows_pool_ready;
+		bool said_fast, said_deaf, said_again, said_undelivered;
+		uint64_t sent, received, undelivered, dropped; /* dropped: those to it */
+	} bus;
 
 	/* the world's half */
 	struct binder binder;

@@ -33,6 +33,7 @@ struct told {
 	unsigned count;
 	bool from_spare;
 	enum reason reason;
+	char text[64], target[64], result[96];
 };
 
 static struct {
@@ -53,6 +54,12 @@ static struct {
 	pid_t next_pid;
 	struct life *alive[WORLD_LIVES]; /* not gone */
 	unsigned nalive;
+	int post_result;
+	unsigned posts, flushed;
+	struct life *last_posted;
+	char posted[512]; /* the beginning of the last message */
+	size_t posted_len;
+	void (*on_flush)(struct life *l);
 	struct told told[WORLD_EVENTS];
 	unsigned ntold;
 	char log[65536];
@@ -153,6 +160,32 @@ static inline void world_unlisten(struct pool *p)
 	w.closed++;
 }
 
+/* What a life was told, and has not read: kept where the real channel counts it. */
+static inline int world_post(struct life *l, struct packet *p)
+{
+	if (w.post_result < 0)
+		return w.post_result;
+	w.posts++;
+	w.last_posted = l;
+	w.posted_len = p->len;
+	(void)snprintf(w.posted, sizeof(w.posted), "%.*s", (int)p->len, p->bytes);
+	l->channel.out.messages += p->len;
+	return 0;
+}
+
+static inline size_t world_waiting(const struct life *l, uint64_t *ret_taken)
+{
+	*ret_taken = l->channel.out.taken;
+	return l->channel.out.messages;
+}
+
+static inline void world_flush(struct life *l)
+{
+	w.flushed++;
+	if (w.on_flush)
+		w.on_flush(l);
+}
+
 static const struct world fake_world = {
 	.now_ms = world_now,
 	.birth = world_birth,
@@ -163,12 +196,17 @@ static const struct world fake_world = {
 	.release = world_release,
 	.listen = world_listen,
 	.unlisten = world_unlisten,
+	.post = world_post,
+	.waiting = world_waiting,
+	.flush = world_flush,
 };
 
 static const struct wire fake_wire = {
 	.name = "fake",
 	.hand_over_ms = 100,
 	.parks_by_itself = true,
+	.message_before = "<",
+	.message_after = ">",
 };
 
 static inline void world_event(struct master *m, const struct event *ev)
@@ -181,6 +219,9 @@ static inline void world_event(struct master *m, const struct event *ev)
 			    .count = ev->count,
 			    .from_spare = ev->from_spare,
 			    .reason = ev->death ? ev->death->reason : REASON_NONE };
+	(void)snprintf(t->text, sizeof(t->text), "%s", ev->text ? ev->text : "");
+	(void)snprintf(t->target, sizeof(t->target), "%s", ev->target ? ev->target : "");
+	(void)snprintf(t->result, sizeof(t->result), "%s", ev->result ? ev->result : "");
 	(void)snprintf(t->name, sizeof(t->name), "%s", ev->name);
 	w.ntold++;
 }
@@ -235,6 +276,7 @@ static inline void forget(void)
 	w.ntold = 0;
 	w.log_len = 0;
 	w.log[0] = '\0';
+	w.posts = w.flushed = 0;
 	w.births = w.handed = w.drained = w.signalled = w.killed = w.opened = w.closed = 0;
 }
 
@@ -258,7 +300,8 @@ static inline void check_timers(void)
 		assert_true(t->at_ms >= last);
 		last = t->at_ms;
 		for (unsigned i = 0; i < w.nalive; i++)
-			known |= t == &w.alive[i]->deadline || t == &w.alive[i]->watchdog;
+			known |= t == &w.alive[i]->deadline || t == &w.alive[i]->watchdog ||
+				 t == &w.alive[i]->bus.look || t == &w.alive[i]->channel.pause;
 		for (unsigned k = 0; k < w.m.npools; k++) {
 			const struct pool *p = &w.pools[k];
 
