@@ -446,6 +446,17 @@ def test_a_number_that_moves(env):
     m.stop()
 
 
+def test_sockets_that_linger(env):
+    m = start(env, env.port(), "linger", workers=1)
+    m.wait_line("lingered")
+    begin = time.monotonic()
+    for _ in range(20):
+        m.pool()
+    if time.monotonic() - begin > 10:
+        raise Failed("the master waited for a socket of a worker")
+    m.kill()
+
+
 @timeout(60)
 def test_flood_of_binds(env):
     port = env.port()
