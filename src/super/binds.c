@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "super/life.h"
 #include "super/listeners.h"
+#include "super/readiness.h"
 
 #define SETTLE_MS 100 /* a program with several sockets listens on them one after another */
 
@@ -71,14 +72,6 @@ static void on_bind(struct binder *b, struct bind_call *c)
 	binder_give(b, c, fd);
 }
 
-/* One that says so itself, or is asked in its own protocol, is not judged by this. */
-static bool counts_as_ready(const struct life *l)
-{
-	enum ready_rule rule = l->pool->conf->ready;
-
-	return rule == READY_AUTO || rule == READY_LISTEN;
-}
-
 static void on_settled(struct timer *t)
 {
 	life_ready(container_of(t, struct life, binding.settle));
@@ -90,7 +83,7 @@ static void listened(struct life *l, const struct listener *on)
 	uint64_t all = 0;
 
 	l->binding.listening |= 1ull << on->index;
-	if (!counts_as_ready(l) || l->was_ready)
+	if (!readiness_takes_listen(l) || l->was_ready)
 		return;
 	for (unsigned i = 0; i < l->pool->nlisteners; i++)
 		all |= 1ull << i;

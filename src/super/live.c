@@ -18,7 +18,6 @@
 #include "base/text.h"
 #include "kernel/scm.h"
 #include "super/binds.h"
-#include "super/bus.h"
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
@@ -26,6 +25,7 @@
 #include "super/pin.h"
 #include "super/pipes.h"
 #include "super/pool.h"
+#include "super/readiness.h"
 
 #define FACTS_MS 1000 /* the certificate waits for init's word no longer */
 #define PIPES_MS 100  /* a pipe that somebody outside holds is closed after this */
@@ -44,6 +44,13 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 		l->failed_error = rep->error > 0 ? rep->error : EIO;
 		if (rep->step == STEP_PIN) /* the next try gets what is there now */
 			pins_check(l->master);
+		return;
+	}
+	if (rep->kind == CHILD_HEARS && m->nfds == 1 && l->channel.fd < 0) {
+		m->nfds = 0;
+		if (channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
+				 m->fds[0]) < 0)
+			life_kill(l, REASON_START);
 		return;
 	}
 	if (rep->kind == CHILD_ASKS && m->nfds == 1 && l->binder.fd < 0) {
@@ -341,111 +348,3 @@ void live_init_timers(struct life *l)
 	timer_init(&l->facts, on_facts_late);
 	l->grave.release = release_life;
 }
-
-/* ---- what the wire understood ---- */
-
-static struct life *life_of(struct channel *ch)
-{
-	return container_of(ch, struct life, channel);
-}
-
-static void up_parked(struct channel *ch)
-{
-	life_parked(life_of(ch));
-}
-
-static void up_ready(struct channel *ch)
-{
-	life_ready(life_of(ch));
-}
-
-static void up_status(struct channel *ch, const char *text, size_t len)
-{
-	struct life *l = life_of(ch);
-
-	(void)text_safe(text, len, l->status_text, sizeof(l->status_text));
-}
-
-static void up_watchdog(struct channel *ch)
-{
-	life_watchdog_ping(life_of(ch));
-}
-
-static void up_stopping(struct channel *ch)
-{
-	life_leaving(life_of(ch));
-}
-
-static void up_extend(struct channel *ch, uint64_t usec)
-{
-	life_extend(life_of(ch), usec);
-}
-
-static void up_suicide(struct channel *ch, const char *text, size_t len)
-{
-	life_suicide(life_of(ch), text, len);
-}
-
-static void up_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
-{
-	bus_message(life_of(ch), msg, text, len);
-}
-
-static void up_room(struct channel *ch)
-{
-	bus_room(life_of(ch));
-}
-
-/* Node's cluster module cannot open one by itself: pass is open for it. */
-static int up_listener(struct channel *ch, const struct listen_want *w)
-{
-	struct life *l = life_of(ch);
-	struct listener *found = NULL;
-	struct err e = { .msg = "app listens on a port or path that mpsup does not know" };
-	int r = listeners_find(l->pool, w, &found, &e);
-
-	if (r == 0)
-		return (int)found->index;
-	l->channel.up->hint(ch, e.msg);
-	return r;
-}
-
-static void up_hint(struct channel *ch, const char *text)
-{
-	struct life *l = life_of(ch);
-	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
-
-	if (l->hinted)
-		return;
-	l->hinted = true;
-	(void)text_safe(text, strlen(text), safe, sizeof(safe));
-	log_warn("%s: %s", life_name(l, name), safe);
-}
-
-static void up_protocol_error(struct channel *ch, const char *what)
-{
-	life_protocol_error(life_of(ch), what);
-}
-
-/* It closed its channel: nothing more can be said; whether it serves is another
- * question, and its readiness timeout or its death answers it. */
-static void up_closed(struct channel *ch)
-{
-	(void)ch;
-}
-
-const struct wire_up live_wire_up = {
-	.parked = up_parked,
-	.ready = up_ready,
-	.status = up_status,
-	.watchdog = up_watchdog,
-	.stopping = up_stopping,
-	.extend = up_extend,
-	.suicide = up_suicide,
-	.message = up_message,
-	.listener = up_listener,
-	.hint = up_hint,
-	.protocol_error = up_protocol_error,
-	.closed = up_closed,
-	.room = up_room,
-};

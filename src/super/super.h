@@ -178,6 +178,7 @@ struct life {
 	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
+	bool has_sockets;	    /* found them at its birth: LISTEN_FDS */
 	bool pin_late;		    /* dealt other CPUs while it was born: pinned after exec */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	bool lost;		    /* dead, and how is not known yet */
@@ -207,6 +208,11 @@ struct life {
 		bool said_fast, said_deaf, said_again, said_undelivered;
 		uint64_t sent, received, undelivered, dropped; /* dropped: those to it */
 	} bus;
+
+	struct {
+		struct timer look;
+		uint64_t exec_ms, step_ms;
+	} readiness;
 
 	/* the world's half */
 	struct binder binder;
@@ -260,10 +266,12 @@ struct pool {
 	const char *policy_name;
 	struct listener *listeners; /* the configured ones first */
 	unsigned nlisteners;
-	int *slot_fds;	 /* for each slot a row of its sockets */
-	uint64_t *live;	 /* bits: slots that get new connections */
-	bool steer_anew; /* sockets came or went */
-	bool binds;	 /* its program has opened a socket itself */
+	int *slot_fds;	     /* for each slot a row of its sockets */
+	uint64_t *live;	     /* bits: slots that get new connections */
+	bool steer_anew;     /* sockets came or went */
+	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
+	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
+	bool binds;	     /* its program has opened a socket itself */
 	struct slot *slots;
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */

@@ -11,10 +11,9 @@
 const struct wire *wire_find(enum protocol p)
 {
 	static const struct wire *const built[] = {
-		[PROTO_NATIVE] = &wire_native,
-		[PROTO_NODE_CLUSTER] = &wire_node_cluster,
-		[PROTO_NODE_IPC] = &wire_node_ipc,
-		[PROTO_BIND] = &wire_bind,
+		[PROTO_NATIVE] = &wire_native,	   [PROTO_NODE_CLUSTER] = &wire_node_cluster,
+		[PROTO_NODE_IPC] = &wire_node_ipc, [PROTO_BIND] = &wire_bind,
+		[PROTO_SYSTEMD] = &wire_systemd,   [PROTO_AUTO] = &wire_auto,
 	};
 
 	return (size_t)p < ARRAY_LEN(built) ? built[p] : NULL;

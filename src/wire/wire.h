@@ -35,6 +35,9 @@ struct wire_up {
 	void (*ready)(struct channel *ch);
 	void (*status)(struct channel *ch, const char *text, size_t len);
 	void (*watchdog)(struct channel *ch);
+	void (*trigger)(struct channel *ch); /* it says that it hangs */
+	/* Is a sender on the channel one of the worker's own processes? */
+	bool (*owns)(struct channel *ch, pid_t pid, uid_t uid);
 	void (*stopping)(struct channel *ch);
 	void (*extend)(struct channel *ch, uint64_t usec);
 	void (*suicide)(struct channel *ch, const char *text, size_t len);
@@ -64,6 +67,7 @@ struct wire {
 	int sock_type; /* of the channel's socketpair: SOCK_SEQPACKET, SOCK_STREAM; 0: none */
 	const char *env_name;  /* variable that names the channel's descriptor */
 	unsigned hand_over_ms; /* a promoted spare must be ready within this */
+	bool notifies;	       /* the channel is a socket that the child makes: NOTIFY_SOCKET */
 	bool wants_id;	       /* NODE_UNIQUE_ID, never used twice, in the environment */
 	bool parks_by_itself;  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
@@ -77,7 +81,8 @@ struct wire {
 	const char *message_before, *message_after;
 };
 
-extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind;
+extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind, wire_systemd,
+	wire_auto;
 
 /* NULL: this protocol is not built. */
 const struct wire *wire_find(enum protocol p);

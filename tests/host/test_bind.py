@@ -228,9 +228,9 @@ def test_own_sockets_are_its_own(env):
 
 
 def test_two_ports(env):
-    port = env.port()
-    m = start(env, port, "two", "--listen", f"0.0.0.0:{port + 1}", workers=2)
-    for p in (port, port + 1):
+    port, other = env.port(), env.port()
+    m = start(env, port, "two", "--listen", f"0.0.0.0:{other}", workers=2, program=(other,))
+    for p in (port, other):
         if set(slots(p, 24)) != {"0", "1"}:
             raise Failed(f"port {p} is not served by both")
     m.stop()
