@@ -43,6 +43,13 @@ needs_of_check() {
 	need libcmocka-dev has_lib cmocka
 	need python3 has_python
 	need nodejs has node
+	# Real servers, run as they are.
+	need npm has npm
+	need nginx-light has_tool nginx
+	need golang-go has go
+	need php-cli has php
+	need default-jdk-headless has javac
+	need redis-server has redis-server
 }
 
 needs_of_vm() {
@@ -66,6 +73,7 @@ needs_of_bench() {
 	needs_of_check
 	need nginx-light has nginx
 	need bubblewrap has bwrap
+	need wrk has wrk
 }
 
 case $task in

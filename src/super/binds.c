@@ -36,7 +36,7 @@ static bool is_served(const struct bind_call *c)
 	sa_family_t f = c->addr.ss_family;
 
 	/* UDP is not; a lying family is the kernel's to refuse. */
-	return c->type == SOCK_STREAM && f == c->family &&
+	return c->socket.stream && f == c->socket.family &&
 	       (f == AF_UNIX || (f == AF_INET && c->addr_len >= sizeof(struct sockaddr_in)) ||
 		(f == AF_INET6 && c->addr_len >= sizeof(struct sockaddr_in6)));
 }
@@ -115,7 +115,7 @@ static void on_listen(struct binder *b, struct bind_call *c)
 	struct life *l = life_of(b);
 	struct listener *on = NULL;
 	struct err e;
-	int r = listeners_started(l->pool, c->cookie, &on, &e);
+	int r = listeners_started(l->pool, c->socket.inode, &on, &e);
 
 	if (r == -ENOENT) {
 		binder_pass(b, c);
@@ -149,6 +149,14 @@ void binds_init(struct life *l)
 int binds_open(struct life *l, int fd)
 {
 	return binder_open(&l->binder, &l->master->loop, &up, fd);
+}
+
+bool binds_has_taken(const struct life *l)
+{
+	for (unsigned f = 0; f < FORMS; f++)
+		if (l->binding.taken[f])
+			return true;
+	return false;
 }
 
 void binds_hand_over(struct life *l)

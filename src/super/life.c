@@ -313,6 +313,15 @@ static void on_deadline(struct timer *t)
 	switch (l->state) {
 	case LIFE_STARTING:
 	case LIFE_JOINING:
+		if (!l->slot) {
+			log_warn(
+				"%s (pid %d) did not ask for its socket within %llu ms and cannot be "
+				"parked; it is ended",
+				life_name(l, name), (int)l->pid,
+				(unsigned long long)l->pool->conf->ready_timeout_ms);
+			life_kill(l, REASON_READY_TIMEOUT);
+			break;
+		}
 		log_warn("%s (pid %d) was not ready within %llu ms; it is ended",
 			 life_name(l, name), (int)l->pid,
 			 (unsigned long long)(l->state == LIFE_JOINING ?

@@ -329,6 +329,8 @@ int listeners_occupy(struct slot *s, struct err *e)
 	struct pool *p = s->pool;
 	int r = 0;
 
+	if (p->conf->protocol == PROTO_BIND || p->binds) /* its program says when */
+		return 0;
 	for (unsigned i = 0; p->listeners && i < p->nlisteners && r == 0; i++) {
 		struct listener *l = &p->listeners[i];
 

@@ -46,12 +46,6 @@ void listener_close_form(struct listener *l, enum listener_form form);
 /* An address that a program asks for: which listener, or -ENOENT: it is none of the
  * master's business; -EADDRINUSE with a sentence: refused. May open a new one
  * (--unlisted open). */
-struct listen_want {
-	struct sockaddr_storage addr;
-	socklen_t addr_len;
-	bool v6only;
-	bool narrow_is_fine; /* the caller takes what listens on the port, whatever its family */
-};
 MUST_CHECK int listeners_find(struct pool *p, const struct listen_want *w, struct listener **ret,
 			      struct err *e);
 
@@ -59,9 +53,9 @@ MUST_CHECK int listeners_find(struct pool *p, const struct listen_want *w, struc
  * not listen yet. It stays ours. -EADDRINUSE with a sentence: another form is in use. */
 MUST_CHECK int listeners_take(struct listener *l, const struct listen_want *w, struct life *who,
 			      int *ret_fd, struct err *e);
-/* Its listen(2). 0 when cookie is one of the pool's sockets, and it listens now; *ret
+/* Its listen(2). 0 when inode is one of the pool's sockets, and it listens now; *ret
  * is set then. -ENOENT: another socket. */
-MUST_CHECK int listeners_started(struct pool *p, uint64_t cookie, struct listener **ret,
+MUST_CHECK int listeners_started(struct pool *p, uint64_t inode, struct listener **ret,
 				 struct err *e);
 /* A life is over: what it took may change its form. */
 void listeners_leave(struct life *l);

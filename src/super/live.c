@@ -285,6 +285,10 @@ static int live_hand_over(struct life *l)
 		.nfds = p->conf->nlistens,
 	};
 
+	struct err e;
+
+	if (listeners_occupy(l->slot, &e) < 0)
+		log_error("%s: %s", p->conf->name, e.msg);
 	if (l->from_spare && cage_has(&p->cage, CAGE_PIN))
 		ignore(pin_life(l, true, NULL));
 	binds_hand_over(l);
@@ -295,6 +299,9 @@ static int live_hand_over(struct life *l)
 
 static int live_drain(struct life *l, uint64_t timeout_ms)
 {
+	/* A socket that it opened itself is closed by no word of its protocol. */
+	if (!l->pool->wire->drain || binds_has_taken(l))
+		return -EOPNOTSUPP;
 	return l->channel.fd < 0 ? -EPIPE : l->pool->wire->drain(&l->channel, timeout_ms);
 }
 
@@ -389,6 +396,20 @@ static void up_room(struct channel *ch)
 	bus_room(life_of(ch));
 }
 
+/* Node's cluster module cannot open one by itself: pass is open for it. */
+static int up_listener(struct channel *ch, const struct listen_want *w)
+{
+	struct life *l = life_of(ch);
+	struct listener *found = NULL;
+	struct err e = { .msg = "app listens on a port or path that mpsup does not know" };
+	int r = listeners_find(l->pool, w, &found, &e);
+
+	if (r == 0)
+		return (int)found->index;
+	l->channel.up->hint(ch, e.msg);
+	return r;
+}
+
 static void up_hint(struct channel *ch, const char *text)
 {
 	struct life *l = life_of(ch);
@@ -422,6 +443,7 @@ const struct wire_up live_wire_up = {
 	.extend = up_extend,
 	.suicide = up_suicide,
 	.message = up_message,
+	.listener = up_listener,
 	.hint = up_hint,
 	.protocol_error = up_protocol_error,
 	.closed = up_closed,

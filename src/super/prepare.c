@@ -222,6 +222,11 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 	if (r == -EINVAL && c->filter_asks) { /* before 5.19 */
 		c->filter_flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
 		r = probe_filter(c);
+		/* Signals take the call away, and Go sends itself signals all the time. */
+		if (r == 0 && p->conf->spares > 0 && p->conf->protocol != PROTO_NODE_CLUSTER)
+			return err_set(e, -EOPNOTSUPP,
+				       "--spares: a spare waits inside bind(), and that needs "
+				       "Linux 5.19");
 	}
 	if (r < 0)
 		return err_set(e, -EOPNOTSUPP,

@@ -18,6 +18,7 @@
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
+#include "super/listeners.h"
 #include "super/live.h"
 #include "super/pipes.h"
 
@@ -103,8 +104,6 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 	if (r == 0 && channel >= 0) {
 		r = channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
 				 channel);
-		l->channel.specs = l->pool->conf->listens;
-		l->channel.nspecs = l->pool->conf->nlistens;
 	} else {
 		fd_close(&channel);
 	}
@@ -228,7 +227,9 @@ int live_birth(struct life *l, struct err *e)
 	live_init_timers(l);
 	/* What is not there cannot be waited for; set as soon as it is. */
 	l->init_gone = l->leaf_gone = true;
-	r = make_leaf(l, e);
+	r = l->slot ? listeners_occupy(l->slot, e) : 0;
+	if (r == 0)
+		r = make_leaf(l, e);
 	l->leaf_gone = l->leaf_fd < 0;
 	if (r == 0)
 		r = make_channels(l, &x, e);

@@ -115,8 +115,8 @@ struct seat {
 	enum listener_form { FORM_CONFIGURED, FORM_V4, FORM_V6ONLY, FORMS } form;
 	int fd; /* -1: not opened */
 	bool listens;
-	unsigned rank; /* its number in the kernel's group */
-	uint64_t cookie;
+	unsigned rank;	/* its number in the kernel's group */
+	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
 	struct timer again; /* shut down too often: looked at again then */
 	uint64_t window_ms;

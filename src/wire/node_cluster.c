@@ -23,45 +23,45 @@ static int say(struct channel *ch, const char *line, const int *fd)
 	return channel_say(ch, line, strlen(line), fd, fd ? 1 : 0);
 }
 
-static unsigned port_of(const struct listen_spec *s)
+/* What a queryServer asks for, as an address. No address means all of them, and
+ * takes whatever is configured for the port. 0, -EINVAL: it names none, or
+ * -ESOCKTNOSUPPORT: it is no stream. */
+static int read_want(const json_t *msg, struct listen_want *ret)
 {
-	if (s->addr.ss_family == AF_INET)
-		return ntohs(((const struct sockaddr_in *)(const void *)&s->addr)->sin_port);
-	if (s->addr.ss_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)(const void *)&s->addr)->sin6_port);
-	return 0;
-}
+	const json_t *name = json_object_get(msg, "address"), *at = json_object_get(msg, "port");
+	const json_t *type = json_object_get(msg, "addressType");
+	const char *address = json_string_value(name);
+	json_int_t port = json_integer_value(at);
+	struct sockaddr_in *in = (struct sockaddr_in *)(void *)&ret->addr;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&ret->addr;
+	struct sockaddr_un *un = (struct sockaddr_un *)(void *)&ret->addr;
 
-/* No address, or one that means all: takes what is configured for the port. */
-static bool is_wildcard(const char *address)
-{
-	return !address || !*address || strcmp(address, "::") == 0 ||
-	       strcmp(address, "0.0.0.0") == 0;
-}
+	*ret = (struct listen_want){ .addr_len = sizeof(*in6), .narrow_is_fine = true };
+	if (json_is_string(type)) /* udp4, udp6 */
+		return -ESOCKTNOSUPPORT;
+	if (!json_is_integer(type))
+		return -EINVAL;
+	if (json_integer_value(type) == -1) {
+		size_t len = address ? strlen(address) : 0;
 
-static bool fits(const struct listen_spec *s, const char *address, json_int_t port, bool is_unix)
-{
-	char own[INET6_ADDRSTRLEN] = "";
-
-	if (is_unix) {
-		const struct sockaddr_un *u = (const struct sockaddr_un *)(const void *)&s->addr;
-
-		return s->addr.ss_family == AF_UNIX && address && strcmp(u->sun_path, address) == 0;
+		if (len == 0 || len >= sizeof(un->sun_path))
+			return -EINVAL;
+		un->sun_family = AF_UNIX;
+		memcpy(un->sun_path, address, len + 1);
+		ret->addr_len = sizeof(*un);
+		return 0;
 	}
-	if (s->addr.ss_family == AF_UNIX || port_of(s) != port)
-		return false;
-	if (is_wildcard(address))
-		return true;
-	/* Never wider than the program asked for. */
-	if (s->addr.ss_family == AF_INET)
-		(void)inet_ntop(AF_INET,
-				&((const struct sockaddr_in *)(const void *)&s->addr)->sin_addr,
-				own, sizeof(own));
-	else
-		(void)inet_ntop(AF_INET6,
-				&((const struct sockaddr_in6 *)(const void *)&s->addr)->sin6_addr,
-				own, sizeof(own));
-	return strcmp(own, address) == 0;
+	if (!json_is_integer(at) || port < 0 || port > UINT16_MAX)
+		return -EINVAL;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons((uint16_t)port);
+	if (!address || !*address || inet_pton(AF_INET6, address, &in6->sin6_addr) == 1)
+		return 0;
+	if (inet_pton(AF_INET, address, &in->sin_addr) != 1)
+		return -EINVAL;
+	in->sin_family = AF_INET;
+	ret->addr_len = sizeof(*in);
+	return 0;
 }
 
 static int answer_next(struct channel *ch)
@@ -119,11 +119,9 @@ static int cluster_drain(struct channel *ch, uint64_t timeout_ms)
 
 static int query(struct channel *ch, const json_t *msg)
 {
-	const char *address = json_string_value(json_object_get(msg, "address"));
-	const json_t *type = json_object_get(msg, "addressType");
-	json_int_t port = json_integer_value(json_object_get(msg, "port"));
-	bool is_unix = json_integer_value(type) == -1;
+	struct listen_want want;
 	struct node_query *q;
+	int r = read_want(msg, &want);
 
 	if (ch->nqueries == NODE_QUERIES)
 		return channel_broken(ch, "more open queryServer than anybody needs");
@@ -132,21 +130,17 @@ static int query(struct channel *ch, const json_t *msg)
 		.seq = (uint64_t)json_integer_value(json_object_get(msg, "seq")),
 		.error = -EADDRINUSE,
 	};
-	for (unsigned i = 0; i < ch->nspecs && json_is_integer(type); i++)
-		if (fits(&ch->specs[i], address, port, is_unix)) {
-			q->error = 0;
-			q->listener = i;
-			break;
-		}
-	if (q->error) {
-		char text[128];
-
-		(void)snprintf(text, sizeof(text),
-			       "app listens on %.60s:%lld, which mpsup was not given: refused",
-			       address ? address : "*", (long long)port);
-		ch->up->hint(ch, text);
-	} else if (!ch->handed) {
-		ch->up->parked(ch);
+	if (r == 0)
+		r = ch->up->listener(ch, &want);
+	else
+		ch->up->hint(ch, r == -ESOCKTNOSUPPORT ?
+					 "app asks for a UDP socket: mpsup serves none" :
+					 "app listens on an address that is none");
+	if (r >= 0) {
+		q->error = 0;
+		q->listener = (unsigned)r;
+		if (!ch->handed)
+			ch->up->parked(ch);
 	}
 	return answer_next(ch) < 0 ? channel_broken(ch, "it does not take its sockets") : 0;
 }

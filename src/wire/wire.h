@@ -20,6 +20,14 @@
 
 struct channel;
 
+/* An address that a program asks for. */
+struct listen_want {
+	struct sockaddr_storage addr;
+	socklen_t addr_len;
+	bool v6only;
+	bool narrow_is_fine; /* all addresses: takes what listens on the port, whatever its family */
+};
+
 /* Callbacks; called from inside the loop. After protocol_error() or closed()
  * the channel reads no more. */
 struct wire_up {
@@ -32,6 +40,8 @@ struct wire_up {
 	void (*suicide)(struct channel *ch, const char *text, size_t len);
 	/* msg: the text as JSON, NULL if it is none; both borrowed */
 	void (*message)(struct channel *ch, const json_t *msg, const char *text, size_t len);
+	/* Which of the pool's listeners it gets, or -errno when it gets none. */
+	int (*listener)(struct channel *ch, const struct listen_want *w);
 	void (*hint)(struct channel *ch, const char *text); /* worth a line, once a life */
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
@@ -97,9 +107,6 @@ struct channel {
 	struct loop *loop;
 	struct source source;
 	struct timer pause; /* a flooding worker is not listened to until then */
-	/* what may be asked for; borrowed, set before the first input */
-	const struct listen_spec *specs;
-	unsigned nspecs;
 	uint64_t window_ms; /* start of the current second */
 	unsigned in_window, messages_in_window;
 	size_t turn_bytes; /* of messages, since the others had their turn */

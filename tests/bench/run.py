@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Prints figures of mpsup beside nginx's and bwrap's from the same run. Asserts nothing.
 
-    run.py [NAME…]    recoveries, births, memory; all of them without a name
+    run.py [NAME…]    recoveries, births, memory, throughput, node, spread; all of them
+                      without a name
 
 Python only arranges: what is timed is timed by programs in C (stopwatch.c, birth.c),
 since an interpreter's start or client would hide half of the differences.
@@ -19,6 +20,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "host"))
 
+import serving  # noqa: E402
 from harness import Env, Failed, Skip, http, proc, wait_until  # noqa: E402
 
 ROUNDS = 100          # of recoveries, each
@@ -93,6 +95,8 @@ class Recovery:
 class OfMpsup(Recovery):
     def __init__(self, env, watch, name, *more):
         port = env.port()
+        if "--" in more:  # the program is told its port
+            more = (*more, port)
         self._master = env.start("--port", port, "--workers", 1, "--quiet", "--restart-limit",
                                  "1000000/1s", "--backoff", "0ms..0ms", *more, ready=False)
         self._spare = "--spares" in more
@@ -237,7 +241,22 @@ def memory(env):
     m.stop()
 
 
-FIGURES = {"recoveries": recoveries, "births": births, "memory": memory}
+def throughput(env):
+    serving.throughput(env, sys.modules[__name__])
+
+
+def node(env):
+    watch = stopwatch(env)
+    serving.node_recoveries(env, sys.modules[__name__],
+                            lambda name, *more: OfMpsup(env, watch, name, *more))
+
+
+def spread(env):
+    serving.spread(env, sys.modules[__name__])
+
+
+FIGURES = {"recoveries": recoveries, "births": births, "memory": memory,
+           "throughput": throughput, "node": node, "spread": spread}
 
 
 def main(names):

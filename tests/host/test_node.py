@@ -182,7 +182,7 @@ def test_program_that_listens_elsewhere_is_told(env):
     port, other = env.port(), env.port()
     m = start_cluster(env, port, "--workers", 1, "--env", f"OTHER_PORT={other}", ready=False)
     m.wait_exit(70, 15)
-    if f"{other}" not in m.output() or "was not given" not in m.output():
+    if f"{other}" not in m.output() or "mpsup was given" not in m.output():
         raise Failed(f"no line names the other port:\n{m.output()}")
 
 

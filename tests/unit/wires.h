@@ -94,6 +94,32 @@ static inline void h_message(struct channel *ch, const json_t *msg, const char *
 	x.messages++;
 	hear(msg ? "message" : "no json", text, len < 64 ? len : 64);
 }
+static inline int h_listener(struct channel *ch, const struct listen_want *w)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&w->addr;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&w->addr;
+	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&w->addr;
+
+	(void)ch;
+	for (int i = 0; i < 3; i++) {
+		const struct sockaddr_in *have = (const void *)&x.specs[i].addr;
+		const struct sockaddr_un *path = (const void *)&x.specs[i].addr;
+
+		if (w->addr.ss_family == AF_UNIX || have->sin_family == AF_UNIX) {
+			if (have->sin_family == w->addr.ss_family &&
+			    strcmp(path->sun_path, un->sun_path) == 0)
+				return i;
+		} else if (have->sin_port == in->sin_port &&
+			   (w->addr.ss_family == AF_INET6 ?
+				    IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr) :
+				    in->sin_addr.s_addr == have->sin_addr.s_addr ||
+					    in->sin_addr.s_addr == 0)) {
+			return i;
+		}
+	}
+	hear("unlisted", NULL, 0);
+	return -EADDRINUSE;
+}
 static inline void h_hint(struct channel *ch, const char *text)
 {
 	(void)ch;
@@ -119,6 +145,7 @@ static const struct wire_up ears = {
 	.extend = h_extend,
 	.suicide = h_suicide,
 	.message = h_message,
+	.listener = h_listener,
 	.hint = h_hint,
 	.protocol_error = h_error,
 	.closed = h_closed,
@@ -147,8 +174,6 @@ static inline int wire_setup(const struct wire *wire)
 		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		x.specs[i].name = i == 0 ? "http" : i == 1 ? "http2" : "admin";
 	}
-	x.ch.specs = x.specs;
-	x.ch.nspecs = 3;
 	return 0;
 }
 
