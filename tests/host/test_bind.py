@@ -454,7 +454,7 @@ def test_sockets_that_linger(env):
         m.pool()
     if time.monotonic() - begin > 10:
         raise Failed("the master waited for a socket of a worker")
-    m.kill()
+    m.stop()
 
 
 @timeout(60)
