@@ -354,6 +354,7 @@ void life_watchdog_ping(struct life *l)
 {
 	uint64_t ms = l->pool->conf->watchdog_ms;
 
+	(void)channel_was_deaf(&l->channel); /* before it spoke: that is over */
 	if (ms > 0 && l->state == LIFE_READY)
 		timer_set(&l->master->loop, &l->watchdog, now(l) + ms);
 }
@@ -363,7 +364,7 @@ static void on_watchdog(struct timer *t)
 	struct life *l = container_of(t, struct life, watchdog);
 	char name[LIFE_NAME_BYTES];
 
-	if (channel_is_deaf(&l->channel)) {
+	if (channel_was_deaf(&l->channel)) {
 		life_watchdog_ping(l); /* what it says waits: the silence is ours */
 		return;
 	}

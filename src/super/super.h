@@ -200,7 +200,6 @@ struct life {
 
 	struct bus_end {		    /* what bus.c knows of it */
 		struct list waiters, waits; /* senders held for it; among whose waiters it is */
-		bool to_all;		    /* what it waits with went to all of its pool */
 		struct timer look;	    /* while somebody waits for it */
 		int64_t credit_ms;	    /* how long it may still hold others back */
 		uint64_t taken;		    /* messages that it had read at the last look */
@@ -276,7 +275,8 @@ struct pool {
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */
 	struct list spares;
-	struct slot spare_slot; /* the place of all spares: log, restart history */
+	struct list held_for_all; /* senders to all of it, while one of it is full: bus_flow.c */
+	struct slot spare_slot;	  /* the place of all spares: log, restart history */
 	bool ever_ready, announced, draining;
 	int exit_code; /* of the instance when this pool has failed */
 	uint64_t started_ms;

@@ -115,6 +115,7 @@ struct channel {
 	uint64_t window_ms; /* start of the current second */
 	unsigned in_window, messages_in_window;
 	size_t turn_bytes; /* of messages, since the others had their turn */
+	bool was_deaf;	   /* since somebody asked: channel_was_deaf() */
 	bool held;	   /* by us: not listened to until it is let go */
 	bool hung;	   /* nothing more comes than what is there: read to the end */
 	uint32_t watched;  /* what epoll was told */
@@ -164,6 +165,8 @@ void packet_unref(struct packet *p); /* NULL is allowed */
 void channel_hold(struct channel *ch, bool hold);
 /* Not listened to just now, whyever: its silence says nothing. */
 bool channel_is_deaf(const struct channel *ch);
+/* The same, now or since the last call: what was to be said may have found no room. */
+bool channel_was_deaf(struct channel *ch);
 
 /* For the wires: a word was understood; a message was, and goes up. */
 void channel_word(struct channel *ch);
