@@ -295,10 +295,6 @@ static int check(const struct reading *rd, struct err *e)
 			       protocol_name(p->protocol));
 	if (check_serving(p, e) < 0)
 		return e->code;
-	if (p->watchdog_ms && p->protocol != PROTO_NATIVE && p->command)
-		return err_set(e, -EINVAL,
-			       "--watchdog needs --protocol native: only such a worker "
-			       "says that it lives");
 	if (p->cage_off & p->cage_required)
 		return err_set(e, -EINVAL,
 			       "--require and --no-sandbox name the same part of the cage");
