@@ -67,7 +67,7 @@ const struct key keys[] = {
 	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s, 0 to 400d" },
 	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s, 0 to 400d" },
 	{ "stop-signal", 0, "stop_signal", R, LIVE, "SIGNAL", "TERM", "what asks a worker to end", take_stop_signal, "a signal like TERM" },
-	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a worker that is silent for so long is ended (native, systemd)", take_watchdog, "a duration, 100ms to 400d, or off" },
+	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a worker that is silent, or whose event loop is blocked, for so long is ended", take_watchdog, "a duration, 100ms to 400d, or off" },
 	{ "daemonize", 'd', "daemonize", I, HARD, NULL, NULL, "go to the background when every pool is ready", take_daemonize, NULL },
 	{ "pidfile", 0, "pidfile", I, HARD, "FILE", "none", "the master's pid, for other programs", take_pidfile, "a file" },
 	{ "log-file", 0, "log_file", L, LIVE, "FILE", "standard error; in the background mpsup.log in the instance's log folder", "mpsup's own log", take_log_file, "a file" },

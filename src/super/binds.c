@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/readiness.h"
@@ -18,18 +17,6 @@
 static struct life *life_of(struct binder *b)
 {
 	return container_of(b, struct life, binder);
-}
-
-/* Once a life: a program may try again and again. */
-static void hint(struct life *l, const char *text)
-{
-	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
-
-	if (l->hinted)
-		return;
-	l->hinted = true;
-	(void)text_safe(text, strlen(text), safe, sizeof(safe));
-	log_warn("%s: %s", life_name(l, name), safe);
 }
 
 static bool is_served(const struct bind_call *c)
@@ -55,6 +42,7 @@ static void on_bind(struct binder *b, struct bind_call *c)
 		binder_pass(b, c);
 		return;
 	}
+	l->wants_socket |= r == 0;
 	if (r == 0 && !l->slot) {
 		/* A spare waits here until it has its slot (traps 32). */
 		if (binder_park(b, c))
@@ -64,7 +52,7 @@ static void on_bind(struct binder *b, struct bind_call *c)
 	if (r == 0)
 		r = listeners_take(found, &w, l, &fd, &e);
 	if (r < 0) {
-		hint(l, e.msg);
+		life_hint(l, e.msg);
 		binder_fail(b, c, -r);
 		return;
 	}
@@ -115,7 +103,7 @@ static void on_listen(struct binder *b, struct bind_call *c)
 		return;
 	}
 	if (r < 0)
-		hint(l, e.msg);
+		life_hint(l, e.msg);
 	/* Not the program's own listen(2): its backlog of five would be all workers'. */
 	binder_fail(b, c, -r);
 	if (r == 0 && (took(l, on) || l->pool->conf->protocol == PROTO_AUTO))
@@ -124,7 +112,7 @@ static void on_listen(struct binder *b, struct bind_call *c)
 
 static void on_blind(struct binder *b)
 {
-	hint(life_of(b), "mpsup may not look at its bind(): that needs CAP_SYS_PTRACE");
+	life_hint(life_of(b), "mpsup may not look at its bind(): that needs CAP_SYS_PTRACE");
 }
 
 static const struct binder_up up = {
@@ -132,6 +120,12 @@ static const struct binder_up up = {
 	.listen = on_listen,
 	.blind = on_blind,
 };
+
+void binds_listening(struct life *l, unsigned index)
+{
+	if (index < l->pool->nlisteners)
+		listened(l, &l->pool->listeners[index]);
+}
 
 void binds_init(struct life *l)
 {

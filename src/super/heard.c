@@ -5,9 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "kernel/listener.h"
+#include "super/binds.h"
 #include "super/bus.h"
 #include "super/life.h"
 #include "super/listeners.h"
@@ -22,14 +25,7 @@ static struct life *life_of(struct channel *ch)
 
 static void up_hint(struct channel *ch, const char *text)
 {
-	struct life *l = life_of(ch);
-	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
-
-	if (l->hinted)
-		return;
-	l->hinted = true;
-	(void)text_safe(text, strlen(text), safe, sizeof(safe));
-	log_warn("%s: %s", life_name(l, name), safe);
+	life_hint(life_of(ch), text);
 }
 
 static void up_parked(struct channel *ch)
@@ -128,15 +124,54 @@ static void up_room(struct channel *ch)
 /* Node's cluster module cannot open one by itself: pass is open for it. */
 static int up_listener(struct channel *ch, const struct listen_want *w)
 {
+	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&w->addr;
 	struct life *l = life_of(ch);
 	struct listener *found = NULL;
-	struct err e = { .msg = "app listens on a port or path that mpsup does not know" };
+	struct err e;
 	int r = listeners_find(l->pool, w, &found, &e);
 
+	l->wants_socket = true;
 	if (r == 0)
 		return (int)found->index;
-	l->channel.up->hint(ch, e.msg);
+	if (r == -ENOENT) /* what is left is a path: in the worker's view, not in ours */
+		(void)err_set(&e, r,
+			      "app listens on %s, which mpsup was not given; listen({path, "
+			      "exclusive: true}) makes it its own",
+			      un->sun_path);
+	life_hint(l, e.msg);
 	return r;
+}
+
+/* Its bind(2) to port 0 would be let through as well. */
+static int up_free_port(struct channel *ch, const struct listen_want *w)
+{
+	struct life *l = life_of(ch);
+	struct listener_spec s = { .shown = "a free port",
+				   .addr = w->addr,
+				   .addr_len = w->addr_len,
+				   .dual_stack = w->addr.ss_family == AF_INET6,
+				   .backlog = l->pool->conf->backlog };
+	struct err e;
+	int fd = -1;
+	int r = l->pool->conf->net_none ? err_set(&e, -EADDRNOTAVAIL,
+						  "app listens on a free port, and --net none "
+						  "leaves it no address") :
+					  listener_open(&s, &fd, &e);
+
+	if (r == 0)
+		return fd;
+	life_hint(l, e.msg);
+	return r;
+}
+
+static void up_listening(struct channel *ch, unsigned listener)
+{
+	binds_listening(life_of(ch), listener);
+}
+
+static void up_online(struct channel *ch)
+{
+	life_online(life_of(ch));
 }
 
 static void up_protocol_error(struct channel *ch, const char *what)
@@ -163,6 +198,9 @@ const struct wire_up live_wire_up = {
 	.suicide = up_suicide,
 	.message = up_message,
 	.listener = up_listener,
+	.free_port = up_free_port,
+	.listening = up_listening,
+	.online = up_online,
 	.hint = up_hint,
 	.protocol_error = up_protocol_error,
 	.closed = up_closed,

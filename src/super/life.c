@@ -16,6 +16,7 @@
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/readiness.h"
+#include "super/watchdog.h"
 
 #define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
 #define KILL_GRACE_MS 5000    /* a killed leaf that is not empty by then is worth a line */
@@ -65,7 +66,6 @@ static void birth_over(struct life *l)
 }
 
 static void on_deadline(struct timer *t);
-static void on_watchdog(struct timer *t);
 
 struct life *life_new(struct pool *p, struct slot *s)
 {
@@ -102,7 +102,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
-	timer_init(&l->watchdog, on_watchdog);
+	watchdog_init(l);
 	return l;
 }
 
@@ -174,7 +174,8 @@ void life_ready(struct life *l)
 	l->ready_ms = now(l);
 	l->slot->boot_failures = 0;
 	output_flush(l);
-	life_watchdog_ping(l);
+	watchdog_stop(l);
+	watchdog_start(l);
 	leaf_watch(l);
 	tell(l, joined ? "worker.promoted" : "worker.ready", NULL);
 	if (joined)
@@ -198,7 +199,7 @@ static void leave(struct life *l)
 	if (!slot_is_wanted(s) || life_step(l, EV_DRAIN) < 0)
 		return;
 	birth_over(l);
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	deadline_in(l, l->pool->conf->drain_timeout_ms);
 	if (current)
 		slot_replace_leaving(s, l);
@@ -237,6 +238,17 @@ void life_protocol_error(struct life *l, const char *what)
 	life_kill(l, REASON_PROTOCOL);
 }
 
+void life_hint(struct life *l, const char *text)
+{
+	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
+
+	if (l->hinted)
+		return;
+	l->hinted = true;
+	(void)text_safe(text, strlen(text), safe, sizeof(safe));
+	log_warn("%s: %s", life_name(l, name), safe);
+}
+
 bool life_promote(struct life *l, struct slot *s)
 {
 	int r;
@@ -266,7 +278,7 @@ void life_kill(struct life *l, enum reason why)
 		return;
 	if (!l->asked || why == REASON_STOP_TIMEOUT)
 		l->asked = why;
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	l->master->world->kill(l);
 	deadline_in(l, KILL_GRACE_MS);
 }
@@ -275,7 +287,7 @@ static void stop_by_signal(struct life *l)
 {
 	if (life_step(l, EV_SIGNAL) < 0)
 		return;
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	l->master->world->signal(l, l->pool->conf->stop_signal);
 	deadline_in(l, l->pool->conf->stop_timeout_ms);
 }
@@ -297,7 +309,7 @@ void life_stop(struct life *l, enum reason why)
 	}
 	if (l->state == LIFE_READY && l->master->world->drain(l, drain_ms) == 0) {
 		ignore(life_step(l, EV_DRAIN));
-		timer_clear(&l->master->loop, &l->watchdog);
+		watchdog_stop(l);
 		tell(l, "worker.drain", NULL);
 		deadline_in(l, drain_ms);
 		return;
@@ -350,29 +362,6 @@ static void on_deadline(struct timer *t)
 	}
 }
 
-void life_watchdog_ping(struct life *l)
-{
-	uint64_t ms = l->pool->conf->watchdog_ms;
-
-	(void)channel_was_deaf(&l->channel); /* before it spoke: that is over */
-	if (ms > 0 && l->state == LIFE_READY)
-		timer_set(&l->master->loop, &l->watchdog, now(l) + ms);
-}
-
-static void on_watchdog(struct timer *t)
-{
-	struct life *l = container_of(t, struct life, watchdog);
-	char name[LIFE_NAME_BYTES];
-
-	if (channel_was_deaf(&l->channel)) {
-		life_watchdog_ping(l); /* what it says waits: the silence is ours */
-		return;
-	}
-	log_warn("%s (pid %d) has been silent for %llu ms; it is ended", life_name(l, name),
-		 (int)l->pid, (unsigned long long)l->pool->conf->watchdog_ms);
-	life_kill(l, REASON_WATCHDOG);
-}
-
 void life_extend(struct life *l, uint64_t usec)
 {
 	uint64_t until = now(l) + usec / 1000;
@@ -410,7 +399,7 @@ void life_lost(struct life *l)
 		return;
 	l->lost = true;
 	timer_clear(&l->master->loop, &l->deadline);
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	if (l->slot)
 		slot_lost(l->slot, l);
 	listeners_steer(l->pool);
@@ -434,7 +423,7 @@ void life_certify(struct life *l)
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
 	timer_clear(&l->master->loop, &l->deadline);
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	output_drain(l);
 	leaf_gather(l);
 	death_fill(&d, l);

@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "kernel/listener.h"
 #include "kernel/scm.h"
 #include "super/binds.h"
 #include "super/child.h"
@@ -304,6 +306,15 @@ static int live_hand_over(struct life *l)
 	return l->channel.fd < 0 ? -EPIPE : p->wire->hand_over(&l->channel, &h);
 }
 
+static int live_ask(struct life *l)
+{
+	if (l->channel.fd < 0 || !l->channel.source.live)
+		return -EPIPE;
+	if (channel_was_deaf(&l->channel))
+		return -EAGAIN;
+	return l->pool->wire->ask ? l->pool->wire->ask(&l->channel) : -EOPNOTSUPP;
+}
+
 static int live_drain(struct life *l, uint64_t timeout_ms)
 {
 	/* A socket that it opened itself is closed by no word of its protocol. */
@@ -333,6 +344,7 @@ const struct world world_real = {
 	.birth = live_birth,
 	.hand_over = live_hand_over,
 	.drain = live_drain,
+	.ask = live_ask,
 	.signal = live_signal,
 	.kill = live_kill,
 	.release = live_release,

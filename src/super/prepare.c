@@ -397,6 +397,10 @@ void prepare_say(const struct master *m)
 			 p->conf->ncpus == 1 ? "" : "s", p->conf->cpus_reason,
 			 p->policy_name ? ", policy " : "", p->policy_name ? p->policy_name : "",
 			 p->conf->user_name);
+		if (p->conf->eats_channel)
+			log_warn("pool %s: %s takes Node's channel for itself, so that the program "
+				 "behind it never hears of mpsup: leave --protocol to auto",
+				 p->conf->name, p->conf->eats_channel);
 	}
 }
 

@@ -98,6 +98,9 @@ struct world {
 	int (*birth)(struct life *l, struct err *e);
 	int (*hand_over)(struct life *l);
 	int (*drain)(struct life *l, uint64_t timeout_ms);
+	/* Does it live? 0: asked; -EBUSY: it has not answered the last question; -EAGAIN:
+	 * it is not listened to now; -EOPNOTSUPP: it says so by itself; -EPIPE. */
+	int (*ask)(struct life *l);
 	void (*signal)(struct life *l, int sig);
 	void (*kill)(struct life *l);	 /* the whole leaf */
 	void (*release)(struct life *l); /* after the certificate: see it gone, bury it */
@@ -190,6 +193,9 @@ struct life {
 	char status_text[STATUS_TEXT_BYTES];
 	char detail[160];
 	struct timer deadline, watchdog;
+	uint64_t silent_since_ms; /* its last sign of life, or the question that is open */
+	struct timer quiet;	  /* a Node program is up: has it listened by then? */
+	bool online, wants_socket;
 	uint64_t extended_ms; /* EXTEND_TIMEOUT_USEC moved the deadline up to here */
 
 	struct binding {	       /* what it took by bind(2) */

@@ -9,6 +9,7 @@
 #define MPSUP_WIRE_WIRE_H
 
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -45,6 +46,11 @@ struct wire_up {
 	void (*message)(struct channel *ch, const json_t *msg, const char *text, size_t len);
 	/* Which of the pool's listeners it gets, or -errno when it gets none. */
 	int (*listener)(struct channel *ch, const struct listen_want *w);
+	/* It asked for any free port: a socket of this worker's own. Its descriptor, which
+	 * is the caller's, or -errno. */
+	int (*free_port)(struct channel *ch, const struct listen_want *w);
+	void (*listening)(struct channel *ch, unsigned listener); /* on one that it was given */
+	void (*online)(struct channel *ch); /* the program's runtime is up: Node's alone tells */
 	void (*hint)(struct channel *ch, const char *text); /* worth a line, once a life */
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
@@ -74,6 +80,9 @@ struct wire {
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
 	/* Ask to leave: stop accepting, finish, end. -EOPNOTSUPP: cannot be asked. */
 	int (*drain)(struct channel *ch, uint64_t timeout_ms);
+	/* Ask whether it lives; its answer goes up as watchdog(). 0, -EBUSY: the last
+	 * question is open, or other -errno. NULL: it says so by itself, or cannot. */
+	int (*ask)(struct channel *ch);
 	/* One read's worth of input. 1: more may be there, 0: nothing, <0: over. Each word
 	 * is counted, and between two lines it asks whether to go on (channel_listens()). */
 	int (*on_input)(struct channel *ch);
@@ -103,7 +112,8 @@ struct packet {
 	char bytes[];
 };
 
-#define NODE_QUERIES 16 /* listen() calls of one program that are open at once */
+#define NODE_QUERIES	64 /* listen() calls of one program that are open at once */
+#define NODE_FREE_PORTS 16 /* the last ones are known by number */
 
 struct channel {
 	int fd; /* the master's end, owned; -1: closed */
@@ -131,14 +141,21 @@ struct channel {
 	const int *pending_fds;
 	unsigned next_fd;
 	bool waiting_ack;
+	bool asked; /* whether it lives: no handle may go before its answer */
 	/* node-cluster: what the program's listen() calls wait for */
 	bool handed;
 	struct node_query {
 		uint64_t seq;
 		int error; /* negative errno, 0: gets the listener */
-		unsigned listener;
+		uint8_t listener;
+		bool v6;
+		bool free_port;	      /* no listener: a socket of its own, at this address */
+		struct in6_addr addr; /* IPv4 in its first bytes */
 	} queries[NODE_QUERIES];
 	unsigned nqueries;
+	uint64_t open[2]; /* bits: listeners that it has open, [1] those for IPv6 */
+	uint16_t free_ports[NODE_FREE_PORTS];
+	unsigned nfree_ports; /* ever given */
 };
 #define CHANNEL_NONE ((struct channel){ .fd = -1, .source = SOURCE_NONE })
 

@@ -646,8 +646,6 @@ static const char *const wrong[][2] = {
 	{ "-p1 --demo -- x", "--demo is for the built-in worker" },
 	{ "-p1 --protocol node-ipc", "a Node program is missing" },
 	{ "-p1 --protocol node-cluster", "a Node program is missing" },
-	{ "-p1 --watchdog 1s --protocol bind -- x", "--watchdog needs --protocol native" },
-	{ "-p1 --watchdog 1s --protocol node-ipc -- node x", "--watchdog needs" },
 	{ "-p1 --no-sandbox uid --require all", "--require and --no-sandbox" },
 	{ "-p1 --require net", "--net none" },
 	{ "-p1 --no-sandbox rlimits --oom-score-adj 5", "rlimits leaves out --oom-score-adj" },
