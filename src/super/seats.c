@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "kernel/scm.h"
 
 #define REVIVE_AT_ONCE	20 /* times in a second; after that every REVIVE_PAUSE_MS */
 #define REVIVE_PAUSE_MS 20
@@ -184,8 +185,7 @@ void seat_close(struct seat *s)
 	source_remove(loop_of(s), &s->src);
 	listener_unlink(&spec);
 	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
-	(void)shutdown(s->fd, SHUT_RDWR);
-	fd_close(&s->fd);
+	scm_close(&s->fd);
 	if (!s->listens)
 		return;
 	s->listens = false;
