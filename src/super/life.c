@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "super/binds.h"
 #include "super/bus.h"
+#include "super/dispatch.h"
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -97,6 +98,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->channel = CHANNEL_NONE;
 	binds_init(l);
 	bus_init(l);
+	dispatch_init_life(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
@@ -266,6 +268,7 @@ void life_kill(struct life *l, enum reason why)
 	timer_clear(&l->master->loop, &l->watchdog);
 	l->master->world->kill(l);
 	deadline_in(l, KILL_GRACE_MS);
+	dispatch_update(l->pool);
 }
 
 static void stop_by_signal(struct life *l)
@@ -275,6 +278,7 @@ static void stop_by_signal(struct life *l)
 	timer_clear(&l->master->loop, &l->watchdog);
 	l->master->world->signal(l, l->pool->conf->stop_signal);
 	deadline_in(l, l->pool->conf->stop_timeout_ms);
+	dispatch_update(l->pool);
 }
 
 void life_stop(struct life *l, enum reason why)
@@ -297,6 +301,7 @@ void life_stop(struct life *l, enum reason why)
 		timer_clear(&l->master->loop, &l->watchdog);
 		tell(l, "worker.drain", NULL);
 		deadline_in(l, drain_ms);
+		dispatch_update(l->pool);
 		return;
 	}
 	if (l->pid == 0) /* not even born: nobody to signal */
@@ -410,6 +415,7 @@ void life_lost(struct life *l)
 	if (l->slot)
 		slot_lost(l->slot, l);
 	listeners_steer(l->pool);
+	dispatch_update(l->pool);
 }
 
 void life_certify(struct life *l)
@@ -428,6 +434,7 @@ void life_certify(struct life *l)
 	birth_over(l);
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
+	dispatch_gone(l);
 	timer_clear(&l->master->loop, &l->deadline);
 	timer_clear(&l->master->loop, &l->watchdog);
 	output_drain(l);

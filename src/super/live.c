@@ -20,6 +20,7 @@
 #include "super/binds.h"
 #include "super/bus.h"
 #include "super/child.h"
+#include "super/dispatch.h"
 #include "super/leaf.h"
 #include "super/life.h"
 #include "super/listeners.h"
@@ -280,6 +281,7 @@ static int live_hand_over(struct life *l)
 		.pid = l->pid,
 		.promoted = l->from_spare,
 		.watchdog_usec = p->conf->watchdog_ms * 1000,
+		.dispatch = config_dispatches(p->conf),
 		.fds = listeners_fds(p, l->slot->index),
 		.specs = p->conf->listens,
 		.nfds = p->conf->nlistens,
@@ -321,6 +323,22 @@ static void live_flush(struct life *l)
 	channel_flush(&l->channel);
 }
 
+static int live_give(struct life *l, unsigned listener, uint64_t number, int fd)
+{
+	if (!l->channel.source.live)
+		return -EPIPE;
+	/* What waits behind other words cannot be taken back: it waits with us instead. */
+	if (!list_empty(&l->channel.out.queue))
+		return -EAGAIN;
+	return l->pool->wire->give(&l->channel, listener, number, fd);
+}
+
+static bool live_takes(const struct life *l, unsigned listener)
+{
+	return l->channel.source.live && l->pool->wire->takes &&
+	       l->pool->wire->takes(&l->channel, listener);
+}
+
 const struct world world_real = {
 	.now_ms = real_now,
 	.birth = live_birth,
@@ -334,6 +352,8 @@ const struct world world_real = {
 	.post = live_post,
 	.waiting = live_waiting,
 	.flush = live_flush,
+	.give = live_give,
+	.takes = live_takes,
 };
 
 void live_init_timers(struct life *l)
@@ -394,6 +414,7 @@ static void up_message(struct channel *ch, const json_t *msg, const char *text, 
 static void up_room(struct channel *ch)
 {
 	bus_room(life_of(ch));
+	dispatch_room(life_of(ch));
 }
 
 /* Node's cluster module cannot open one by itself: pass is open for it. */
@@ -431,7 +452,18 @@ static void up_protocol_error(struct channel *ch, const char *what)
  * question, and its readiness timeout or its death answers it. */
 static void up_closed(struct channel *ch)
 {
-	(void)ch;
+	dispatch_gone(life_of(ch));
+}
+
+static void up_answered(struct channel *ch, uint64_t number, bool taken)
+{
+	if (dispatch_answered(life_of(ch), number, taken))
+		channel_answer(ch);
+}
+
+static void up_takes(struct channel *ch)
+{
+	dispatch_update(life_of(ch)->pool);
 }
 
 const struct wire_up live_wire_up = {
@@ -448,4 +480,6 @@ const struct wire_up live_wire_up = {
 	.protocol_error = up_protocol_error,
 	.closed = up_closed,
 	.room = up_room,
+	.answered = up_answered,
+	.takes = up_takes,
 };

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "super/bus.h"
+#include "super/dispatch.h"
 #include "super/life.h"
 #include "super/listeners.h"
 
@@ -44,6 +45,7 @@ int pool_init(struct pool *p, struct master *m)
 	p->nslots = (unsigned)p->conf->workers;
 	p->cpus = p->conf->cpus;
 	list_init(&p->spares);
+	dispatch_init(p);
 	p->slots = calloc(p->nslots, sizeof(*p->slots));
 	if (!p->slots)
 		return -ENOMEM;
@@ -63,6 +65,7 @@ static void slot_done(struct slot *s)
 
 void pool_done(struct pool *p)
 {
+	dispatch_done(p);
 	for (unsigned i = 0; i < p->nslots && p->slots; i++)
 		slot_done(&p->slots[i]);
 	if (p->slots)
@@ -211,6 +214,7 @@ void pool_update(struct pool *p)
 	unsigned wanted = pool_count_wanted(p);
 
 	listeners_steer(p);
+	dispatch_update(p);
 	if (p->phase == POOL_FAILED || p->phase == POOL_STOPPED)
 		return;
 	if (p->draining) {

@@ -65,6 +65,12 @@ void channel_word(struct channel *ch)
 	ch->in_window++;
 }
 
+void channel_answer(struct channel *ch)
+{
+	if (ch->in_window > 0)
+		ch->in_window--;
+}
+
 void channel_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
 {
 	ch->messages_in_window++;

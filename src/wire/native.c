@@ -38,15 +38,32 @@ static int native_hand_over(struct channel *ch, const struct wire_hello *h)
 	int r = add(buf, sizeof(buf), &len,
 		    "HELLO=1\nPOOL=%s\nSLOT=%u\nGENERATION=%u\nWORKERS=%u\nHOST_PID=%d\n"
 		    "LISTEN_FDS=%u\nLISTEN_FDNAMES=",
-		    h->pool, h->slot, h->generation, h->workers, h->pid, h->nfds);
+		    h->pool, h->slot, h->generation, h->workers, h->pid, h->dispatch ? 0 : h->nfds);
 
+	ch->hello = *h;
 	for (unsigned i = 0; r == 0 && i < h->nfds; i++)
 		r = add(buf, sizeof(buf), &len, "%s%s", i ? ":" : "", h->specs[i].name);
 	if (r == 0)
 		r = add(buf, sizeof(buf), &len, "\n");
 	if (r == 0 && h->watchdog_usec)
 		r = add(buf, sizeof(buf), &len, "WATCHDOG_USEC=%" PRIu64 "\n", h->watchdog_usec);
-	return r < 0 ? r : channel_say(ch, buf, len, h->fds, h->nfds);
+	if (r == 0 && h->dispatch)
+		r = add(buf, sizeof(buf), &len, "DISPATCH=1\n");
+	return r < 0 ? r : channel_say(ch, buf, len, h->fds, h->dispatch ? 0 : h->nfds);
+}
+
+static int native_give(struct channel *ch, unsigned listener, uint64_t number, int fd)
+{
+	char buf[64];
+	int len = snprintf(buf, sizeof(buf), "CONNECTION=%" PRIu64 "\nLISTENER=%u\n", number,
+			   listener);
+
+	return channel_say(ch, buf, (size_t)len, &fd, 1);
+}
+
+static bool native_takes(const struct channel *ch, unsigned listener)
+{
+	return ch->hello.dispatch && listener < ch->hello.nfds;
 }
 
 static int native_drain(struct channel *ch, uint64_t timeout_ms)
@@ -64,6 +81,15 @@ static void say_message(struct channel *ch, const char *text, size_t len)
 
 	channel_message(ch, msg, text, len);
 	json_decref(msg);
+}
+
+static void answer(struct channel *ch, const char *value, bool taken)
+{
+	char *end;
+	unsigned long long number = strtoull(value, &end, 10);
+
+	if (*value >= '0' && *value <= '9' && *end == '\0')
+		ch->up->answered(ch, number, taken);
 }
 
 static void say(struct channel *ch, const char *key, const char *value)
@@ -84,6 +110,10 @@ static void say(struct channel *ch, const char *key, const char *value)
 		ch->up->extend(ch, strtoull(value, NULL, 10));
 	else if (strcmp(key, "SUICIDE") == 0)
 		ch->up->suicide(ch, value, len);
+	else if (strcmp(key, "ACCEPTED") == 0)
+		answer(ch, value, true);
+	else if (strcmp(key, "REFUSED") == 0)
+		answer(ch, value, false);
 	else if (strcmp(key, "MESSAGE") == 0)
 		say_message(ch, value, len);
 	/* Unknown keys are for later versions, as in sd_notify(3). */
@@ -117,6 +147,8 @@ static int native_input(struct channel *ch)
 	int r = scm_recv(ch->fd, &m);
 	const char *bad;
 
+	if (r == -ECONNRESET) /* gone with words of ours unread; its own last ones follow */
+		r = scm_recv(ch->fd, &m);
 	if (r == -EAGAIN)
 		return 0;
 	if (r == -EPROTO)
@@ -155,6 +187,8 @@ const struct wire wire_native = {
 	.hand_over = native_hand_over,
 	.drain = native_drain,
 	.on_input = native_input,
+	.give = native_give,
+	.takes = native_takes,
 	.message_before = "MESSAGE=",
 	.message_after = "",
 };
