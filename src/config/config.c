@@ -274,6 +274,12 @@ static int check_serving(const struct pool_config *p, struct err *e)
 		return err_set(e, -EINVAL,
 			       "--protocol bind needs the seccomp filter: it cannot go with "
 			       "--no-sandbox seccomp");
+	if (p->compat && p->protocol != PROTO_SYSTEMD && p->protocol != PROTO_AUTO)
+		return err_set(
+			e, -EINVAL,
+			"--compat goes with --protocol systemd or auto: %s has no descriptors "
+			"at its start",
+			protocol_name(p->protocol));
 	if (p->protocol == PROTO_SYSTEMD && p->spares > 0)
 		return err_set(e, -EINVAL,
 			       "--spares: a program under --protocol systemd has its sockets when "
@@ -295,10 +301,6 @@ static int check(const struct reading *rd, struct err *e)
 			       protocol_name(p->protocol));
 	if (check_serving(p, e) < 0)
 		return e->code;
-	if (p->watchdog_ms && p->protocol != PROTO_NATIVE && p->command)
-		return err_set(e, -EINVAL,
-			       "--watchdog needs --protocol native: only such a worker "
-			       "says that it lives");
 	if (p->cage_off & p->cage_required)
 		return err_set(e, -EINVAL,
 			       "--require and --no-sandbox name the same part of the cage");

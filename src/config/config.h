@@ -93,9 +93,13 @@ struct pool_config {
 	char **command;	       /* argv, NULL-terminated; NULL: the built-in worker */
 	/* After config_resolve() PROTO_AUTO means: systemd is offered and bind armed. */
 	enum protocol protocol;
-	enum balance balance;	/* never BALANCE_AUTO after config_resolve() */
-	enum unlisted unlisted; /* never UNLISTED_DEFAULT after config_resolve() */
+	const char *eats_channel; /* node-*: this in the command does; filled by config_resolve() */
+	enum balance balance;	  /* never BALANCE_AUTO after config_resolve() */
+	enum unlisted unlisted;	  /* never UNLISTED_DEFAULT after config_resolve() */
 	enum ready_rule ready;
+	unsigned compat; /* COMPAT_*: variables of other masters, beside LISTEN_FDS */
+#define COMPAT_EINHORN	      1u
+#define COMPAT_SERVER_STARTER 2u
 	uint64_t ready_after_ms; /* READY_AFTER: from the birth on */
 	bool demo;		 /* built-in worker: /crash and /exit are served */
 

@@ -207,9 +207,9 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Node itself, or a script for it; not the tools around it, which eat the
- * channel, nor node with an option that starts a process between (traps 45). */
-static bool is_node_program(const struct pool_config *p)
+/* What would eat Node's channel: the tools around it, or an option of its own that
+ * starts a process between (traps 45). NULL: nothing. */
+static const char *eats_channel(const struct pool_config *p)
 {
 	static const char *const tools[] = { "npm", "npx",  "yarn",    "pnpm",
 					     "tsx", "next", "ts-node", "corepack" };
@@ -217,16 +217,20 @@ static bool is_node_program(const struct pool_config *p)
 		"--watch", "--test", "-e", "--eval", "-p", "--print"
 	};
 
-	if (strcmp(policy_auto(p->exec_path, (const char *const *)p->command), "node") != 0)
-		return false;
 	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
 		if (strcmp(base_name(p->command[0]), tools[i]) == 0)
-			return false;
+			return tools[i];
 	for (int k = 1; p->command[k] && p->command[k][0] == '-'; k++)
 		for (size_t i = 0; i < ARRAY_LEN(between); i++)
 			if (strcmp(p->command[k], between[i]) == 0)
-				return false;
-	return true;
+				return between[i];
+	return NULL;
+}
+
+static bool is_node_program(const struct pool_config *p)
+{
+	return strcmp(policy_auto(p->exec_path, (const char *const *)p->command), "node") == 0 &&
+	       !eats_channel(p);
 }
 
 /* Programs that cannot stop accepting by themselves get a socket each (traps 5). */
@@ -246,6 +250,18 @@ static int resolve_balance(struct pool_config *p, struct err *e)
 	return 0;
 }
 
+/* Who can say that it lives, or be asked. */
+static int check_watchdog(const struct pool_config *p, struct err *e)
+{
+	if (p->watchdog_ms == 0 || (p->protocol != PROTO_BIND && p->protocol != PROTO_AUTO))
+		return 0;
+	return err_set(e, -EINVAL,
+		       "--watchdog needs a protocol in which a worker says that it lives (native, "
+		       "systemd) or its event loop is asked (node-cluster, node-ipc); this "
+		       "pool has %s",
+		       protocol_name(p->protocol));
+}
+
 /* What auto means: native without a command, Node's own protocol for Node; for all
  * others systemd is offered and bind armed. */
 static int resolve_protocol(struct pool_config *p, struct err *e)
@@ -258,6 +274,10 @@ static int resolve_protocol(struct pool_config *p, struct err *e)
 		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
 	if (p->unlisted == UNLISTED_DEFAULT)
 		p->unlisted = p->nlistens ? UNLISTED_REFUSE : UNLISTED_OPEN;
+	if (p->protocol == PROTO_NODE_CLUSTER || p->protocol == PROTO_NODE_IPC)
+		p->eats_channel = eats_channel(p);
+	if (check_watchdog(p, e) < 0)
+		return e->code;
 	return resolve_balance(p, e);
 }
 

@@ -13,7 +13,4 @@ int mpsup_send(struct mpsup *m, const char *key, const char *value, size_t len);
 /* Send the answer that is owed, if any: mpsup_send() does so first. The same results. */
 int mpsup_pay(struct mpsup *m);
 
-/* Send the answer that is owed, if any: mpsup_send() does so first. The same results. */
-int mpsup_pay(struct mpsup *m);
-
 #endif

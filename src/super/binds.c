@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "super/life.h"
 #include "super/listeners.h"
+#include "super/readiness.h"
 
 #define SETTLE_MS 100 /* a program with several sockets listens on them one after another */
 
@@ -19,24 +19,12 @@ static struct life *life_of(struct binder *b)
 	return container_of(b, struct life, binder);
 }
 
-/* Once a life: a program may try again and again. */
-static void hint(struct life *l, const char *text)
-{
-	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
-
-	if (l->hinted)
-		return;
-	l->hinted = true;
-	(void)text_safe(text, strlen(text), safe, sizeof(safe));
-	log_warn("%s: %s", life_name(l, name), safe);
-}
-
 static bool is_served(const struct bind_call *c)
 {
 	sa_family_t f = c->addr.ss_family;
 
 	/* UDP is not; a lying family is the kernel's to refuse. */
-	return c->type == SOCK_STREAM && f == c->family &&
+	return c->socket.stream && f == c->socket.family &&
 	       (f == AF_UNIX || (f == AF_INET && c->addr_len >= sizeof(struct sockaddr_in)) ||
 		(f == AF_INET6 && c->addr_len >= sizeof(struct sockaddr_in6)));
 }
@@ -54,6 +42,7 @@ static void on_bind(struct binder *b, struct bind_call *c)
 		binder_pass(b, c);
 		return;
 	}
+	l->wants_socket |= r == 0;
 	if (r == 0 && !l->slot) {
 		/* A spare waits here until it has its slot (traps 32). */
 		if (binder_park(b, c))
@@ -63,20 +52,12 @@ static void on_bind(struct binder *b, struct bind_call *c)
 	if (r == 0)
 		r = listeners_take(found, &w, l, &fd, &e);
 	if (r < 0) {
-		hint(l, e.msg);
+		life_hint(l, e.msg);
 		binder_fail(b, c, -r);
 		return;
 	}
 	l->pool->binds = true;
 	binder_give(b, c, fd);
-}
-
-/* One that says so itself, or is asked in its own protocol, is not judged by this. */
-static bool counts_as_ready(const struct life *l)
-{
-	enum ready_rule rule = l->pool->conf->ready;
-
-	return rule == READY_AUTO || rule == READY_LISTEN;
 }
 
 static void on_settled(struct timer *t)
@@ -90,7 +71,7 @@ static void listened(struct life *l, const struct listener *on)
 	uint64_t all = 0;
 
 	l->binding.listening |= 1ull << on->index;
-	if (!counts_as_ready(l) || l->was_ready)
+	if (!readiness_takes_listen(l) || l->was_ready)
 		return;
 	for (unsigned i = 0; i < l->pool->nlisteners; i++)
 		all |= 1ull << i;
@@ -115,14 +96,14 @@ static void on_listen(struct binder *b, struct bind_call *c)
 	struct life *l = life_of(b);
 	struct listener *on = NULL;
 	struct err e;
-	int r = listeners_started(l->pool, c->cookie, &on, &e);
+	int r = listeners_started(l->pool, c->socket.inode, &on, &e);
 
 	if (r == -ENOENT) {
 		binder_pass(b, c);
 		return;
 	}
 	if (r < 0)
-		hint(l, e.msg);
+		life_hint(l, e.msg);
 	/* Not the program's own listen(2): its backlog of five would be all workers'. */
 	binder_fail(b, c, -r);
 	if (r == 0 && (took(l, on) || l->pool->conf->protocol == PROTO_AUTO))
@@ -131,7 +112,7 @@ static void on_listen(struct binder *b, struct bind_call *c)
 
 static void on_blind(struct binder *b)
 {
-	hint(life_of(b), "mpsup may not look at its bind(): that needs CAP_SYS_PTRACE");
+	life_hint(life_of(b), "mpsup may not look at its bind(): that needs CAP_SYS_PTRACE");
 }
 
 static const struct binder_up up = {
@@ -139,6 +120,12 @@ static const struct binder_up up = {
 	.listen = on_listen,
 	.blind = on_blind,
 };
+
+void binds_listening(struct life *l, unsigned index)
+{
+	if (index < l->pool->nlisteners)
+		listened(l, &l->pool->listeners[index]);
+}
 
 void binds_init(struct life *l)
 {

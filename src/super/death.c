@@ -12,6 +12,7 @@
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
+#include "super/watchdog.h"
 
 /* clang-format off */
 static const char *const reason_names[REASONS] = {
@@ -116,6 +117,7 @@ void death_cause(const struct death *d, char *buf, size_t size)
 			       err_name(d->error));
 		break;
 	case REASON_PROTOCOL:
+	case REASON_WATCHDOG:
 	case REASON_OOM:
 	case REASON_OOM_POOL:
 	case REASON_OOM_HOST:
@@ -189,5 +191,6 @@ void death_hint(struct death *d, const struct life *l)
 		step_hint(d, l);
 	else if (d->reason == REASON_EXIT || d->reason == REASON_SIGNAL)
 		output_tail(l->slot ? l->slot : &l->pool->spare_slot, l->number, 10, look, &h);
+	watchdog_hint(d, l);
 	leaf_hint(d, l);
 }

@@ -16,6 +16,8 @@
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/pool.h"
+#include "super/readiness.h"
+#include "super/watchdog.h"
 
 #define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
 #define KILL_GRACE_MS 5000    /* a killed leaf that is not empty by then is worth a line */
@@ -65,7 +67,6 @@ static void birth_over(struct life *l)
 }
 
 static void on_deadline(struct timer *t);
-static void on_watchdog(struct timer *t);
 
 struct life *life_new(struct pool *p, struct slot *s)
 {
@@ -97,12 +98,13 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
 	binds_init(l);
+	readiness_init(l);
 	bus_init(l);
 	dispatch_init_life(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
-	timer_init(&l->watchdog, on_watchdog);
+	watchdog_init(l);
 	return l;
 }
 
@@ -146,6 +148,7 @@ void life_born(struct life *l, pid_t pid)
 void life_exec_seen(struct life *l)
 {
 	l->exec_seen = true;
+	readiness_exec_seen(l);
 	if (!l->slot && !l->pool->wire->parks_by_itself)
 		life_parked(l);
 }
@@ -173,7 +176,8 @@ void life_ready(struct life *l)
 	l->ready_ms = now(l);
 	l->slot->boot_failures = 0;
 	output_flush(l);
-	life_watchdog_ping(l);
+	watchdog_stop(l);
+	watchdog_start(l);
 	leaf_watch(l);
 	tell(l, joined ? "worker.promoted" : "worker.ready", NULL);
 	if (joined)
@@ -197,7 +201,7 @@ static void leave(struct life *l)
 	if (!slot_is_wanted(s) || life_step(l, EV_DRAIN) < 0)
 		return;
 	birth_over(l);
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	deadline_in(l, l->pool->conf->drain_timeout_ms);
 	if (current)
 		slot_replace_leaving(s, l);
@@ -236,6 +240,17 @@ void life_protocol_error(struct life *l, const char *what)
 	life_kill(l, REASON_PROTOCOL);
 }
 
+void life_hint(struct life *l, const char *text)
+{
+	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
+
+	if (l->hinted)
+		return;
+	l->hinted = true;
+	(void)text_safe(text, strlen(text), safe, sizeof(safe));
+	log_warn("%s: %s", life_name(l, name), safe);
+}
+
 bool life_promote(struct life *l, struct slot *s)
 {
 	int r;
@@ -265,7 +280,7 @@ void life_kill(struct life *l, enum reason why)
 		return;
 	if (!l->asked || why == REASON_STOP_TIMEOUT)
 		l->asked = why;
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	l->master->world->kill(l);
 	deadline_in(l, KILL_GRACE_MS);
 	dispatch_update(l->pool);
@@ -275,7 +290,7 @@ static void stop_by_signal(struct life *l)
 {
 	if (life_step(l, EV_SIGNAL) < 0)
 		return;
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	l->master->world->signal(l, l->pool->conf->stop_signal);
 	deadline_in(l, l->pool->conf->stop_timeout_ms);
 	dispatch_update(l->pool);
@@ -298,7 +313,7 @@ void life_stop(struct life *l, enum reason why)
 	}
 	if (l->state == LIFE_READY && l->master->world->drain(l, drain_ms) == 0) {
 		ignore(life_step(l, EV_DRAIN));
-		timer_clear(&l->master->loop, &l->watchdog);
+		watchdog_stop(l);
 		tell(l, "worker.drain", NULL);
 		deadline_in(l, drain_ms);
 		dispatch_update(l->pool);
@@ -352,28 +367,6 @@ static void on_deadline(struct timer *t)
 	}
 }
 
-void life_watchdog_ping(struct life *l)
-{
-	uint64_t ms = l->pool->conf->watchdog_ms;
-
-	if (ms > 0 && l->state == LIFE_READY)
-		timer_set(&l->master->loop, &l->watchdog, now(l) + ms);
-}
-
-static void on_watchdog(struct timer *t)
-{
-	struct life *l = container_of(t, struct life, watchdog);
-	char name[LIFE_NAME_BYTES];
-
-	if (channel_is_deaf(&l->channel)) {
-		life_watchdog_ping(l); /* what it says waits: the silence is ours */
-		return;
-	}
-	log_warn("%s (pid %d) has been silent for %llu ms; it is ended", life_name(l, name),
-		 (int)l->pid, (unsigned long long)l->pool->conf->watchdog_ms);
-	life_kill(l, REASON_WATCHDOG);
-}
-
 void life_extend(struct life *l, uint64_t usec)
 {
 	uint64_t until = now(l) + usec / 1000;
@@ -411,7 +404,7 @@ void life_lost(struct life *l)
 		return;
 	l->lost = true;
 	timer_clear(&l->master->loop, &l->deadline);
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	if (l->slot)
 		slot_lost(l->slot, l);
 	listeners_steer(l->pool);
@@ -432,11 +425,12 @@ void life_certify(struct life *l)
 		return;
 	l->certified = true;
 	birth_over(l);
+	readiness_done(l);
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
 	dispatch_gone(l);
 	timer_clear(&l->master->loop, &l->deadline);
-	timer_clear(&l->master->loop, &l->watchdog);
+	watchdog_stop(l);
 	output_drain(l);
 	leaf_gather(l);
 	death_fill(&d, l);

@@ -18,6 +18,10 @@ void life_ready(struct life *l);
 void life_suicide(struct life *l, const char *text, size_t len);
 void life_leaving(struct life *l); /* STOPPING=1 of its own accord */
 void life_protocol_error(struct life *l, const char *what);
+void life_watchdog_ping(struct life *l);
+void life_online(struct life *l); /* Node's cluster module has started */
+/* What may be wrong: one line, once a life. The text may be the worker's. */
+void life_hint(struct life *l, const char *text);
 /* Its process is gone; the certificate follows, when it is known how. */
 void life_lost(struct life *l);
 /* Its end is known (or will not become clearer): write the certificate, decide. */
@@ -27,7 +31,6 @@ void life_certify(struct life *l);
 bool life_promote(struct life *l, struct slot *s); /* false: it does not take the socket */
 void life_stop(struct life *l, enum reason why);   /* drain, else signal, else kill */
 void life_kill(struct life *l, enum reason why);
-void life_watchdog_ping(struct life *l);
 void life_extend(struct life *l, uint64_t usec);
 
 /* "web/3", "web/spare"; for log lines. */

@@ -10,23 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "kernel/listener.h"
 #include "kernel/scm.h"
 #include "super/binds.h"
-#include "super/bus.h"
 #include "super/child.h"
-#include "super/dispatch.h"
 #include "super/leaf.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pin.h"
 #include "super/pipes.h"
 #include "super/pool.h"
+#include "super/readiness.h"
 
 #define FACTS_MS 1000 /* the certificate waits for init's word no longer */
 #define PIPES_MS 100  /* a pipe that somebody outside holds is closed after this */
@@ -45,6 +46,13 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 		l->failed_error = rep->error > 0 ? rep->error : EIO;
 		if (rep->step == STEP_PIN) /* the next try gets what is there now */
 			pins_check(l->master);
+		return;
+	}
+	if (rep->kind == CHILD_HEARS && m->nfds == 1 && l->channel.fd < 0) {
+		m->nfds = 0;
+		if (channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
+				 m->fds[0]) < 0)
+			life_kill(l, REASON_START);
 		return;
 	}
 	if (rep->kind == CHILD_ASKS && m->nfds == 1 && l->binder.fd < 0) {
@@ -299,6 +307,15 @@ static int live_hand_over(struct life *l)
 	return l->channel.fd < 0 ? -EPIPE : p->wire->hand_over(&l->channel, &h);
 }
 
+static int live_ask(struct life *l)
+{
+	if (l->channel.fd < 0 || !l->channel.source.live)
+		return -EPIPE;
+	if (channel_was_deaf(&l->channel))
+		return -EAGAIN;
+	return l->pool->wire->ask ? l->pool->wire->ask(&l->channel) : -EOPNOTSUPP;
+}
+
 static int live_drain(struct life *l, uint64_t timeout_ms)
 {
 	/* A socket that it opened itself is closed by no word of its protocol. */
@@ -344,6 +361,7 @@ const struct world world_real = {
 	.birth = live_birth,
 	.hand_over = live_hand_over,
 	.drain = live_drain,
+	.ask = live_ask,
 	.signal = live_signal,
 	.kill = live_kill,
 	.release = live_release,
@@ -361,125 +379,3 @@ void live_init_timers(struct life *l)
 	timer_init(&l->facts, on_facts_late);
 	l->grave.release = release_life;
 }
-
-/* ---- what the wire understood ---- */
-
-static struct life *life_of(struct channel *ch)
-{
-	return container_of(ch, struct life, channel);
-}
-
-static void up_parked(struct channel *ch)
-{
-	life_parked(life_of(ch));
-}
-
-static void up_ready(struct channel *ch)
-{
-	life_ready(life_of(ch));
-}
-
-static void up_status(struct channel *ch, const char *text, size_t len)
-{
-	struct life *l = life_of(ch);
-
-	(void)text_safe(text, len, l->status_text, sizeof(l->status_text));
-}
-
-static void up_watchdog(struct channel *ch)
-{
-	life_watchdog_ping(life_of(ch));
-}
-
-static void up_stopping(struct channel *ch)
-{
-	life_leaving(life_of(ch));
-}
-
-static void up_extend(struct channel *ch, uint64_t usec)
-{
-	life_extend(life_of(ch), usec);
-}
-
-static void up_suicide(struct channel *ch, const char *text, size_t len)
-{
-	life_suicide(life_of(ch), text, len);
-}
-
-static void up_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
-{
-	bus_message(life_of(ch), msg, text, len);
-}
-
-static void up_room(struct channel *ch)
-{
-	bus_room(life_of(ch));
-	dispatch_room(life_of(ch));
-}
-
-/* Node's cluster module cannot open one by itself: pass is open for it. */
-static int up_listener(struct channel *ch, const struct listen_want *w)
-{
-	struct life *l = life_of(ch);
-	struct listener *found = NULL;
-	struct err e = { .msg = "app listens on a port or path that mpsup does not know" };
-	int r = listeners_find(l->pool, w, &found, &e);
-
-	if (r == 0)
-		return (int)found->index;
-	l->channel.up->hint(ch, e.msg);
-	return r;
-}
-
-static void up_hint(struct channel *ch, const char *text)
-{
-	struct life *l = life_of(ch);
-	char name[LIFE_NAME_BYTES], safe[TEXT_SHORT_BYTES + 1];
-
-	if (l->hinted)
-		return;
-	l->hinted = true;
-	(void)text_safe(text, strlen(text), safe, sizeof(safe));
-	log_warn("%s: %s", life_name(l, name), safe);
-}
-
-static void up_protocol_error(struct channel *ch, const char *what)
-{
-	life_protocol_error(life_of(ch), what);
-}
-
-/* It closed its channel: nothing more can be said; whether it serves is another
- * question, and its readiness timeout or its death answers it. */
-static void up_closed(struct channel *ch)
-{
-	dispatch_gone(life_of(ch));
-}
-
-static void up_answered(struct channel *ch, uint64_t number, bool taken)
-{
-	if (dispatch_answered(life_of(ch), number, taken))
-		channel_answer(ch);
-}
-
-static void up_takes(struct channel *ch)
-{
-	dispatch_update(life_of(ch)->pool);
-}
-
-const struct wire_up live_wire_up = {
-	.parked = up_parked,
-	.ready = up_ready,
-	.status = up_status,
-	.watchdog = up_watchdog,
-	.stopping = up_stopping,
-	.extend = up_extend,
-	.suicide = up_suicide,
-	.message = up_message,
-	.listener = up_listener,
-	.hint = up_hint,
-	.protocol_error = up_protocol_error,
-	.closed = up_closed,
-	.room = up_room,
-	.answered = up_answered,
-	.takes = up_takes,
-};

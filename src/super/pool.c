@@ -46,6 +46,7 @@ int pool_init(struct pool *p, struct master *m)
 	p->cpus = p->conf->cpus;
 	list_init(&p->spares);
 	dispatch_init(p);
+	list_init(&p->held_for_all);
 	p->slots = calloc(p->nslots, sizeof(*p->slots));
 	if (!p->slots)
 		return -ENOMEM;

@@ -9,6 +9,42 @@
 #include "kernel/scm.h"
 #include "wire/json.h"
 
+/* A handle that is on its way must not share a read with the question: Node would give
+ * it to the first NODE_HANDLE that it finds there. So one of the two at a time; the ACK
+ * that is waited for then tells as much. */
+int node_ask(struct channel *ch)
+{
+	static const char line[] = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\"}\n";
+	int r;
+
+	if (ch->asked || ch->waiting_ack)
+		return -EBUSY;
+	r = channel_say(ch, line, sizeof(line) - 1, NULL, 0);
+	if (r == -EAGAIN) /* so much waits for it already */
+		return -EBUSY;
+	ch->asked = r == 0;
+	return r;
+}
+
+int node_answered(struct channel *ch, const char *cmd)
+{
+	bool ack = strcmp(cmd, "NODE_HANDLE_ACK") == 0;
+	bool *open = ack ? &ch->waiting_ack : &ch->asked;
+
+	if (!ack && !ch->asked && ch->waiting_ack)
+		return channel_broken(ch, "its sockets do not reach it: has it too many files?");
+	if (!*open)
+		return 0; /* nobody waits for this one */
+	*open = false;
+	ch->up->watchdog(ch);
+	return ch->fd < 0 ? -EPIPE : 1;
+}
+
+bool node_is_answer(const char *cmd)
+{
+	return strcmp(cmd, "NODE_HANDLE_ACK") == 0 || strcmp(cmd, "NODE_HANDLE_NACK") == 0;
+}
+
 void node_app_message(struct channel *ch, const json_t *msg, const char *line, size_t len)
 {
 	const char *act = json_string_value(json_object_get(msg, "act"));

@@ -16,6 +16,15 @@ typedef int node_message_fn(struct channel *ch, const json_t *msg, const char *l
 /* A struct wire's on_input: one read, then every whole line in the buffer. */
 MUST_CHECK int node_input(struct channel *ch, node_message_fn *take);
 
+/* A struct wire's ask(): a NODE_HANDLE without a handle. Every Node from 8 on answers
+ * NODE_HANDLE_NACK from its event loop, and the program sees nothing of it. */
+MUST_CHECK int node_ask(struct channel *ch);
+
+bool node_is_answer(const char *cmd); /* NODE_HANDLE_ACK, NODE_HANDLE_NACK */
+/* One came. 1: the next handle may go, 0: it said
+ * nothing new, or, after channel_broken(), negative. */
+MUST_CHECK int node_answered(struct channel *ch, const char *cmd);
+
 /* What the program itself sent: {act: "suicide"} or a message. */
 void node_app_message(struct channel *ch, const json_t *msg, const char *line, size_t len);
 

@@ -52,24 +52,27 @@ static int node_ipc_drain(struct channel *ch, uint64_t timeout_ms)
 	return -EOPNOTSUPP; /* the tutorial's worker knows no such word: by signal */
 }
 
-static void acknowledged(struct channel *ch)
+static int answered(struct channel *ch, const char *cmd)
 {
-	if (!ch->waiting_ack)
-		return; /* an ACK that nobody waits for says nothing */
-	ch->waiting_ack = false;
+	bool handed = ch->waiting_ack;
+	int r = node_answered(ch, cmd);
+
+	if (r <= 0 || !handed)
+		return r < 0 ? r : 0;
 	if (ch->next_fd == ch->hello.nfds)
 		ch->up->ready(ch);
 	else if (send_next_handle(ch) < 0)
-		ignore(channel_broken(ch, "it does not take its sockets"));
+		return channel_broken(ch, "it does not take its sockets");
+	return 0;
 }
 
 static int node_ipc_message(struct channel *ch, const json_t *msg, const char *line, size_t len)
 {
 	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
 
-	if (cmd && strcmp(cmd, "NODE_HANDLE_ACK") == 0)
-		acknowledged(ch);
-	else if (!cmd || strncmp(cmd, "NODE_", 5) != 0)
+	if (cmd && node_is_answer(cmd))
+		return answered(ch, cmd);
+	if (!cmd || strncmp(cmd, "NODE_", 5) != 0)
 		node_app_message(ch, msg, line, len);
 	return 0;
 }
@@ -86,6 +89,7 @@ const struct wire wire_node_ipc = {
 	.env_name = "NODE_CHANNEL_FD",
 	.hand_over = node_ipc_hand_over,
 	.drain = node_ipc_drain,
+	.ask = node_ask,
 	.on_input = node_ipc_input,
 	.message_before = "",
 	.message_after = "\n",

@@ -9,6 +9,7 @@
 #define MPSUP_WIRE_WIRE_H
 
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ struct wire_up {
 	void (*ready)(struct channel *ch);
 	void (*status)(struct channel *ch, const char *text, size_t len);
 	void (*watchdog)(struct channel *ch);
+	void (*trigger)(struct channel *ch); /* it says that it hangs */
+	/* Is a sender on the channel one of the worker's own processes? */
+	bool (*owns)(struct channel *ch, pid_t pid, uid_t uid);
 	void (*stopping)(struct channel *ch);
 	void (*extend)(struct channel *ch, uint64_t usec);
 	void (*suicide)(struct channel *ch, const char *text, size_t len);
@@ -42,6 +46,11 @@ struct wire_up {
 	void (*message)(struct channel *ch, const json_t *msg, const char *text, size_t len);
 	/* Which of the pool's listeners it gets, or -errno when it gets none. */
 	int (*listener)(struct channel *ch, const struct listen_want *w);
+	/* It asked for any free port: a socket of this worker's own. Its descriptor, which
+	 * is the caller's, or -errno. */
+	int (*free_port)(struct channel *ch, const struct listen_want *w);
+	void (*listening)(struct channel *ch, unsigned listener); /* on one that it was given */
+	void (*online)(struct channel *ch); /* the program's runtime is up: Node's alone tells */
 	void (*hint)(struct channel *ch, const char *text); /* worth a line, once a life */
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
@@ -69,12 +78,16 @@ struct wire {
 	int sock_type; /* of the channel's socketpair: SOCK_SEQPACKET, SOCK_STREAM; 0: none */
 	const char *env_name;  /* variable that names the channel's descriptor */
 	unsigned hand_over_ms; /* a promoted spare must be ready within this */
+	bool notifies;	       /* the channel is a socket that the child makes: NOTIFY_SOCKET */
 	bool wants_id;	       /* NODE_UNIQUE_ID, never used twice, in the environment */
 	bool parks_by_itself;  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
 	/* Ask to leave: stop accepting, finish, end. -EOPNOTSUPP: cannot be asked. */
 	int (*drain)(struct channel *ch, uint64_t timeout_ms);
+	/* Ask whether it lives; its answer goes up as watchdog(). 0, -EBUSY: the last
+	 * question is open, or other -errno. NULL: it says so by itself, or cannot. */
+	int (*ask)(struct channel *ch);
 	/* One read's worth of input. 1: more may be there, 0: nothing, <0: over. Each word
 	 * is counted, and between two lines it asks whether to go on (channel_listens()). */
 	int (*on_input)(struct channel *ch);
@@ -87,7 +100,8 @@ struct wire {
 	const char *message_before, *message_after;
 };
 
-extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind;
+extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind, wire_systemd,
+	wire_auto;
 
 /* NULL: this protocol is not built. */
 const struct wire *wire_find(enum protocol p);
@@ -108,7 +122,8 @@ struct packet {
 	char bytes[];
 };
 
-#define NODE_QUERIES 16 /* listen() calls of one program that are open at once */
+#define NODE_QUERIES	64 /* listen() calls of one program that are open at once */
+#define NODE_FREE_PORTS 16 /* the last ones are known by number */
 
 struct channel {
 	int fd; /* the master's end, owned; -1: closed */
@@ -120,6 +135,7 @@ struct channel {
 	uint64_t window_ms; /* start of the current second */
 	unsigned in_window, messages_in_window;
 	size_t turn_bytes; /* of messages, since the others had their turn */
+	bool was_deaf;	   /* since somebody asked: channel_was_deaf() */
 	bool held;	   /* by us: not listened to until it is let go */
 	bool hung;	   /* nothing more comes than what is there: read to the end */
 	uint32_t watched;  /* what epoll was told */
@@ -135,14 +151,21 @@ struct channel {
 	const int *pending_fds;
 	unsigned next_fd;
 	bool waiting_ack;
+	bool asked; /* whether it lives: no handle may go before its answer */
 	/* node-cluster: what the program's listen() calls wait for */
 	bool handed;
 	struct node_query {
 		uint64_t seq;
 		int error; /* negative errno, 0: gets the listener */
-		unsigned listener;
+		uint8_t listener;
+		bool v6;
+		bool free_port;	      /* no listener: a socket of its own, at this address */
+		struct in6_addr addr; /* IPv4 in its first bytes */
 	} queries[NODE_QUERIES];
 	unsigned nqueries;
+	uint64_t open[2]; /* bits: listeners that it has open, [1] those for IPv6 */
+	uint16_t free_ports[NODE_FREE_PORTS];
+	unsigned nfree_ports; /* ever given */
 };
 #define CHANNEL_NONE ((struct channel){ .fd = -1, .source = SOURCE_NONE })
 
@@ -169,6 +192,8 @@ void packet_unref(struct packet *p); /* NULL is allowed */
 void channel_hold(struct channel *ch, bool hold);
 /* Not listened to just now, whyever: its silence says nothing. */
 bool channel_is_deaf(const struct channel *ch);
+/* The same, now or since the last call: what was to be said may have found no room. */
+bool channel_was_deaf(struct channel *ch);
 
 /* For the wires: a word was understood; a message was, and goes up. */
 void channel_word(struct channel *ch);

@@ -308,6 +308,168 @@ static void watchdog_ends_a_silent_worker(void **state)
 	assert_non_null(at(0));
 }
 
+static struct life *one_that_is_asked(void)
+{
+	w.conf[0].watchdog_ms = 5000;
+	w.conf[0].workers = 1;
+	w.ask_result = 0;
+	start_pools(1);
+	w.pools[0].wire = &asking_wire;
+	all_ready();
+	return at(0);
+}
+
+static void a_blocked_loop_is_noticed(void **state)
+{
+	struct life *l = one_that_is_asked();
+
+	(void)state;
+	/* Its answers ask nothing by themselves: one question in half of the time. */
+	for (unsigned i = 1; i <= 20; i++) {
+		pass(2500);
+		assert_int_equal(w.asked, i);
+		life_watchdog_ping(l);
+		life_watchdog_ping(l);
+	}
+	assert_int_equal(w.killed, 0);
+	pass(2500); /* this question is open */
+	w.ask_result = -EBUSY;
+	pass(4999);
+	assert_int_equal(w.killed, 0);
+	pass(1);
+	assert_ptr_equal(w.last_killed, l);
+	assert_int_equal(logged("event loop blocked for 5000 ms (--watchdog)"), 1);
+	dies(l, 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_WATCHDOG);
+	assert_int_equal(logged("watchdog (event loop blocked for 5000 ms)"), 1);
+}
+
+/* Blocked for less than that since it was asked is never the end. */
+static void a_loop_that_is_late_lives(void **state)
+{
+	struct life *l = one_that_is_asked();
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		w.ask_result = 0;
+		pass(2500);
+		w.ask_result = -EBUSY;
+		pass(4990);
+		w.ask_result = 0;
+		life_watchdog_ping(l);
+		pass(10);
+	}
+	assert_int_equal(w.killed, 0);
+}
+
+static void one_with_a_closed_channel_is_silent(void **state)
+{
+	struct life *l = one_that_is_asked();
+
+	(void)state;
+	w.ask_result = -EPIPE;
+	pass(5000);
+	assert_ptr_equal(w.last_killed, l);
+	assert_int_equal(logged("silent for 5000 ms, it has closed its channel"), 1);
+}
+
+/* What a flooding worker says waits: its silence is ours. */
+static void a_deaf_master_ends_nobody(void **state)
+{
+	(void)state;
+	assert_non_null(one_that_is_asked());
+	w.ask_result = -EAGAIN;
+	pass(60000);
+	assert_int_equal(w.killed, 0);
+	w.ask_result = -EBUSY;
+	pass(5000);
+	assert_int_equal(w.killed, 1);
+}
+
+/* The machine slept, or the master was stopped: the worker may have answered since. */
+static void the_time_that_we_slept_is_nobodys_silence(void **state)
+{
+	struct life *l = one_that_is_asked();
+
+	(void)state;
+	pass(2500);
+	w.ask_result = -EBUSY;
+	w.now += 3600000;
+	pass(0);
+	assert_int_equal(w.killed, 0);
+	pass(4999);
+	assert_int_equal(w.killed, 0);
+	pass(1);
+	assert_ptr_equal(w.last_killed, l);
+}
+
+/* ---- a Node program that never listens ---- */
+
+static struct life *one_that_is_online(void)
+{
+	w.conf[0].workers = 1;
+	start_pools(1);
+	born(at(0));
+	life_online(at(0));
+	life_online(at(0));
+	return at(0);
+}
+
+static void a_quiet_start_gets_a_hint(void **state)
+{
+	struct life *l = one_that_is_online();
+
+	(void)state;
+	pass(4999);
+	assert_int_equal(logged("node-ipc"), 0);
+	pass(1);
+	assert_int_equal(logged("has not listened in 5 s"), 1);
+	pass(20000);
+	dies(l, 0, 0);
+	assert_int_equal(logged("node-ipc"), 1); /* once a life */
+}
+
+static void one_that_listens_gets_none(void **state)
+{
+	struct life *l = one_that_is_online();
+
+	(void)state;
+	l->wants_socket = true;
+	pass(20000);
+	get_ready(l);
+	assert_false(l->quiet.armed);
+	dies(l, 0, 0);
+	assert_int_equal(logged("node-ipc"), 0);
+}
+
+static void one_that_dies_before_the_hint(void **state)
+{
+	(void)state;
+	dies(one_that_is_online(), 0, 0);
+	assert_int_equal(logged("it never listened"), 1);
+	born(at(0));
+	dies(at(0), 0, 0); /* not even up: not Node, or not its fault */
+	assert_int_equal(logged("it never listened"), 1);
+	pass(10000);
+	born(at(0));
+	life_online(at(0));
+	dies(at(0), 1, 0); /* an error of its own */
+	assert_int_equal(logged("it never listened"), 1);
+}
+
+static void a_short_readiness_timeout_before_the_hint(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	w.conf[0].ready_timeout_ms = 1000;
+	l = one_that_is_online();
+	pass(1000);
+	assert_ptr_equal(w.last_killed, l);
+	dies(l, 0, SIGKILL);
+	assert_int_equal(logged("it never listened"), 1);
+}
+
 static void a_leaving_worker_is_not_watched(void **state)
 {
 	struct life *l;
@@ -539,6 +701,15 @@ int main(void)
 		W(suicide_in_a_stop_is_a_stop),
 		W(suicide_of_a_dead_one_is_nothing),
 		W(watchdog_ends_a_silent_worker),
+		W(a_blocked_loop_is_noticed),
+		W(a_loop_that_is_late_lives),
+		W(one_with_a_closed_channel_is_silent),
+		W(a_deaf_master_ends_nobody),
+		W(the_time_that_we_slept_is_nobodys_silence),
+		W(a_quiet_start_gets_a_hint),
+		W(one_that_listens_gets_none),
+		W(one_that_dies_before_the_hint),
+		W(a_short_readiness_timeout_before_the_hint),
 		W(a_leaving_worker_is_not_watched),
 		W(a_breach_of_protocol_is_a_death),
 		W(reasons_have_an_order),

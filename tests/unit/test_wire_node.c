@@ -262,24 +262,28 @@ static void a_flood_of_tiny_messages_is_paused(void **state)
 
 /* ---- node-cluster ---- */
 
-#define GIVEN(seq)                                                                                 \
+#define GIVEN(seq, key)                                                                            \
 	"{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":{\"cmd\":\"NODE_CLUSTER\","      \
-	"\"errno\":0,\"key\":\"mpsup:" #seq "\",\"ack\":" #seq ",\"data\":null}}\n"
-#define REFUSED(seq)                                                                               \
-	"{\"cmd\":\"NODE_CLUSTER\",\"errno\":-98,\"key\":\"mpsup:" #seq "\",\"ack\":" #seq         \
-	",\"data\":null}\n"
+	"\"errno\":0,\"key\":\"mpsup:" key "\",\"ack\":" #seq ",\"data\":null}}\n"
+#define REFUSED_BY(seq, error, family)                                                             \
+	"{\"cmd\":\"NODE_CLUSTER\",\"errno\":" #error ",\"key\":\"mpsup:given:0:" #family          \
+	"\",\"ack\":" #seq ",\"data\":null}\n"
+#define REFUSED(seq)	 REFUSED_BY(seq, -98, 4)
+#define TELLS(act, rest) "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"" act "\"," rest "}\n"
 
 static void a_query_is_answered_with_the_listener(void **state)
 {
 	(void)state;
 	hand_over(3, false);
 	reads("", 0);
-	say_and_hear("{\"cmd\":\"NODE_CLUSTER\",\"act\":\"online\"}\n", "");
+	say_and_hear("{\"cmd\":\"NODE_CLUSTER\",\"act\":\"online\"}\n", "online; ");
 	say_and_hear(QUERY(1, "null", 3000, 4), "");
-	reads(GIVEN(1), 1);
+	reads(GIVEN(1, "given:0:4"), 1);
 	say_and_hear(ACK, "");
-	say_and_hear("{\"cmd\":\"NODE_CLUSTER\",\"act\":\"listening\",\"seq\":2}\n", "ready; ");
-	say_and_hear("{\"cmd\":\"NODE_CLUSTER\",\"act\":\"close\"}\n", "");
+	say_and_hear(TELLS("listening",
+			   "\"address\":null,\"port\":3000,\"addressType\":4,\"seq\":2"),
+		     "listening(0); ");
+	say_and_hear(TELLS("close", "\"key\":\"mpsup:given:0:4\""), "");
 }
 
 static void queries_wait_for_the_ack_before(void **state)
@@ -287,10 +291,10 @@ static void queries_wait_for_the_ack_before(void **state)
 	(void)state;
 	hand_over(3, false);
 	say_and_hear(QUERY(1, "null", 3000, 4) QUERY(2, "null", 3001, 4), "");
-	reads(GIVEN(1), 1);
+	reads(GIVEN(1, "given:0:4"), 1);
 	reads("", 0);
 	say_and_hear(ACK, "");
-	reads(GIVEN(2), 1);
+	reads(GIVEN(2, "given:1:4"), 1);
 	say_and_hear(ACK ACK, "");
 	reads("", 0);
 }
@@ -301,7 +305,7 @@ static void a_query_of_a_spare_parks_it(void **state)
 	say_and_hear(QUERY(5, "\"::\"", 3001, 6), "parked; ");
 	reads("", 0);
 	hand_over(3, true);
-	reads("{\"mpsup\":{\"slot\":3}}\n" GIVEN(5), 1);
+	reads("{\"mpsup\":{\"slot\":3}}\n" GIVEN(5, "given:1:6"), 1);
 }
 
 static void what_was_not_configured_is_refused(void **state)
@@ -316,7 +320,7 @@ static void what_was_not_configured_is_refused(void **state)
 	reads(REFUSED(2), 0);
 	send_bytes(QUERY(3, "null", 3000, "udp4"), strlen(QUERY(3, "null", 3000, "udp4")));
 	listen_to_it();
-	reads(REFUSED(3), 0);
+	reads(REFUSED_BY(3, -95, 4), 0);
 	send_bytes(QUERY(4, "{}", "3000", 4), strlen(QUERY(4, "{}", "3000", 4)));
 	listen_to_it();
 	reads(REFUSED(4), 0);
@@ -340,7 +344,7 @@ static void the_own_address_is_given(void **state)
 	(void)state;
 	hand_over(3, false);
 	say_and_hear(QUERY(1, "\"127.0.0.1\"", 3002, 4), "");
-	reads(GIVEN(1), 1);
+	reads(GIVEN(1, "given:2:4"), 1);
 }
 
 static void unix_sockets_by_their_path(void **state)
@@ -353,7 +357,7 @@ static void unix_sockets_by_their_path(void **state)
 	memcpy(u->sun_path, "/run/x.sock", 12);
 	hand_over(3, false);
 	say_and_hear(QUERY(1, "\"/run/x.sock\"", -1, -1), "");
-	reads(GIVEN(1), 1);
+	reads(GIVEN(1, "given:1:4"), 1);
 	say_and_hear(ACK, "");
 	send_bytes(QUERY(2, "\"/run/y.sock\"", -1, -1),
 		   strlen(QUERY(2, "\"/run/y.sock\"", -1, -1)));
@@ -367,10 +371,197 @@ static void unix_sockets_by_their_path(void **state)
 static void too_many_queries(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < NODE_QUERIES; i++)
-		say_and_hear(QUERY(1, "null", 3000, 4), "parked; ");
+	say_and_hear(QUERY(1, "null", 3000, 4), "parked; ");
+	for (unsigned i = 1; i < NODE_QUERIES; i++)
+		say_and_hear(QUERY(1, "null", 3000, 4), "");
 	say_and_hear(QUERY(1, "null", 3000, 4),
 		     "broken(more open queryServer than anybody needs); ");
+}
+
+static void queries_without_a_number(void **state)
+{
+	static const char *const seqs[] = { "-1",    "1.5",  "1e3",
+					    "\"1\"", "null", "99999999999999999999" };
+	char line[256];
+
+	for (unsigned i = 0; i < ARRAY_LEN(seqs); i++) {
+		if (i > 0)
+			assert_int_equal(setup_cluster(state), 0);
+		(void)snprintf(line, sizeof(line),
+			       "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"queryServer\",\"address\":null,"
+			       "\"port\":3000,\"addressType\":4,\"seq\":%s}\n",
+			       seqs[i]);
+		say_and_hear(line, "broken(a queryServer without its number); ");
+		if (i + 1 < ARRAY_LEN(seqs))
+			assert_int_equal(wire_teardown(state), 0);
+	}
+}
+
+static void the_largest_number_comes_back(void **state)
+{
+	(void)state;
+	hand_over(3, false);
+	say_and_hear(QUERY(9223372036854775807, "null", 3000, 4), "");
+	reads(GIVEN(9223372036854775807, "given:0:4"), 1);
+}
+
+/* As without us: the port is in use, until the first server closes. */
+static void the_same_port_twice(void **state)
+{
+	(void)state;
+	hand_over(3, false);
+	say_and_hear(QUERY(1, "null", 3000, 4), "");
+	reads(GIVEN(1, "given:0:4"), 1);
+	say_and_hear(ACK, "");
+	say_and_hear(QUERY(2, "\"0.0.0.0\"", 3000, 4), "");
+	reads(REFUSED(2), 0);
+	/* Not what it has: nothing is closed. */
+	say_and_hear(TELLS("close", "\"key\":\"mpsup:given:1:4\""), "");
+	say_and_hear(TELLS("close", "\"key\":\"mpsup:given:0:6\""), "");
+	say_and_hear(TELLS("close", "\"key\":\"mpsup:given:64:4\""), "");
+	say_and_hear(TELLS("close", "\"key\":\"mpsup:given:99999999999:4\""), "");
+	say_and_hear(TELLS("close", "\"key\":\"mpsup:given:\""), "");
+	say_and_hear(TELLS("close", "\"key\":0"), "");
+	say_and_hear(QUERY(3, "null", 3000, 4), "");
+	reads(REFUSED(3), 0);
+	say_and_hear(QUERY(4, "\"::\"", 3000, 6), "");
+	reads(GIVEN(4, "given:0:6"), 1);
+	say_and_hear(ACK, "");
+	say_and_hear(TELLS("close", "\"key\":\"mpsup:given:0:4\""), "");
+	say_and_hear(QUERY(5, "null", 3000, 4), "");
+	reads(GIVEN(5, "given:0:4"), 1);
+}
+
+#define FREE(n, type) "mpsup:free:" #n ":" #type
+
+/* One for each asking, of this worker alone, and no reason to call it ready. */
+static void a_free_port_is_its_own(void **state)
+{
+	char line[160];
+
+	(void)state;
+	say_and_hear(QUERY(1, "null", 0, 4), "free port; "); /* a spare: not parked by it */
+	reads(GIVEN(1, "free:1:6"), 1);
+	say_and_hear(ACK, "");
+	hand_over(3, false);
+	say_and_hear(QUERY(2, "\"127.0.0.1\"", 0, 4), "free port; ");
+	reads(GIVEN(2, "free:2:4"), 1);
+	say_and_hear(ACK, "");
+	for (unsigned i = 0; i < 2; i++) {
+		(void)snprintf(line, sizeof(line),
+			       TELLS("listening", "\"address\":null,\"port\":%u,"
+						  "\"addressType\":4,\"seq\":2"),
+			       ntohs(x.ch.free_ports[i]));
+		say_and_hear(line, "");
+	}
+	assert_int_not_equal(x.ch.free_ports[0], x.ch.free_ports[1]);
+	say_and_hear(TELLS("close", "\"key\":\"" FREE(1, 6) "\""), "");
+	/* None to be had: the program is told, nothing is broken. */
+	say_and_hear(QUERY(3, "\"192.0.2.1\"", 0, 4), "free port; ");
+	reads("{\"cmd\":\"NODE_CLUSTER\",\"errno\":-99,\"key\":\"mpsup:free:2:4\",\"ack\":3,"
+	      "\"data\":null}\n",
+	      0);
+}
+
+/* No descriptor is held for what waits. */
+static void many_free_ports(void **state)
+{
+	int before;
+
+	(void)state;
+	say_and_hear(QUERY(1, "null", 0, 4), "free port; ");
+	before = count_fds();
+	for (unsigned i = 0; i < 40; i++)
+		say_and_hear(QUERY(1, "null", 0, 4), "");
+	assert_int_equal(count_fds(), before);
+	for (unsigned i = 0; i < 40; i++)
+		say_and_hear(ACK, "free port; ");
+	assert_true(x.ch.source.live);
+}
+
+static void a_descriptor_of_its_own(void **state)
+{
+	(void)state;
+	hand_over(3, false);
+	say_and_hear(TELLS("queryServer", "\"address\":null,\"port\":null,\"addressType\":null,"
+					  "\"fd\":3,\"seq\":1"),
+		     "hint(app listens on a descriptor, and Node's cluster asks the master for it: "
+		     "--protocol systemd); ");
+	reads(REFUSED_BY(1, -9, 4), 0);
+}
+
+/* ---- the question whether it lives, of both ---- */
+
+#define QUESTION "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\"}\n"
+#define NACK	 "{\"cmd\":\"NODE_HANDLE_NACK\"}\n"
+
+static void a_question_is_answered_once(void **state)
+{
+	(void)state;
+	say_and_hear(NACK NACK, "");
+	assert_int_equal(x.pings, 0); /* nobody has asked */
+	assert_int_equal(x.ch.wire->ask(&x.ch), 0);
+	reads(QUESTION, 0);
+	assert_int_equal(x.ch.wire->ask(&x.ch), -EBUSY);
+	reads("", 0);
+	say_and_hear(ACK "{\"cmd\":\"NODE_CLUSTER\",\"ack\":0,\"accepted\":false}\n", "");
+	assert_int_equal(x.pings, 0);
+	say_and_hear(NACK NACK, "");
+	assert_int_equal(x.pings, 1);
+	assert_int_equal(x.ch.wire->ask(&x.ch), 0);
+	reads(QUESTION, 0);
+	fd_close(&x.worker);
+	hears_only("closed; ");
+	channel_close(&x.ch);
+}
+
+static void a_question_to_one_that_does_not_read(void **state)
+{
+	int r = 0;
+
+	(void)state;
+	for (unsigned i = 0; r == 0 && i < 100000; i++) {
+		x.ch.asked = false;
+		r = x.ch.wire->ask(&x.ch);
+	}
+	assert_int_equal(r, -EBUSY);
+	assert_false(x.ch.asked);
+}
+
+static void a_question_to_nobody(void **state)
+{
+	(void)state;
+	fd_close(&x.worker);
+	assert_int_equal(x.ch.wire->ask(&x.ch), -EPIPE);
+	assert_false(x.ch.asked);
+}
+
+/* A handle in the same read would be taken for the question's. */
+static void no_handle_while_a_question_is_open(void **state)
+{
+	(void)state;
+	hand_over(3, false);
+	assert_int_equal(x.ch.wire->ask(&x.ch), 0);
+	reads(QUESTION, 0);
+	say_and_hear(QUERY(1, "null", 3000, 4), "");
+	reads("", 0);
+	say_and_hear(NACK, "");
+	assert_int_equal(x.pings, 1);
+	reads(GIVEN(1, "given:0:4"), 1);
+	assert_int_equal(x.ch.wire->ask(&x.ch), -EBUSY); /* its ACK says as much */
+	reads("", 0);
+	say_and_hear(ACK, "");
+	assert_int_equal(x.pings, 2);
+	assert_int_equal(x.ch.wire->ask(&x.ch), 0);
+}
+
+static void a_handle_that_does_not_arrive(void **state)
+{
+	(void)state;
+	hand_over(3, false);
+	if (x.ch.wire == &wire_node_cluster)
+		say_and_hear(QUERY(1, "null", 3000, 4), "");
+	say_and_hear(NACK, "broken(its sockets do not reach it: has it too many files?); ");
 }
 
 static void a_long_address_is_none(void **state)
@@ -479,6 +670,10 @@ int main(void)
 		I(a_handle_to_us),
 		I(descriptors),
 		I(a_flood_of_tiny_messages_is_paused),
+		I(a_question_is_answered_once),
+		I(a_question_to_one_that_does_not_read),
+		I(a_question_to_nobody),
+		I(a_handle_that_does_not_arrive),
 		C(a_query_is_answered_with_the_listener),
 		C(queries_wait_for_the_ack_before),
 		C(a_query_of_a_spare_parks_it),
@@ -487,6 +682,17 @@ int main(void)
 		C(the_own_address_is_given),
 		C(unix_sockets_by_their_path),
 		C(too_many_queries),
+		C(queries_without_a_number),
+		C(the_largest_number_comes_back),
+		C(the_same_port_twice),
+		C(a_free_port_is_its_own),
+		C(many_free_ports),
+		C(a_descriptor_of_its_own),
+		C(a_question_is_answered_once),
+		C(a_question_to_one_that_does_not_read),
+		C(a_question_to_nobody),
+		C(no_handle_while_a_question_is_open),
+		C(a_handle_that_does_not_arrive),
 		C(a_long_address_is_none),
 		C(leaving_of_its_own_accord_is_acknowledged),
 		C(disconnect_drains),

@@ -70,6 +70,16 @@ static inline void h_watchdog(struct channel *ch)
 	(void)ch;
 	x.pings++;
 }
+static inline void h_trigger(struct channel *ch)
+{
+	(void)ch;
+	hear("trigger", NULL, 0);
+}
+static inline bool h_owns(struct channel *ch, pid_t pid, uid_t uid)
+{
+	(void)ch;
+	return pid == getpid() && uid == getuid();
+}
 static inline void h_stopping(struct channel *ch)
 {
 	(void)ch;
@@ -120,6 +130,30 @@ static inline int h_listener(struct channel *ch, const struct listen_want *w)
 	hear("unlisted", NULL, 0);
 	return -EADDRINUSE;
 }
+static inline int h_free_port(struct channel *ch, const struct listen_want *w)
+{
+	int fd = socket(w->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)ch;
+	assert_int_equal(((const struct sockaddr_in *)(const void *)&w->addr)->sin_port, 0);
+	hear("free port", NULL, 0);
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&w->addr, w->addr_len) < 0)
+		fd_close(&fd);
+	return fd < 0 ? -EADDRNOTAVAIL : fd;
+}
+static inline void h_listening(struct channel *ch, unsigned listener)
+{
+	char buf[16];
+
+	(void)ch;
+	(void)snprintf(buf, sizeof(buf), "%u", listener);
+	hear("listening", buf, strlen(buf));
+}
+static inline void h_online(struct channel *ch)
+{
+	(void)ch;
+	hear("online", NULL, 0);
+}
 static inline void h_hint(struct channel *ch, const char *text)
 {
 	(void)ch;
@@ -155,11 +189,16 @@ static const struct wire_up ears = {
 	.ready = h_ready,
 	.status = h_status,
 	.watchdog = h_watchdog,
+	.trigger = h_trigger,
+	.owns = h_owns,
 	.stopping = h_stopping,
 	.extend = h_extend,
 	.suicide = h_suicide,
 	.message = h_message,
 	.listener = h_listener,
+	.free_port = h_free_port,
+	.listening = h_listening,
+	.online = h_online,
 	.hint = h_hint,
 	.protocol_error = h_error,
 	.closed = h_closed,

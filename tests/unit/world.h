@@ -44,6 +44,8 @@ static struct {
 	uint64_t now;
 	int birth_result, hand_over_result, drain_result; /* what the world answers */
 	int listen_result;
+	int ask_result;
+	unsigned asked;
 	bool shut[WORLD_POOLS];	 /* a pool without sockets */
 	unsigned opened, closed; /* how often */
 	unsigned births, handed, drained, signalled, killed, idle;
@@ -85,6 +87,7 @@ static inline void world_gone(struct grave *g)
 			w.alive[i] = w.alive[--w.nalive];
 	assert_false(l->deadline.armed);
 	assert_false(l->watchdog.armed);
+	assert_false(l->quiet.armed);
 	l->master->lives--;
 	l->pool->lives--;
 	pool_update(l->pool);
@@ -117,6 +120,12 @@ static inline int world_drain(struct life *l, uint64_t timeout_ms)
 	w.last_drained = l;
 	w.drain_ms = timeout_ms;
 	return w.drain_result;
+}
+
+static inline int world_ask(struct life *l)
+{
+	w.asked++;
+	return channel_is_deaf(&l->channel) ? -EAGAIN : w.ask_result;
 }
 
 static inline void world_signal(struct life *l, int sig)
@@ -214,6 +223,7 @@ static const struct world fake_world = {
 	.birth = world_birth,
 	.hand_over = world_hand_over,
 	.drain = world_drain,
+	.ask = world_ask,
 	.signal = world_signal,
 	.kill = world_kill,
 	.release = world_release,
@@ -224,6 +234,20 @@ static const struct world fake_world = {
 	.flush = world_flush,
 	.give = world_give,
 	.takes = world_takes,
+};
+
+static inline int wire_ask(struct channel *ch)
+{
+	(void)ch;
+	return 0; /* world_ask() is what is asked */
+}
+
+/* One whose workers must be asked whether they live. */
+static const struct wire asking_wire = {
+	.name = "asking",
+	.hand_over_ms = 100,
+	.parks_by_itself = true,
+	.ask = wire_ask,
 };
 
 static const struct wire fake_wire = {
@@ -302,7 +326,8 @@ static inline void forget(void)
 	w.log_len = 0;
 	w.log[0] = '\0';
 	w.posts = w.flushed = 0;
-	w.births = w.handed = w.drained = w.signalled = w.killed = w.opened = w.closed = 0;
+	w.asked = w.births = w.handed = w.drained = w.signalled = w.killed = w.opened = w.closed =
+		0;
 }
 
 static inline bool is_alive(const struct life *l)
@@ -327,7 +352,7 @@ static inline void check_timers(void)
 		for (unsigned i = 0; i < w.nalive; i++)
 			known |= t == &w.alive[i]->deadline || t == &w.alive[i]->watchdog ||
 				 t == &w.alive[i]->bus.look || t == &w.alive[i]->channel.pause ||
-				 t == &w.alive[i]->dispatch.late;
+				 t == &w.alive[i]->dispatch.late || t == &w.alive[i]->quiet;
 		for (unsigned k = 0; k < w.m.npools; k++) {
 			const struct pool *p = &w.pools[k];
 
@@ -506,6 +531,7 @@ static inline int world_setup(void **state)
 	if (loop_init(&w.m.loop) < 0)
 		return -1;
 	w.m.world = &fake_world;
+	w.ask_result = -EOPNOTSUPP;
 	w.m.config = &w.config;
 	w.m.pools = w.pools;
 	w.m.on_event = world_event;
