@@ -42,21 +42,34 @@ static void each_life(struct pool *p, void (*fn)(struct life *l))
 
 /* ---- one connection ---- */
 
-static void drop(struct pool *p, struct conn *c)
+static void forget(struct pool *p, struct conn *c)
 {
 	list_remove(&c->node);
-	fd_close(&c->fd);
 	free(c);
 	p->dispatch.nheld--;
 }
 
-static void close_unserved(struct pool *p, struct conn *c)
+/* It is a worker's now. */
+static void let_go(struct pool *p, struct conn *c)
+{
+	accepted_let_go(&c->fd);
+	forget(p, c);
+}
+
+static void drop(struct pool *p, struct conn *c)
 {
 	p->dispatch.closed++;
+	accepted_abort(&c->fd);
+	forget(p, c);
+}
+
+static void close_unserved(struct pool *p, struct conn *c)
+{
 	if (may_say(p, &p->dispatch.said_closed_ms))
 		log_warn("%s: a connection that %u worker%s did not take is closed (%" PRIu64
 			 " so far)",
-			 p->conf->name, c->ntried, c->ntried == 1 ? "" : "s", p->dispatch.closed);
+			 p->conf->name, c->ntried, c->ntried == 1 ? "" : "s",
+			 p->dispatch.closed + 1);
 	drop(p, c);
 }
 
@@ -126,6 +139,11 @@ static void stall(struct life *l)
 	give_up_queue(l, &l->pool->dispatch.waiting, true);
 }
 
+static void watch_answer(struct life *l)
+{
+	timer_set(&l->master->loop, &l->dispatch.late, now(l->pool) + DISPATCH_LATE_MS);
+}
+
 static void send_next(struct life *l)
 {
 	struct conn *c;
@@ -136,11 +154,13 @@ static void send_next(struct life *l)
 	c = container_of(l->dispatch.queue.next, struct conn, node);
 	c->number = ++l->pool->dispatch.number;
 	r = l->master->world->give(l, c->listener, c->number, c->fd);
-	timer_set(&l->master->loop, &l->dispatch.late, now(l->pool) + DISPATCH_LATE_MS);
+	/* It does not read just now: dispatch_room(), or the time is over. */
 	if (r < 0) {
-		stall(l); /* until it reads, or the time is over, or it is gone */
+		if (!l->dispatch.late.armed)
+			watch_answer(l);
 		return;
 	}
+	watch_answer(l);
 	list_remove(&c->node);
 	l->dispatch.nqueued--;
 	l->dispatch.sent = c;
@@ -201,10 +221,11 @@ static void pump(struct pool *p)
 		list_each(it, &p->dispatch.waiting) {
 			struct conn *c = container_of(it, struct conn, node);
 
-			if (p->draining) /* nobody comes who could take it */
+			/* Nobody comes who could take it. */
+			if (p->draining || p->phase == POOL_FAILED)
 				drop(p, c);
-			else
-				ignore((int)place(p, c));
+			else if (!place(p, c) && dispatch_is_hopeless(p, c))
+				close_unserved(p, c);
 		}
 	} while (p->dispatch.anew);
 	watch(p);
@@ -293,7 +314,7 @@ bool dispatch_answered(struct life *l, uint64_t number, bool taken)
 	l->dispatch.stalled = false;
 	if (taken) {
 		l->dispatch.taken++;
-		drop(l->pool, c);
+		let_go(l->pool, c);
 	} else {
 		l->dispatch.refused++;
 		try_another(l, c, &front);
@@ -310,6 +331,9 @@ static void on_late(struct timer *t)
 	if (l->dispatch.sent) {
 		say_late(l);
 		stall(l);
+	} else if (!l->dispatch.stalled && !list_empty(&l->dispatch.queue)) {
+		stall(l);
+		watch_answer(l); /* then it is tried again */
 	} else {
 		l->dispatch.stalled = false;
 	}
@@ -318,9 +342,11 @@ static void on_late(struct timer *t)
 
 void dispatch_room(struct life *l)
 {
-	if (!l->dispatch.stalled || l->dispatch.sent)
+	if (l->dispatch.sent)
 		return;
-	l->dispatch.stalled = false;
+	if (l->dispatch.late.armed) /* that was what it was for */
+		l->dispatch.stalled = false;
+	send_next(l);
 	pump(l->pool);
 }
 

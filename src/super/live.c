@@ -109,6 +109,9 @@ static void end_known(struct life *l)
 	/* The last words of the birth may wait in another source of this batch. */
 	while (read_report(l))
 		;
+	/* So may its answer for a connection, which else goes to another as well. */
+	if (l->dispatch.sent)
+		channel_finish(&l->channel);
 	life_certify(l);
 }
 

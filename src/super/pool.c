@@ -195,6 +195,7 @@ static void fail_pool(struct pool *p)
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	list_each(it, &p->spares)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
+	dispatch_update(p);
 	tell(p, "pool.failed");
 	master_check_ready(p->master);
 }

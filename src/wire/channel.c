@@ -138,6 +138,15 @@ static void take_turn(struct channel *ch)
 	}
 }
 
+void channel_finish(struct channel *ch)
+{
+	/* What a socket holds, in the shortest words, in turns of sixteen. */
+	for (int i = 0; i < 64 && ch->source.live; i++) {
+		ch->hung = true;
+		take_turn(ch);
+	}
+}
+
 static void on_pause_over(struct timer *t)
 {
 	struct channel *ch = container_of(t, struct channel, pause);

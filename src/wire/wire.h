@@ -195,6 +195,9 @@ bool channel_is_deaf(const struct channel *ch);
 /* The same, now or since the last call: what was to be said may have found no room. */
 bool channel_was_deaf(struct channel *ch);
 
+/* The worker is dead: hear what it has said up to its end. */
+void channel_finish(struct channel *ch);
+
 /* For the wires: a word was understood; a message was, and goes up. */
 void channel_word(struct channel *ch);
 void channel_message(struct channel *ch, const json_t *msg, const char *text, size_t len);

@@ -435,22 +435,65 @@ static void one_whose_channel_is_full(void **state)
 	serve(BALANCE_ROUNDROBIN, 1);
 	w.give_result = -EAGAIN;
 	come(2);
-	assert_int_equal(has(0), 0);
-	assert_int_equal(web()->dispatch.nheld, 1); /* the other one was not accepted */
-	assert_false(door(0)->accepts);
+	assert_int_equal(has(0), 2);
+	assert_int_equal(w.gives, 0);
 	dispatch_room(at(0)); /* still none */
-	assert_int_equal(has(0), 0);
+	assert_int_equal(w.gives, 0);
 	w.give_result = 0;
 	dispatch_room(at(0));
-	look(0);
-	assert_int_equal(has(0), 2);
+	assert_int_equal(w.gives, 1);
 	assert_true(answers(at(0), true) && answers(at(0), true));
+	/* Never: others would get it; tried again each second. */
 	w.give_result = -ENOMEM;
 	come(1);
-	w.give_result = 0;
+	assert_int_equal(has(0), 1);
+	pass(DISPATCH_LATE_MS);
 	assert_int_equal(has(0), 0);
+	assert_int_equal(web()->dispatch.nheld, 1);
+	assert_false(door(0)->accepts);
+	w.give_result = 0;
 	pass(DISPATCH_LATE_MS);
 	assert_int_equal(has(0), 1);
+	assert_true(answers(at(0), true));
+	assert_false(at(0)->dispatch.late.armed);
+}
+
+/* A refused it, B is gone for good: A's word was the last. */
+static void the_only_other_one_fails(void **state)
+{
+	int client;
+
+	(void)state;
+	w.conf[0].workers = 2;
+	serve(BALANCE_ROUNDROBIN, 1);
+	come(1);
+	client = client_of(0, 0);
+	look(0);
+	pass(DISPATCH_LATE_MS); /* both are stalled */
+	assert_true(answers(at(1), false));
+	assert_int_equal(web()->dispatch.nheld, 2);
+	assert_false(is_closed(client));
+	pool_halt(web(), 0);
+	assert_true(is_closed(client));
+	assert_int_equal(has(1), 0);
+	assert_true(door(0)->accepts);
+}
+
+static void a_failed_pool_lets_go(void **state)
+{
+	int client;
+
+	(void)state;
+	w.conf[0].workers = 1;
+	w.conf[0].restart_limit.count = 0;
+	w.conf[0].on_failed = ON_FAILED_HOLD;
+	serve(BALANCE_ROUNDROBIN, 1);
+	client = come(1);
+	dies(at(0), 1, 0);
+	assert_int_equal(web()->phase, POOL_FAILED);
+	assert_true(is_closed(client));
+	assert_int_equal(web()->dispatch.nheld, 0);
+	assert_int_equal(web()->dispatch.closed, 1);
 }
 
 /* ---- leaving ---- */
@@ -486,6 +529,7 @@ static void a_stop_lets_go(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		assert_true(answers(at(i), i & 1));
 	assert_int_equal(web()->dispatch.nheld, 0);
+	assert_int_equal(web()->dispatch.closed, 6);
 }
 
 static void a_server_that_was_closed(void **state)
@@ -573,6 +617,45 @@ static void untouched(void **state)
 	assert_int_equal(send(fd, "x", 1, 0), 1);
 	assert_false(accepted_is_untouched(fd));
 	fd_close(&fd);
+}
+
+/* A worker's copy is closed, and what it wrote does not fit: the last close would wait. */
+static int full_and_lingering(void)
+{
+	const struct linger minutes = { 1, 600 };
+	static char buf[1 << 16];
+	struct sockaddr_storage peer;
+	int fd;
+
+	client_of(0, 0);
+	assert_int_equal(accept_next(door(0)->fd, &fd, &peer), 0);
+	while (send(fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &minutes, sizeof(minutes)), 0);
+	return fd;
+}
+
+static void closing_does_not_wait(void **state)
+{
+	sigset_t mask, before;
+	int fd;
+
+	(void)state;
+	serve(BALANCE_ROUNDROBIN, 1);
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGALRM);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &mask, NULL), 0);
+	fd = full_and_lingering();
+	accepted_let_go(&fd);
+	assert_int_equal(fd, -1);
+	fd = full_and_lingering();
+	accepted_abort(&fd);
+	assert_int_equal(fd, -1);
+	fd = full_and_lingering(); /* set again at the last moment */
+	close_in_time(&fd);
+	assert_int_equal(fd, -1);
+	assert_int_equal(sigprocmask(SIG_UNBLOCK, &mask, &before), 0);
+	assert_true(sigismember(&before, SIGALRM));
 }
 
 /* ---- sticky ---- */
@@ -789,11 +872,14 @@ int main(void)
 		D(a_blocked_worker_keeps_one),
 		D(all_blocked),
 		D(one_whose_channel_is_full),
+		D(the_only_other_one_fails),
+		D(a_failed_pool_lets_go),
 		D(one_that_drains_passes_on),
 		D(a_stop_lets_go),
 		D(a_server_that_was_closed),
 		D(out_of_descriptors),
 		D(untouched),
+		D(closing_does_not_wait),
 		D(clients_spread_and_stay),
 		D(a_burst_of_one_client_stays_at_home),
 		D(a_full_home_is_waited_for),
