@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "kernel/scm.h"
 #include "super/dispatch.h"
 
 #define REVIVE_AT_ONCE	20 /* times in a second; after that every REVIVE_PAUSE_MS */
@@ -204,8 +205,7 @@ void seat_close(struct seat *s)
 	source_remove(loop_of(s), &s->src);
 	listener_unlink(&spec);
 	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
-	(void)shutdown(s->fd, SHUT_RDWR);
-	fd_close(&s->fd);
+	scm_close(&s->fd);
 	if (!s->listens)
 		return;
 	s->listens = s->accepts = false;

@@ -5,7 +5,7 @@
 #include <sys/epoll.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
+#include "kernel/scm.h"
 #include "wire/wire.h"
 
 const struct wire *wire_find(enum protocol p)
@@ -207,7 +207,7 @@ void channel_close(struct channel *ch)
 	source_remove(ch->loop, &ch->source);
 	timer_clear(ch->loop, &ch->pause);
 	channel_out_clear(ch);
-	fd_close(&ch->fd);
+	scm_close(&ch->fd);
 	free(ch->buf);
 	ch->buf = NULL;
 	ch->buf_len = ch->buf_size = 0;
