@@ -164,6 +164,8 @@ struct channel {
 	} queries[NODE_QUERIES];
 	unsigned nqueries;
 	uint64_t open[2]; /* bits: listeners that it has open, [1] those for IPv6 */
+	uint64_t told[2]; /* of them: those that it was told to get connections for */
+	uint64_t giving;  /* the connection whose handle it has not acknowledged; 0: none */
 	uint16_t free_ports[NODE_FREE_PORTS];
 	unsigned nfree_ports; /* ever given */
 };
