@@ -321,7 +321,9 @@ void life_stop(struct life *l, enum reason why)
 		dispatch_update(l->pool);
 		return;
 	}
-	if (l->pid == 0) /* not even born: nobody to signal */
+	/* Not even born: nobody to signal. Inside bind(): no signal that does not kill gets
+	 * through (traps 27). */
+	if (l->pid == 0 || l->binder.nparked > 0)
 		life_kill(l, why);
 	else
 		stop_by_signal(l);
