@@ -86,6 +86,7 @@ $(O)/helpers/%: $(O)/tests/helpers/%.o $(O)/libcore.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
+$(O)/helpers/talker: $(O)/libmpsup.a
 
 # PID 1 of a worker's namespaces: without a C library, for it is born with each (src/init).
 $(O)/mpsup-init: $(sort $(wildcard src/init/*.c)) $(wildcard src/init/*.h)

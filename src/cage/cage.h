@@ -21,8 +21,15 @@
 #include "base/err.h"
 #include "cage/view.h"
 
-#define CAGE_ENV_EXTRA	16 /* variables of one birth: MPSUP_*, NODE_* */
-#define CAGE_CHANNEL_FD 3  /* where the worker finds its channel */
+#define CAGE_ENV_EXTRA	  64 /* variables of one birth: MPSUP_*, NODE_*, LISTEN_* */
+#define CAGE_CHANNEL_FD	  3  /* where the worker finds its channel */
+#define CAGE_LISTEN_FD	  3  /* or its sockets, never both */
+#define CAGE_LISTEN_MAX	  32
+#define CAGE_EINHORN_MAX  CAGE_LISTEN_MAX
+#define CAGE_PID_PLACES	  3 /* where the environment names the worker's own number */
+#define CAGE_PARENT_PLACE 2 /* but this one: its parent's */
+#define CAGE_PID_DIGITS	  10
+#define CAGE_NOTIFY_PATH  "/run/mpsup-notify" /* inside the view */
 
 struct cage {
 	uint32_t words;	      /* CAGE_BIT() of what is applied */
@@ -53,10 +60,14 @@ struct cage {
 
 struct cage_birth {
 	cpu_set_t cpus;
-	pid_t inner_pid;	/* 0: no PID namespace of its own */
-	int null_fd;		/* borrowed, as all below */
-	int out_fd, err_fd;	/* write ends of the log pipes, owned by the worker's uid */
-	int channel_fd;		/* worker's end, -1: none */
+	pid_t inner_pid;       /* 0: no PID namespace of its own */
+	int null_fd;	       /* borrowed, as all below */
+	int out_fd, err_fd;    /* write ends of the log pipes, owned by the worker's uid */
+	int channel_fd;	       /* worker's end, -1: none */
+	const int *listen_fds; /* from CAGE_LISTEN_FD on; with channel_fd -1 */
+	unsigned nlisten;
+	char *const *pid_at;	/* in envp, CAGE_PID_PLACES of CAGE_PID_DIGITS, or NULL */
+	char *notify_at;	/* in envp; NULL: no notify socket */
 	int report_fd;		/* SEQPACKET, CLOEXEC: struct child_report */
 	int lifeline_fd;	/* SEQPACKET: init's end */
 	int init_fd;		/* O_PATH of mpsup-init */
@@ -82,7 +93,11 @@ int cage_limit(const struct cage *c);  /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFIL
 int cage_pin(const cpu_set_t *cpus);   /* and read back */
 int cage_filter(const struct cage *c); /* 0, or the descriptor of its listener */
 
-/* Put stdin, stdout, stderr and the channel in their places and mark all other
+/* A datagram socket whose name is in the environment: a path of the view, else an
+ * abstract name of the kernel's choice, which is written there. The descriptor. */
+int cage_notify_socket(const struct cage *c, char *notify_at);
+
+/* Put stdin, stdout, stderr and the channel or the listeners in their places and mark all other
  * descriptors close-on-exec. ret_report_fd: where report_fd is from now on. */
 int cage_place_fds(const struct cage_birth *b, int *ret_report_fd);
 

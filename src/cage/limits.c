@@ -54,7 +54,9 @@ int cage_filter(const struct cage *c)
 }
 
 /* Descriptors that are placed below this number come from above it. */
-#define ABOVE 8
+#define ABOVE	   64
+#define PLACES_MAX (3 + CAGE_LISTEN_MAX)
+_Static_assert(ABOVE >= PLACES_MAX, "a target must not be a source");
 
 static int raise_fd(int *fd)
 {
@@ -71,20 +73,21 @@ static int raise_fd(int *fd)
 
 int cage_place_fds(const struct cage_birth *b, int *ret_report_fd)
 {
-	int from[] = { b->null_fd, b->out_fd, b->err_fd, b->channel_fd };
+	int from[PLACES_MAX] = { b->null_fd, b->out_fd, b->err_fd, b->channel_fd };
 	int report = b->report_fd;
-	int r = raise_fd(&report);
+	int r = raise_fd(&report), n = b->channel_fd >= 0 ? 4 : 3;
 
+	for (unsigned i = 0; i < b->nlisten && n < PLACES_MAX; i++)
+		from[n++] = b->listen_fds[i];
 	/* First all out of the way: the target of one may be the source of another. */
-	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(from); i++)
+	for (int i = 0; r == 0 && i < n; i++)
 		r = raise_fd(&from[i]);
-	for (int i = 0; r == 0 && i < (int)ARRAY_LEN(from); i++)
+	for (int i = 0; r == 0 && i < n; i++)
 		if (from[i] >= 0 && dup2(from[i], i) < 0)
 			r = -errno;
 	if (r < 0)
 		return r;
-	if (syscall(SYS_close_range, from[CAGE_CHANNEL_FD] >= 0 ? 4U : 3U, ~0U,
-		    CLOSE_RANGE_CLOEXEC) < 0)
+	if (syscall(SYS_close_range, (unsigned)n, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return -errno;
 	*ret_report_fd = report;
 	return 0;

@@ -97,6 +97,9 @@ struct pool_config {
 	enum balance balance;	  /* never BALANCE_AUTO after config_resolve() */
 	enum unlisted unlisted;	  /* never UNLISTED_DEFAULT after config_resolve() */
 	enum ready_rule ready;
+	unsigned compat; /* COMPAT_*: variables of other masters, beside LISTEN_FDS */
+#define COMPAT_EINHORN	      1u
+#define COMPAT_SERVER_STARTER 2u
 	uint64_t ready_after_ms; /* READY_AFTER: from the birth on */
 	bool demo;		 /* built-in worker: /crash and /exit are served */
 

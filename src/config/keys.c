@@ -24,6 +24,7 @@ const struct key keys[] = {
 	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc, systemd, bind", take_protocol, "auto, native, node-cluster, node-ipc, systemd, bind" },
 	{ "balance", 0, "balance", P, ROLL, "MODE", "auto", "who gets a connection: shared, reuseport, roundrobin, sticky; auto by the protocol", take_balance, "auto, shared, reuseport, roundrobin, sticky" },
 	{ "unlisted", 0, "unlisted", P, ROLL, "open|refuse|pass", "refuse; open without any --port", "a port that the program asks for and that was not configured", take_unlisted, "open, refuse or pass" },
+	{ "compat", 0, "compat", P, ROLL, "einhorn,server-starter", "none", "variables of these masters too, for programs of socket activation", take_compat, "einhorn, server-starter, or both with a comma" },
 	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "1 to 4096, max, or -N" },
 	{ "cpus", 0, "cpus", P, ROLL, "all|physical|numa:N|llc:N|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, physical, numa:N, llc:N, or a list like 0-3,6" },
 	{ "no-pin", 0, "no_pin", P, ROLL, NULL, NULL, "do not pin workers to their CPUs", take_no_pin, NULL },
@@ -84,10 +85,10 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"config", "metrics", "credential",     "compat", "seccomp-profile",
-	"state",  "root",    "connect",	       "userns", "keep-cap",
-	"core",	  "max-age", "recycle-memory", "drain",	 "drain-idle",
-	"kill",	  "watch",   "total",
+	"config",  "metrics",	     "credential", "seccomp-profile", "state",
+	"root",	   "connect",	     "userns",	   "keep-cap",	      "core",
+	"max-age", "recycle-memory", "drain",	   "drain-idle",      "kill",
+	"watch",   "total",
 };
 
 static const char *const level_folder

@@ -36,6 +36,7 @@ TAKE(groups);
 TAKE(protocol);
 TAKE(balance);
 TAKE(unlisted);
+TAKE(compat);
 TAKE(ready);
 TAKE(view);
 TAKE(ro);

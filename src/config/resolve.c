@@ -250,18 +250,6 @@ static int resolve_balance(struct pool_config *p, struct err *e)
 	return 0;
 }
 
-/* Who can say that it lives, or be asked. */
-static int check_watchdog(const struct pool_config *p, struct err *e)
-{
-	if (p->watchdog_ms == 0 || p->protocol == PROTO_NATIVE ||
-	    p->protocol == PROTO_NODE_CLUSTER || p->protocol == PROTO_NODE_IPC)
-		return 0;
-	return err_set(e, -EINVAL,
-		       "--watchdog needs the protocol native, whose workers say that they live, "
-		       "or node-cluster or node-ipc, whose event loop is asked; this pool has %s",
-		       protocol_name(p->protocol));
-}
-
 /* What auto means: native without a command, Node's own protocol for Node; for all
  * others systemd is offered and bind armed. */
 static int resolve_protocol(struct pool_config *p, struct err *e)
@@ -276,8 +264,6 @@ static int resolve_protocol(struct pool_config *p, struct err *e)
 		p->unlisted = p->nlistens ? UNLISTED_REFUSE : UNLISTED_OPEN;
 	if (p->protocol == PROTO_NODE_CLUSTER || p->protocol == PROTO_NODE_IPC)
 		p->eats_channel = eats_channel(p);
-	if (check_watchdog(p, e) < 0)
-		return e->code;
 	return resolve_balance(p, e);
 }
 

@@ -62,6 +62,20 @@ TAKE(unlisted)
 	return r;
 }
 
+TAKE(compat)
+{
+	static const char *const words[] = { "einhorn", "server-starter", NULL };
+	const char **list = NULL;
+	int r = reading_words(rd, &list, k, value, e), i = 0;
+
+	for (const char **w = list; r == 0 && *w; w++) {
+		r = reading_one_of(k, *w, words, &i, e);
+		if (r == 0)
+			rd->p->compat |= 1u << i;
+	}
+	return r;
+}
+
 TAKE(ready)
 {
 	static const char *const words[] = { [READY_AUTO] = "auto",

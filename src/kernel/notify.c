@@ -5,16 +5,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "kernel/pidfd.h"
 
 /* A later kernel's structs may be longer (SECCOMP_GET_NOTIF_SIZES). */
 union notif {
@@ -108,29 +111,102 @@ static int proc_number(pid_t tid, const char *file, const char *key, int base, u
 	return 0;
 }
 
-int notify_copy_fd(pid_t tid, int theirs, int *ret_fd, bool *ret_cloexec)
+/* socket:[INODE], as the kernel shows it: nothing is opened for that. */
+static int read_inode(pid_t tid, int theirs, char *path, size_t size, uint64_t *ret)
 {
-	unsigned long tgid, flags;
-	AUTO_FD int pidfd = -1;
-	char file[48];
-	int fd, r;
+	char target[64];
+	ssize_t n;
 
-	if (theirs < 0)
-		return -EBADF;
-	r = proc_number(tid, "status", "\nTgid:", 10, &tgid);
+	(void)snprintf(path, size, "/proc/%d/fd/%d", (int)tid, theirs);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	target[n] = '\0';
+	if (strncmp(target, "socket:[", 8) != 0)
+		return -ENOTSOCK;
+	*ret = strtoull(target + 8, NULL, 10);
+	return 0;
+}
+
+/* The protocol's name is an attribute of each socket (net/socket.c, sockfs). */
+static void read_kind(const char *path, struct notify_socket *ret)
+{
+	static const struct {
+		const char *name;
+		int family;
+	} streams[] = { { "TCP", AF_INET },
+			{ "TCPv6", AF_INET6 },
+			{ "MPTCP", AF_INET },
+			{ "MPTCPv6", AF_INET6 },
+			{ "UNIX-STREAM", AF_UNIX } };
+	char name[32];
+	ssize_t n = getxattr(path, "system.sockprotoname", name, sizeof(name) - 1);
+
+	name[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(streams); i++)
+		if (strcmp(name, streams[i].name) == 0) {
+			ret->stream = true;
+			ret->family = streams[i].family;
+		}
+}
+
+int notify_socket(pid_t tid, int theirs, struct notify_socket *ret)
+{
+	struct notify_socket s = { 0 };
+	char path[64], file[48];
+	unsigned long flags;
+	int r = theirs < 0 ? -EBADF : read_inode(tid, theirs, path, sizeof(path), &s.inode);
+
 	if (r < 0)
 		return r;
 	(void)snprintf(file, sizeof(file), "fdinfo/%d", theirs);
 	r = proc_number(tid, file, "flags:", 8, &flags);
 	if (r < 0)
 		return r == -ENOENT ? -EBADF : r;
-	pidfd = pidfd_open((pid_t)tgid, 0);
-	if (pidfd < 0)
-		return -errno;
-	fd = pidfd_getfd(pidfd, theirs, 0); /* CLOEXEC by itself */
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	*ret_cloexec = flags & O_CLOEXEC;
+	read_kind(path, &s);
+	s.cloexec = flags & O_CLOEXEC;
+	s.nonblock = flags & O_NONBLOCK;
+	*ret = s;
 	return 0;
+}
+
+struct question {
+	pid_t tgid;
+	int theirs;
+};
+
+enum { ANSWER_NO, ANSWER_YES, ANSWER_NONE };
+
+/* Its end closes the copy, and an end does not wait (PF_EXITING in __tcp_close()). */
+static int ask_v6only(void *arg)
+{
+	const struct question *q = arg;
+	int pidfd = (int)syscall(SYS_pidfd_open, q->tgid, 0);
+	int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, q->theirs, 0);
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	if (fd < 0 || getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len) < 0)
+		return ANSWER_NONE;
+	return on ? ANSWER_YES : ANSWER_NO;
+}
+
+int notify_v6only(pid_t tid, int theirs)
+{
+	static char stack[16384] __attribute__((aligned(16))); /* single-threaded */
+	struct pidfd child = PIDFD_NONE;
+	struct pidfd_exit ex = { 0 };
+	struct question q = { .theirs = theirs };
+	unsigned long tgid;
+	int r = proc_number(tid, "status", "\nTgid:", 10, &tgid);
+
+	if (r < 0)
+		return r;
+	q.tgid = (pid_t)tgid;
+	r = pidfd_spawn(0, stack, sizeof(stack), ask_v6only, &q, &child);
+	if (r < 0)
+		return r;
+	while ((r = pidfd_reap(&child, &ex)) == 0)
+		(void)pidfd_wait(&child);
+	return ex.by_signal || ex.code == ANSWER_NONE ? -EBADF : ex.code == ANSWER_YES;
 }

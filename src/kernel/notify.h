@@ -39,7 +39,18 @@ MUST_CHECK int notify_replace_fd(int fd, uint64_t id, int ours, int theirs, bool
 /* Read at most size bytes of the caller's memory at addr. Bytes read, or -EFAULT,
  * -ESRCH, -EPERM (needs CAP_SYS_PTRACE over it). */
 MUST_CHECK ssize_t notify_read(pid_t tid, uint64_t addr, void *buf, size_t size);
-/* A copy of the caller's descriptor, CLOEXEC, and whether its own is. pidfd_getfd(2). */
-MUST_CHECK int notify_copy_fd(pid_t tid, int theirs, int *ret_fd, bool *ret_cloexec);
+/* What the caller's descriptor is, without holding it for a moment: ours might be the
+ * last copy of a socket that lingers, and closing that would block (SO_LINGER). */
+struct notify_socket {
+	bool stream; /* TCP (or MPTCP), or a unix stream */
+	int family;  /* AF_INET, AF_INET6, AF_UNIX; 0: something else */
+	bool cloexec, nonblock;
+	uint64_t inode; /* as fstat(2) has it: names the socket, whoever holds it */
+};
+/* -EBADF, -ENOTSOCK, -ESRCH, -EACCES or -EPERM (needs CAP_SYS_PTRACE over it). */
+MUST_CHECK int notify_socket(pid_t tid, int theirs, struct notify_socket *ret);
+/* IPV6_V6ONLY of it: 0, 1 or -errno. Asked by a process of its own, which ends without
+ * closing anything in our place: 0.1 ms. pidfd_getfd(2). */
+MUST_CHECK int notify_v6only(pid_t tid, int theirs);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "super/life.h"
 #include "super/listeners.h"
+#include "super/readiness.h"
 
 #define SETTLE_MS 100 /* a program with several sockets listens on them one after another */
 
@@ -23,7 +24,7 @@ static bool is_served(const struct bind_call *c)
 	sa_family_t f = c->addr.ss_family;
 
 	/* UDP is not; a lying family is the kernel's to refuse. */
-	return c->type == SOCK_STREAM && f == c->family &&
+	return c->socket.stream && f == c->socket.family &&
 	       (f == AF_UNIX || (f == AF_INET && c->addr_len >= sizeof(struct sockaddr_in)) ||
 		(f == AF_INET6 && c->addr_len >= sizeof(struct sockaddr_in6)));
 }
@@ -59,14 +60,6 @@ static void on_bind(struct binder *b, struct bind_call *c)
 	binder_give(b, c, fd);
 }
 
-/* One that says so itself, or is asked in its own protocol, is not judged by this. */
-static bool counts_as_ready(const struct life *l)
-{
-	enum ready_rule rule = l->pool->conf->ready;
-
-	return rule == READY_AUTO || rule == READY_LISTEN;
-}
-
 static void on_settled(struct timer *t)
 {
 	life_ready(container_of(t, struct life, binding.settle));
@@ -78,7 +71,7 @@ static void listened(struct life *l, const struct listener *on)
 	uint64_t all = 0;
 
 	l->binding.listening |= 1ull << on->index;
-	if (!counts_as_ready(l) || l->was_ready)
+	if (!readiness_takes_listen(l) || l->was_ready)
 		return;
 	for (unsigned i = 0; i < l->pool->nlisteners; i++)
 		all |= 1ull << i;
@@ -103,7 +96,7 @@ static void on_listen(struct binder *b, struct bind_call *c)
 	struct life *l = life_of(b);
 	struct listener *on = NULL;
 	struct err e;
-	int r = listeners_started(l->pool, c->cookie, &on, &e);
+	int r = listeners_started(l->pool, c->socket.inode, &on, &e);
 
 	if (r == -ENOENT) {
 		binder_pass(b, c);

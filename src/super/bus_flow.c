@@ -42,23 +42,10 @@ static bool can_wait(const struct life *l)
 	return !l->channel.hung && l->state != LIFE_JOINING;
 }
 
-/* One of the pool that is full and reads. */
-static struct life *who_is_full(struct pool *p)
+/* Full, and not known to be deaf. */
+static bool is_in_the_way(const struct life *l)
 {
-	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = &p->slots[i];
-
-		if (s->current && bus_hears(s->current) && !s->current->bus.deaf &&
-		    is_full(s->current))
-			return s->current;
-		list_each(it, &s->leaving) {
-			struct life *l = container_of(it, struct life, node);
-
-			if (bus_hears(l) && !l->bus.deaf && is_full(l))
-				return l;
-		}
-	}
-	return NULL;
+	return bus_hears(l) && !l->bus.deaf && is_full(l);
 }
 
 /* What it took since the last time, whether or not somebody waited. */
@@ -80,27 +67,52 @@ static void look_again(struct life *l)
 	timer_set(&l->master->loop, &l->bus.look, l->master->world->now_ms() + BUS_LOOK_MS);
 }
 
-static void wait_for(struct life *from, struct life *full)
+static void start_looking(struct life *full)
 {
-	list_append(&full->bus.waiters, &from->bus.waits);
 	if (full->bus.look.armed)
 		return;
 	earn(full);
 	look_again(full);
 }
 
+/* The credit of all that are full runs at once, however many they are. */
+static bool look_at_the_full(struct pool *p)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < p->nslots; i++) {
+		struct slot *s = &p->slots[i];
+
+		if (s->current && is_in_the_way(s->current)) {
+			start_looking(s->current);
+			any = true;
+		}
+		list_each(it, &s->leaving) {
+			struct life *l = container_of(it, struct life, node);
+
+			if (is_in_the_way(l)) {
+				start_looking(l);
+				any = true;
+			}
+		}
+	}
+	return any;
+}
+
+static void let_go(struct list *waiters)
+{
+	list_each(it, waiters) {
+		list_remove(it);
+		channel_hold(&container_of(it, struct life, bus.waits)->channel, false);
+	}
+}
+
+/* l is not in the way any more. */
 static void let_waiters_go(struct life *l)
 {
-	list_each(it, &l->bus.waiters) {
-		struct life *from = container_of(it, struct life, bus.waits);
-		struct life *next = from->bus.to_all ? who_is_full(from->pool) : NULL;
-
-		list_remove(it);
-		if (next && next != l)
-			wait_for(from, next);
-		else
-			channel_hold(&from->channel, false);
-	}
+	let_go(&l->bus.waiters);
+	if (!list_empty(&l->pool->held_for_all) && !look_at_the_full(l->pool))
+		let_go(&l->pool->held_for_all);
 }
 
 int bus_post(struct life *from, struct life *to, struct packet *p)
@@ -118,16 +130,14 @@ int bus_post(struct life *from, struct life *to, struct packet *p)
 
 void bus_hold_if_full(struct life *from, struct life *to)
 {
-	struct life *full = !to				 ? who_is_full(from->pool) :
-			    !to->bus.deaf && is_full(to) ? to :
-							   NULL;
-
-	if (!full || !can_wait(from))
+	/* Held already: the rest of a datagram. */
+	if (is_held(from) || !can_wait(from))
 		return;
-	from->bus.to_all = !to;
-	if (is_held(from)) /* the rest of a datagram */
+	if (!to ? !look_at_the_full(from->pool) : !is_in_the_way(to))
 		return;
-	wait_for(from, full);
+	list_append(to ? &to->bus.waiters : &from->pool->held_for_all, &from->bus.waits);
+	if (to)
+		start_looking(to);
 	channel_hold(&from->channel, true);
 }
 
@@ -172,8 +182,12 @@ static void on_look(struct timer *t)
 
 	/* The kernel tells of room late, when three quarters of the socket are empty. */
 	l->master->world->flush(l);
-	if (list_empty(&l->bus.waiters))
+	if (list_empty(&l->bus.waiters) && list_empty(&l->pool->held_for_all))
 		return;
+	if (!is_in_the_way(l)) { /* or it was sent the stop signal */
+		let_waiters_go(l);
+		return;
+	}
 	earn(l);
 	l->bus.credit_ms -= BUS_LOOK_MS;
 	if (l->bus.credit_ms > 0) {

@@ -91,6 +91,19 @@ static int do_cgroup_view(struct child *ch)
 	return ch->cage->mold_fd < 0 ? 0 : view_mount_cgroup(&ch->cage->view);
 }
 
+static int do_notify(struct child *ch)
+{
+	const struct child_report rep = { .kind = CHILD_HEARS };
+	AUTO_FD int fd = -1;
+	ssize_t n;
+
+	if (!ch->birth->notify_at)
+		return 0;
+	fd = cage_notify_socket(ch->cage, ch->birth->notify_at);
+	n = fd < 0 ? fd : scm_send(ch->report_fd, &rep, sizeof(rep), &fd, 1);
+	return n < 0 ? (int)n : 0;
+}
+
 static int do_pin(struct child *ch)
 {
 	return cage_pin(&ch->birth->cpus);
@@ -126,8 +139,26 @@ static int do_cwd(struct child *ch)
 	return chdir(ch->cage->cwd) < 0 ? -errno : 0;
 }
 
+/* Over the zeros that were left for it; shorter numbers end there. */
+static void write_pid(char *at, pid_t pid)
+{
+	char digits[CAGE_PID_DIGITS + 1];
+	unsigned n = 0;
+
+	do
+		digits[n++] = (char)('0' + pid % 10);
+	while ((pid /= 10) > 0);
+	while (n > 0)
+		*at++ = digits[--n];
+	*at = '\0';
+}
+
 static int do_fds(struct child *ch)
 {
+	for (unsigned i = 0; ch->birth->pid_at && i < CAGE_PID_PLACES; i++)
+		if (ch->birth->pid_at[i])
+			write_pid(ch->birth->pid_at[i],
+				  i == CAGE_PARENT_PLACE ? getppid() : getpid());
 	return cage_place_fds(ch->birth, &ch->report_fd);
 }
 
@@ -221,6 +252,8 @@ static const struct step steps[CHILD_STEPS] = {
 	[STEP_PROC] = { "mount its own /proc", CAGE_MOUNT, do_proc },
 	[STEP_OWN] = { "mount its own /tmp and /run", CAGE_MOUNT, do_own },
 	[STEP_CGROUP_VIEW] = { "mount its own cgroup view", CAGE_MOUNT, do_cgroup_view },
+	/* Its path is in the own /run. Before the worker, which may send at once. */
+	[STEP_NOTIFY] = { "make its notify socket", NO_WORD, do_notify },
 	/* The worker continues with the second table while we become init. */
 	[STEP_CLONE_WORKER] = { "clone the worker", NO_WORD, do_clone_worker },
 	[STEP_INIT_FDS] = { "place init's descriptors", NO_WORD, do_init_fds },

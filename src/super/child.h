@@ -16,13 +16,14 @@ struct child_report {
 #define CHILD_BORN   1 /* from the worker: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
 #define CHILD_FAILED 2 /* a step failed: what follows says which */
 #define CHILD_ASKS   3 /* SCM_RIGHTS: the filter's listener (seccomp user notification) */
+#define CHILD_HEARS  4 /* SCM_RIGHTS: its notify socket (sd_notify) */
 	uint32_t step; /* enum child_step */
 	int32_t error; /* positive errno */
 };
 
 /* clang-format off */
 enum child_step {
-	STEP_SESSION, STEP_VIEW, STEP_PROC, STEP_OWN, STEP_CGROUP_VIEW,
+	STEP_SESSION, STEP_VIEW, STEP_PROC, STEP_OWN, STEP_CGROUP_VIEW, STEP_NOTIFY,
 	STEP_CLONE_WORKER, STEP_INIT_FDS, STEP_EXEC_INIT,
 	STEP_BORN, STEP_WORKER_SESSION, STEP_PIN, STEP_LIMITS, STEP_BOUNDING, STEP_GROUPS, STEP_UID,
 	STEP_CAPS, STEP_CWD, STEP_FDS, STEP_NNP, STEP_SIGNALS, STEP_FILTER, STEP_EXEC,

@@ -15,6 +15,7 @@
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/pool.h"
+#include "super/readiness.h"
 #include "super/watchdog.h"
 
 #define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
@@ -96,6 +97,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
 	binds_init(l);
+	readiness_init(l);
 	bus_init(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
@@ -144,6 +146,7 @@ void life_born(struct life *l, pid_t pid)
 void life_exec_seen(struct life *l)
 {
 	l->exec_seen = true;
+	readiness_exec_seen(l);
 	if (!l->slot && !l->pool->wire->parks_by_itself)
 		life_parked(l);
 }
@@ -416,6 +419,7 @@ void life_certify(struct life *l)
 		return;
 	l->certified = true;
 	birth_over(l);
+	readiness_done(l);
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
 	timer_clear(&l->master->loop, &l->deadline);

@@ -53,9 +53,9 @@ MUST_CHECK int listeners_find(struct pool *p, const struct listen_want *w, struc
  * not listen yet. It stays ours. -EADDRINUSE with a sentence: another form is in use. */
 MUST_CHECK int listeners_take(struct listener *l, const struct listen_want *w, struct life *who,
 			      int *ret_fd, struct err *e);
-/* Its listen(2). 0 when cookie is one of the pool's sockets, and it listens now; *ret
+/* Its listen(2). 0 when inode is one of the pool's sockets, and it listens now; *ret
  * is set then. -ENOENT: another socket. */
-MUST_CHECK int listeners_started(struct pool *p, uint64_t cookie, struct listener **ret,
+MUST_CHECK int listeners_started(struct pool *p, uint64_t inode, struct listener **ret,
 				 struct err *e);
 /* A life is over: what it took may change its form. */
 void listeners_leave(struct life *l);

@@ -236,13 +236,13 @@ int listeners_take(struct listener *l, const struct listen_want *w, struct life 
 	return 0;
 }
 
-int listeners_started(struct pool *p, uint64_t cookie, struct listener **ret, struct err *e)
+int listeners_started(struct pool *p, uint64_t inode, struct listener **ret, struct err *e)
 {
 	for (unsigned i = 0; i < p->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++)
 			each_seat(s, &p->listeners[i], f)
 			{
-				if (s->fd < 0 || s->cookie != cookie)
+				if (s->fd < 0 || s->inode != inode)
 					continue;
 				*ret = &p->listeners[i];
 				return listener_start_seat(s, e);

@@ -10,17 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "kernel/listener.h"
 #include "kernel/scm.h"
 #include "super/binds.h"
-#include "super/bus.h"
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
@@ -28,6 +25,7 @@
 #include "super/pin.h"
 #include "super/pipes.h"
 #include "super/pool.h"
+#include "super/readiness.h"
 
 #define FACTS_MS 1000 /* the certificate waits for init's word no longer */
 #define PIPES_MS 100  /* a pipe that somebody outside holds is closed after this */
@@ -46,6 +44,13 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 		l->failed_error = rep->error > 0 ? rep->error : EIO;
 		if (rep->step == STEP_PIN) /* the next try gets what is there now */
 			pins_check(l->master);
+		return;
+	}
+	if (rep->kind == CHILD_HEARS && m->nfds == 1 && l->channel.fd < 0) {
+		m->nfds = 0;
+		if (channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
+				 m->fds[0]) < 0)
+			life_kill(l, REASON_START);
 		return;
 	}
 	if (rep->kind == CHILD_ASKS && m->nfds == 1 && l->binder.fd < 0) {
@@ -301,11 +306,11 @@ static int live_hand_over(struct life *l)
 
 static int live_ask(struct life *l)
 {
-	if (l->channel.fd < 0 || !l->channel.source.live)
-		return -EPIPE;
-	if (channel_is_deaf(&l->channel))
+	if (channel_was_deaf(&l->channel))
 		return -EAGAIN;
-	return l->pool->wire->ask ? l->pool->wire->ask(&l->channel) : -EOPNOTSUPP;
+	if (!l->pool->wire->ask)
+		return -EOPNOTSUPP;
+	return l->channel.source.live ? l->pool->wire->ask(&l->channel) : -EPIPE;
 }
 
 static int live_drain(struct life *l, uint64_t timeout_ms)
@@ -353,146 +358,3 @@ void live_init_timers(struct life *l)
 	timer_init(&l->facts, on_facts_late);
 	l->grave.release = release_life;
 }
-
-/* ---- what the wire understood ---- */
-
-static struct life *life_of(struct channel *ch)
-{
-	return container_of(ch, struct life, channel);
-}
-
-static void up_parked(struct channel *ch)
-{
-	life_parked(life_of(ch));
-}
-
-static void up_ready(struct channel *ch)
-{
-	life_ready(life_of(ch));
-}
-
-static void up_status(struct channel *ch, const char *text, size_t len)
-{
-	struct life *l = life_of(ch);
-
-	(void)text_safe(text, len, l->status_text, sizeof(l->status_text));
-}
-
-static void up_watchdog(struct channel *ch)
-{
-	life_watchdog_ping(life_of(ch));
-}
-
-static void up_stopping(struct channel *ch)
-{
-	life_leaving(life_of(ch));
-}
-
-static void up_extend(struct channel *ch, uint64_t usec)
-{
-	life_extend(life_of(ch), usec);
-}
-
-static void up_suicide(struct channel *ch, const char *text, size_t len)
-{
-	life_suicide(life_of(ch), text, len);
-}
-
-static void up_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
-{
-	bus_message(life_of(ch), msg, text, len);
-}
-
-static void up_room(struct channel *ch)
-{
-	bus_room(life_of(ch));
-}
-
-/* Node's cluster module cannot open one by itself: pass is open for it. */
-static int up_listener(struct channel *ch, const struct listen_want *w)
-{
-	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&w->addr;
-	struct life *l = life_of(ch);
-	struct listener *found = NULL;
-	struct err e;
-	int r = listeners_find(l->pool, w, &found, &e);
-
-	l->wants_socket = true;
-	if (r == 0)
-		return (int)found->index;
-	if (r == -ENOENT) /* what is left is a path: in the worker's view, not in ours */
-		(void)err_set(&e, r,
-			      "app listens on %s, which mpsup was not given; listen({path, "
-			      "exclusive: true}) makes it its own",
-			      un->sun_path);
-	life_hint(l, e.msg);
-	return r;
-}
-
-/* Its bind(2) to port 0 would be let through as well. */
-static int up_free_port(struct channel *ch, const struct listen_want *w)
-{
-	struct life *l = life_of(ch);
-	struct listener_spec s = { .shown = "a free port",
-				   .addr = w->addr,
-				   .addr_len = w->addr_len,
-				   .dual_stack = w->addr.ss_family == AF_INET6,
-				   .backlog = l->pool->conf->backlog };
-	struct err e;
-	int fd = -1;
-	int r = l->pool->conf->net_none ? err_set(&e, -EADDRNOTAVAIL,
-						  "app listens on a free port, and --net none "
-						  "leaves it no address") :
-					  listener_open(&s, &fd, &e);
-
-	if (r == 0)
-		return fd;
-	life_hint(l, e.msg);
-	return r;
-}
-
-static void up_listening(struct channel *ch, unsigned listener)
-{
-	binds_listening(life_of(ch), listener);
-}
-
-static void up_hint(struct channel *ch, const char *text)
-{
-	life_hint(life_of(ch), text);
-}
-
-static void up_online(struct channel *ch)
-{
-	life_online(life_of(ch));
-}
-
-static void up_protocol_error(struct channel *ch, const char *what)
-{
-	life_protocol_error(life_of(ch), what);
-}
-
-/* It closed its channel: nothing more can be said; whether it serves is another
- * question, and its readiness timeout or its death answers it. */
-static void up_closed(struct channel *ch)
-{
-	(void)ch;
-}
-
-const struct wire_up live_wire_up = {
-	.parked = up_parked,
-	.ready = up_ready,
-	.status = up_status,
-	.watchdog = up_watchdog,
-	.stopping = up_stopping,
-	.extend = up_extend,
-	.suicide = up_suicide,
-	.message = up_message,
-	.listener = up_listener,
-	.free_port = up_free_port,
-	.listening = up_listening,
-	.hint = up_hint,
-	.online = up_online,
-	.protocol_error = up_protocol_error,
-	.closed = up_closed,
-	.room = up_room,
-};

@@ -44,6 +44,7 @@ int pool_init(struct pool *p, struct master *m)
 	p->nslots = (unsigned)p->conf->workers;
 	p->cpus = p->conf->cpus;
 	list_init(&p->spares);
+	list_init(&p->held_for_all);
 	p->slots = calloc(p->nslots, sizeof(*p->slots));
 	if (!p->slots)
 		return -ENOMEM;

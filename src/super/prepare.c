@@ -291,6 +291,30 @@ static int prepare_command(struct master *m, struct pool *p, struct cage *c, str
 	return 0;
 }
 
+/* What programs of socket activation are told beside the number of their sockets. */
+static int prepare_names(struct pool *p, struct err *e)
+{
+	struct arena *a = &p->config->arena;
+	char *names = arena_strdup(a, "LISTEN_FDNAMES="), *ports = NULL;
+
+	if (p->conf->compat & COMPAT_SERVER_STARTER)
+		ports = arena_strdup(a, "SERVER_STARTER_PORT=");
+	for (unsigned i = 0; i < p->conf->nlistens && names; i++) {
+		const struct listen_spec *s = &p->conf->listens[i];
+		const char *shown = s->dual_stack ? strrchr(s->shown, ':') + 1 : s->shown;
+
+		if (strncmp(shown, "unix:", 5) == 0)
+			shown += 5;
+		names = arena_printf(a, "%s%s%s", names, i ? ":" : "", s->name);
+		if (ports)
+			ports = arena_printf(a, "%s%s%s=%u", ports, i ? ";" : "", shown,
+					     CAGE_LISTEN_FD + i);
+	}
+	p->listen_names = names;
+	p->starter_ports = ports;
+	return names ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
 static int prepare_cage(struct master *m, struct pool *p, struct err *e)
 {
 	struct cage *c = &p->cage;
@@ -314,6 +338,8 @@ static int prepare_cage(struct master *m, struct pool *p, struct err *e)
 	if (!c->no_caps)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = leaf_oom_score(p, c, e);
+	if (r == 0)
+		r = prepare_names(p, e);
 	if (r == 0)
 		r = prepare_command(m, p, c, e);
 	if (r == 0 && cage_has(c, CAGE_SECCOMP))

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -129,7 +130,7 @@ static bool has_open_sibling(const struct seat *s)
 int seat_hold(struct seat *s, struct err *e)
 {
 	struct listener_spec spec = seat_spec(s->listener, s->form);
-	socklen_t len = sizeof(s->cookie);
+	struct stat st;
 	AUTO_FD int fd = -1;
 	int r;
 
@@ -144,10 +145,11 @@ int seat_hold(struct seat *s, struct err *e)
 		return r;
 	if (s->listener->nseats > 1 && !spec.join)
 		r = listener_lead(fd);
-	if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_COOKIE, &s->cookie, &len) < 0)
+	if (r == 0 && fstat(fd, &st) < 0)
 		r = -errno;
 	if (r < 0)
 		return err_sys(e, r, "%s", spec.shown);
+	s->inode = st.st_ino;
 	s->fd = fd_take(&fd);
 	return 0;
 }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/fd.h"
 #include "kernel/scm.h"
+#include "super/birth_env.h"
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
@@ -110,52 +110,6 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 	return r < 0 ? err_sys(e, r, "make its channels") : 0;
 }
 
-/* Base environment plus what this birth adds; the strings live in *text. */
-struct birth_env {
-	char text[CAGE_ENV_EXTRA][96];
-	char **envp; /* owned */
-};
-
-PRINTF(3, 4) static void env_add(struct birth_env *be, size_t *n, const char *fmt, ...)
-{
-	va_list ap;
-	char *slot = be->text[*n % CAGE_ENV_EXTRA];
-
-	va_start(ap, fmt);
-	(void)vsnprintf(slot, sizeof(be->text[0]), fmt, ap);
-	va_end(ap);
-	++*n;
-}
-
-static int make_env(const struct life *l, struct birth_env *be)
-{
-	char *const *base = l->pool->cage.envp;
-	size_t nbase = 0, n = 0;
-
-	while (base[nbase])
-		nbase++;
-	if (l->slot) {
-		env_add(be, &n, "MPSUP_WORKER=%u", l->slot->index);
-		env_add(be, &n, "NODE_APP_INSTANCE=%u", l->slot->index);
-	} else {
-		env_add(be, &n, "MPSUP_SPARE=1"); /* its slot is unknown at exec (traps 32) */
-	}
-	env_add(be, &n, "MPSUP_WORKERS=%u", l->pool->nslots);
-	env_add(be, &n, "MPSUP_POOL=%s", l->pool->conf->name);
-	env_add(be, &n, "MPSUP_GENERATION=%u", l->generation);
-	if (l->pool->wire->env_name)
-		env_add(be, &n, "%s=%d", l->pool->wire->env_name, CAGE_CHANNEL_FD);
-	if (l->pool->wire->wants_id)
-		env_add(be, &n, "NODE_UNIQUE_ID=%llu", (unsigned long long)l->number);
-	be->envp = calloc(nbase + n + 1, sizeof(*be->envp));
-	if (!be->envp)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		be->envp[i] = be->text[i];
-	memcpy(be->envp + n, base, nbase * sizeof(*base));
-	return 0;
-}
-
 static int watch(struct life *l)
 {
 	struct loop *loop = &l->master->loop;
@@ -180,7 +134,26 @@ static pid_t inner_pid(const struct life *l)
 	return (pid_t)(INNER_PID_FIRST + l->number % INNER_PID_SPAN);
 }
 
-static int clone_it(struct life *l, const struct ends *x, char *const *envp, struct err *e)
+/* A program of socket activation finds its sockets at its birth; a spare does not
+ * (traps 32), nor one that is known to open them itself. */
+static unsigned sockets_at_birth(const struct life *l)
+{
+	enum protocol proto = l->pool->conf->protocol;
+	bool offered = proto == PROTO_SYSTEMD || (proto == PROTO_AUTO && !l->pool->binds);
+	unsigned n = l->pool->conf->nlistens;
+	const int *fds;
+
+	if (!offered || !l->slot)
+		return 0;
+	fds = listeners_fds(l->pool, l->slot->index);
+	for (unsigned i = 0; i < n; i++)
+		if (fds[i] < 0)
+			return 0;
+	return n;
+}
+
+static int clone_it(struct life *l, const struct ends *x, const struct birth_env *be,
+		    unsigned nlisten, struct err *e)
 {
 	const struct cage *c = &l->pool->cage;
 	char title[96], name[LIFE_NAME_BYTES], uid[16], gid[16], flags[16];
@@ -198,8 +171,12 @@ static int clone_it(struct life *l, const struct ends *x, char *const *envp, str
 		.channel_fd = x->channel,
 		.report_fd = x->report,
 		.lifeline_fd = x->lifeline,
+		.listen_fds = nlisten ? listeners_fds(l->pool, l->slot->index) : NULL,
+		.nlisten = nlisten,
+		.pid_at = be->pid_at,
+		.notify_at = be->notify_at,
 		.init_fd = l->master->init_fd,
-		.envp = envp,
+		.envp = be->envp,
 		.init_argv = init_argv,
 		.init_args = init_args,
 	};
@@ -222,6 +199,7 @@ int live_birth(struct life *l, struct err *e)
 	CLEANUP(ends_done) struct ends x = { -1, -1, -1, -1, -1 };
 	struct birth_env be;
 	struct pidfd_exit ex;
+	unsigned nlisten;
 	int r;
 
 	live_init_timers(l);
@@ -235,12 +213,14 @@ int live_birth(struct life *l, struct err *e)
 		r = make_channels(l, &x, e);
 	if (r < 0)
 		goto fail;
-	r = make_env(l, &be);
+	nlisten = sockets_at_birth(l);
+	l->has_sockets = nlisten > 0;
+	r = birth_env_make(l, nlisten, &be);
 	if (r < 0) {
 		r = err_sys(e, r, "make its environment");
 		goto fail;
 	}
-	r = clone_it(l, &x, be.envp, e);
+	r = clone_it(l, &x, &be, nlisten, e);
 	free(be.envp);
 	if (r < 0)
 		goto fail;

@@ -118,8 +118,8 @@ struct seat {
 	enum listener_form { FORM_CONFIGURED, FORM_V4, FORM_V6ONLY, FORMS } form;
 	int fd; /* -1: not opened */
 	bool listens;
-	unsigned rank; /* its number in the kernel's group */
-	uint64_t cookie;
+	unsigned rank;	/* its number in the kernel's group */
+	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
 	struct timer again; /* shut down too often: looked at again then */
 	uint64_t window_ms;
@@ -181,6 +181,7 @@ struct life {
 	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
+	bool has_sockets;	    /* found them at its birth: LISTEN_FDS */
 	bool pin_late;		    /* dealt other CPUs while it was born: pinned after exec */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	bool lost;		    /* dead, and how is not known yet */
@@ -205,7 +206,6 @@ struct life {
 
 	struct bus_end {		    /* what bus.c knows of it */
 		struct list waiters, waits; /* senders held for it; among whose waiters it is */
-		bool to_all;		    /* what it waits with went to all of its pool */
 		struct timer look;	    /* while somebody waits for it */
 		int64_t credit_ms;	    /* how long it may still hold others back */
 		uint64_t taken;		    /* messages that it had read at the last look */
@@ -213,6 +213,11 @@ struct life {
 		bool said_fast, said_deaf, said_again, said_undelivered;
 		uint64_t sent, received, undelivered, dropped; /* dropped: those to it */
 	} bus;
+
+	struct {
+		struct timer look;
+		uint64_t exec_ms, step_ms;
+	} readiness;
 
 	/* the world's half */
 	struct binder binder;
@@ -266,15 +271,18 @@ struct pool {
 	const char *policy_name;
 	struct listener *listeners; /* the configured ones first */
 	unsigned nlisteners;
-	int *slot_fds;	 /* for each slot a row of its sockets */
-	uint64_t *live;	 /* bits: slots that get new connections */
-	bool steer_anew; /* sockets came or went */
-	bool binds;	 /* its program has opened a socket itself */
+	int *slot_fds;	     /* for each slot a row of its sockets */
+	uint64_t *live;	     /* bits: slots that get new connections */
+	bool steer_anew;     /* sockets came or went */
+	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
+	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
+	bool binds;	     /* its program has opened a socket itself */
 	struct slot *slots;
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */
 	struct list spares;
-	struct slot spare_slot; /* the place of all spares: log, restart history */
+	struct list held_for_all; /* senders to all of it, while one of it is full: bus_flow.c */
+	struct slot spare_slot;	  /* the place of all spares: log, restart history */
 	bool ever_ready, announced, draining;
 	int exit_code; /* of the instance when this pool has failed */
 	uint64_t started_ms;

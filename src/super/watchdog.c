@@ -63,6 +63,7 @@ static void on_watchdog(struct timer *t)
 
 void life_watchdog_ping(struct life *l)
 {
+	(void)channel_was_deaf(&l->channel); /* before it spoke: that is over */
 	if (l->pool->conf->watchdog_ms == 0 || l->state != LIFE_READY)
 		return;
 	l->silent_since_ms = now(l);

@@ -13,31 +13,23 @@
 #include "base/fd.h"
 #include "wire/wire.h"
 
-static int get_int(int fd, int level, int option, int otherwise)
-{
-	int value = otherwise;
-	socklen_t len = sizeof(value);
-
-	return getsockopt(fd, level, option, &value, &len) < 0 ? otherwise : value;
-}
-
 /* What kind of socket it is about. 1; 0: none at all, the kernel knows what to say. */
 static int read_socket(struct bind_call *c)
 {
-	socklen_t len = sizeof(c->cookie);
-	int flags;
-	int r = notify_copy_fd(c->call.tid, c->theirs, &c->sock_fd, &c->cloexec);
+	int r = notify_socket(c->call.tid, c->theirs, &c->socket);
 
-	if (r < 0)
-		return r == -EBADF ? 0 : r;
-	c->type = get_int(c->sock_fd, SOL_SOCKET, SO_TYPE, -1);
-	c->family = get_int(c->sock_fd, SOL_SOCKET, SO_DOMAIN, -1);
-	flags = fcntl(c->sock_fd, F_GETFL);
-	c->nonblock = flags >= 0 && (flags & O_NONBLOCK);
-	c->v6only = c->family == AF_INET6 && get_int(c->sock_fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) != 0;
-	if (c->type < 0 || getsockopt(c->sock_fd, SOL_SOCKET, SO_COOKIE, &c->cookie, &len) < 0)
+	if (r == -EBADF || r == -ENOTSOCK)
 		return 0;
-	return 1;
+	return r < 0 ? r : 1;
+}
+
+/* Only these may take IPv4 too. */
+static bool is_all_of_v6(const struct bind_call *c)
+{
+	const struct sockaddr_in6 *in6 = (const void *)&c->addr;
+
+	return c->socket.family == AF_INET6 && in6->sin6_family == AF_INET6 &&
+	       IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
 }
 
 /* The address is copied once, never more than there is room for. 1; 0: the kernel
@@ -56,32 +48,28 @@ static int read_address(struct bind_call *c)
 	if ((uint64_t)n != claimed) /* the rest is not mapped */
 		return 0;
 	c->addr_len = (socklen_t)claimed;
+	if (is_all_of_v6(c))
+		c->v6only = notify_v6only(c->call.tid, c->theirs) == 1;
 	return 1;
-}
-
-static void call_done(struct bind_call *c)
-{
-	fd_close(&c->sock_fd);
 }
 
 static void take_call(struct binder *b, const struct notify_call *call)
 {
 	struct bind_call c = { .call = *call,
 			       .is_listen = call->nr == SYS_listen,
-			       .theirs = (int)call->args[0],
-			       .sock_fd = -1 };
+			       .theirs = (int)call->args[0] };
 	int r = 0;
 
 	if (call->nr == SYS_bind || c.is_listen)
 		r = read_socket(&c);
 	if (r == 1 && !c.is_listen)
 		r = read_address(&c);
-	if (r == -EPERM)
+	if (r == -EPERM || r == -EACCES)
 		b->up->blind(b);
 	/* Only now is it known that what was read was the caller's. */
 	if (notify_valid(b->fd, call->id) < 0)
-		call_done(&c);
-	else if (r <= 0)
+		return;
+	if (r <= 0)
 		binder_pass(b, &c);
 	else if (c.is_listen)
 		b->up->listen(b, &c);
@@ -151,8 +139,6 @@ void binder_close(struct binder *b)
 {
 	if (b->fd < 0)
 		return;
-	for (unsigned i = 0; i < b->nparked; i++)
-		call_done(&b->parked[i]);
 	b->nparked = 0;
 	timer_clear(b->loop, &b->pause);
 	source_remove(b->loop, &b->source);
@@ -162,24 +148,22 @@ void binder_close(struct binder *b)
 void binder_fail(struct binder *b, struct bind_call *c, int error)
 {
 	ignore(notify_answer(b->fd, c->call.id, error));
-	call_done(c);
 }
 
 void binder_pass(struct binder *b, struct bind_call *c)
 {
 	ignore(notify_continue(b->fd, c->call.id));
-	call_done(c);
 }
 
 void binder_give(struct binder *b, struct bind_call *c, int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
-	int wanted = c->nonblock ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+	int wanted = c->socket.nonblock ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
 	int r;
 
 	if (flags >= 0 && wanted != flags)
 		ignore(fcntl(fd, F_SETFL, wanted));
-	r = notify_replace_fd(b->fd, c->call.id, fd, c->theirs, c->cloexec);
+	r = notify_replace_fd(b->fd, c->call.id, fd, c->theirs, c->socket.cloexec);
 	/* Its table may be full, or shared with one that closed the number. */
 	binder_fail(b, c, r < 0 && r != -ENOENT ? -r : 0);
 }
@@ -189,12 +173,9 @@ bool binder_park(struct binder *b, struct bind_call *c)
 	unsigned kept = 0;
 
 	/* A signal may have taken calls away; they come again under a new number. */
-	for (unsigned i = 0; i < b->nparked; i++) {
+	for (unsigned i = 0; i < b->nparked; i++)
 		if (notify_valid(b->fd, b->parked[i].call.id) == 0)
 			b->parked[kept++] = b->parked[i];
-		else
-			call_done(&b->parked[i]);
-	}
 	b->nparked = kept;
 	if (kept == BINDER_PARKED_MAX) {
 		binder_fail(b, c, ENOBUFS);
@@ -211,12 +192,9 @@ void binder_release(struct binder *b)
 
 	memcpy(waiting, b->parked, n * sizeof(waiting[0]));
 	b->nparked = 0;
-	for (unsigned i = 0; i < n; i++) {
-		if (b->fd < 0 || notify_valid(b->fd, waiting[i].call.id) < 0)
-			call_done(&waiting[i]);
-		else
+	for (unsigned i = 0; i < n; i++)
+		if (b->fd >= 0 && notify_valid(b->fd, waiting[i].call.id) == 0)
 			b->up->bind(b, &waiting[i]);
-	}
 }
 
 /* It has no channel: it asks by its own bind(2). */

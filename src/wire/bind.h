@@ -28,13 +28,9 @@ struct binder;
 struct bind_call {
 	struct notify_call call;
 	bool is_listen;
-	int theirs;    /* number of the socket in the caller */
-	int sock_fd;   /* our copy of it, owned; -1 */
-	bool cloexec;  /* what theirs is */
-	bool nonblock; /* what it is set to */
-	int type, family;
-	bool v6only;
-	uint64_t cookie; /* SO_COOKIE: names the socket, whoever holds it */
+	int theirs; /* number of the socket in the caller */
+	struct notify_socket socket;
+	bool v6only; /* bind to all IPv6 addresses only: asked for */
 	struct sockaddr_storage addr;
 	socklen_t addr_len; /* bind only */
 };

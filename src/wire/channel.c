@@ -11,10 +11,9 @@
 const struct wire *wire_find(enum protocol p)
 {
 	static const struct wire *const built[] = {
-		[PROTO_NATIVE] = &wire_native,
-		[PROTO_NODE_CLUSTER] = &wire_node_cluster,
-		[PROTO_NODE_IPC] = &wire_node_ipc,
-		[PROTO_BIND] = &wire_bind,
+		[PROTO_NATIVE] = &wire_native,	   [PROTO_NODE_CLUSTER] = &wire_node_cluster,
+		[PROTO_NODE_IPC] = &wire_node_ipc, [PROTO_BIND] = &wire_bind,
+		[PROTO_SYSTEMD] = &wire_systemd,   [PROTO_AUTO] = &wire_auto,
 	};
 
 	return (size_t)p < ARRAY_LEN(built) ? built[p] : NULL;
@@ -37,6 +36,14 @@ int channel_eof(struct channel *ch)
 bool channel_is_deaf(const struct channel *ch)
 {
 	return (ch->held || ch->pause.armed) && !ch->hung;
+}
+
+bool channel_was_deaf(struct channel *ch)
+{
+	bool was = ch->was_deaf;
+
+	ch->was_deaf = channel_is_deaf(ch);
+	return was || ch->was_deaf;
 }
 
 void channel_watch(struct channel *ch)
@@ -100,6 +107,7 @@ bool channel_listens(struct channel *ch)
 		timer_set(ch->loop, &ch->pause, until);
 	if (!channel_is_deaf(ch))
 		return true;
+	ch->was_deaf = true;
 	channel_watch(ch);
 	return false;
 }
@@ -140,6 +148,7 @@ void channel_hold(struct channel *ch, bool hold)
 	if (ch->fd < 0 || ch->held == hold)
 		return;
 	ch->held = hold;
+	ch->was_deaf |= hold;
 	if (!hold && !ch->pause.armed) /* from the loop, not from inside of somebody's turn */
 		timer_set(ch->loop, &ch->pause, clock_boot_ms());
 	channel_watch(ch);

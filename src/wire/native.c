@@ -12,10 +12,7 @@
 
 #include "kernel/scm.h"
 #include "wire/json.h"
-#include "wire/wire.h"
-
-#define NOTE_MAX  4096 /* bytes of one datagram that is no MESSAGE= */
-#define LINES_MAX 64   /* lines in one datagram */
+#include "wire/words.h"
 
 PRINTF(4, 5) static int add(char *buf, size_t size, size_t *len, const char *fmt, ...)
 {
@@ -58,58 +55,6 @@ static int native_drain(struct channel *ch, uint64_t timeout_ms)
 	return channel_say(ch, buf, (size_t)len, NULL, 0);
 }
 
-static void say_message(struct channel *ch, const char *text, size_t len)
-{
-	json_t *msg = wire_json(text, len);
-
-	channel_message(ch, msg, text, len);
-	json_decref(msg);
-}
-
-static void say(struct channel *ch, const char *key, const char *value)
-{
-	size_t len = strlen(value);
-
-	if (strcmp(key, "READY") == 0 && strcmp(value, "1") == 0)
-		ch->up->ready(ch);
-	else if (strcmp(key, "PARKED") == 0 && strcmp(value, "1") == 0)
-		ch->up->parked(ch);
-	else if (strcmp(key, "STATUS") == 0)
-		ch->up->status(ch, value, len);
-	else if (strcmp(key, "WATCHDOG") == 0 && strcmp(value, "1") == 0)
-		ch->up->watchdog(ch);
-	else if (strcmp(key, "STOPPING") == 0 && strcmp(value, "1") == 0)
-		ch->up->stopping(ch);
-	else if (strcmp(key, "EXTEND_TIMEOUT_USEC") == 0)
-		ch->up->extend(ch, strtoull(value, NULL, 10));
-	else if (strcmp(key, "SUICIDE") == 0)
-		ch->up->suicide(ch, value, len);
-	else if (strcmp(key, "MESSAGE") == 0)
-		say_message(ch, value, len);
-	/* Unknown keys are for later versions, as in sd_notify(3). */
-}
-
-/* The whole datagram is checked before the first word of it is believed. */
-static const char *check(const char *buf, size_t len)
-{
-	unsigned lines = 0;
-
-	if (memchr(buf, '\0', len))
-		return "a zero byte in a message";
-	for (size_t i = 0; i < len;) {
-		const char *nl = memchr(buf + i, '\n', len - i);
-		size_t n = nl ? (size_t)(nl - (buf + i)) : len - i;
-		const char *eq = memchr(buf + i, '=', n);
-
-		if (n > 0 && (!eq || eq == buf + i))
-			return "a line that is not KEY=VALUE";
-		if (++lines > LINES_MAX)
-			return "more than 64 lines in one message";
-		i += n + 1;
-	}
-	return NULL;
-}
-
 static int native_input(struct channel *ch)
 {
 	static char buf[CHANNEL_LINE_MAX + 1]; /* single-threaded; nothing of it is kept */
@@ -126,23 +71,14 @@ static int native_input(struct channel *ch)
 	if (r <= 0)
 		return channel_eof(ch);
 	/* Only a message for others may be long. */
-	bad = m.len > NOTE_MAX && strncmp(buf, "MESSAGE=", 8) != 0 ? "a message longer than 4 KiB" :
-								     check(buf, m.len);
+	bad = m.len > WORDS_NOTE_MAX && strncmp(buf, "MESSAGE=", 8) != 0 ?
+		      "a message longer than 4 KiB" :
+		      words_check(buf, m.len);
 	if (bad)
 		return channel_broken(ch, bad);
 	buf[m.len] = '\0';
 	channel_word(ch);
-	for (char *line = buf, *next; line && *line && ch->source.live; line = next) {
-		char *eq = strchr(line, '=');
-
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		if (!eq || *line == '\0')
-			continue;
-		*eq = '\0';
-		say(ch, line, eq + 1);
-	}
+	words_say(ch, buf, true);
 	return ch->source.live ? 1 : -EPIPE;
 }
 

@@ -36,6 +36,9 @@ struct wire_up {
 	void (*ready)(struct channel *ch);
 	void (*status)(struct channel *ch, const char *text, size_t len);
 	void (*watchdog)(struct channel *ch);
+	void (*trigger)(struct channel *ch); /* it says that it hangs */
+	/* Is a sender on the channel one of the worker's own processes? */
+	bool (*owns)(struct channel *ch, pid_t pid, uid_t uid);
 	void (*stopping)(struct channel *ch);
 	void (*extend)(struct channel *ch, uint64_t usec);
 	void (*suicide)(struct channel *ch, const char *text, size_t len);
@@ -70,6 +73,7 @@ struct wire {
 	int sock_type; /* of the channel's socketpair: SOCK_SEQPACKET, SOCK_STREAM; 0: none */
 	const char *env_name;  /* variable that names the channel's descriptor */
 	unsigned hand_over_ms; /* a promoted spare must be ready within this */
+	bool notifies;	       /* the channel is a socket that the child makes: NOTIFY_SOCKET */
 	bool wants_id;	       /* NODE_UNIQUE_ID, never used twice, in the environment */
 	bool parks_by_itself;  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
@@ -86,7 +90,8 @@ struct wire {
 	const char *message_before, *message_after;
 };
 
-extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind;
+extern const struct wire wire_native, wire_node_ipc, wire_node_cluster, wire_bind, wire_systemd,
+	wire_auto;
 
 /* NULL: this protocol is not built. */
 const struct wire *wire_find(enum protocol p);
@@ -120,6 +125,7 @@ struct channel {
 	uint64_t window_ms; /* start of the current second */
 	unsigned in_window, messages_in_window;
 	size_t turn_bytes; /* of messages, since the others had their turn */
+	bool was_deaf;	   /* since somebody asked: channel_was_deaf() */
 	bool held;	   /* by us: not listened to until it is let go */
 	bool hung;	   /* nothing more comes than what is there: read to the end */
 	uint32_t watched;  /* what epoll was told */
@@ -176,6 +182,8 @@ void packet_unref(struct packet *p); /* NULL is allowed */
 void channel_hold(struct channel *ch, bool hold);
 /* Not listened to just now, whyever: its silence says nothing. */
 bool channel_is_deaf(const struct channel *ch);
+/* The same, now or since the last call: what was to be said may have found no room. */
+bool channel_was_deaf(struct channel *ch);
 
 /* For the wires: a word was understood; a message was, and goes up. */
 void channel_word(struct channel *ch);

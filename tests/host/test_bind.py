@@ -228,9 +228,9 @@ def test_own_sockets_are_its_own(env):
 
 
 def test_two_ports(env):
-    port = env.port()
-    m = start(env, port, "two", "--listen", f"0.0.0.0:{port + 1}", workers=2)
-    for p in (port, port + 1):
+    port, other = env.port(), env.port()
+    m = start(env, port, "two", "--listen", f"0.0.0.0:{other}", workers=2, program=(other,))
+    for p in (port, other):
         if set(slots(p, 24)) != {"0", "1"}:
             raise Failed(f"port {p} is not served by both")
     m.stop()
@@ -443,6 +443,17 @@ def test_a_number_that_moves(env):
     slots(port, 5)
     if len(proc.descriptors(m.pid)) != before:
         raise Failed(f"{before} descriptors became {len(proc.descriptors(m.pid))}")
+    m.stop()
+
+
+def test_sockets_that_linger(env):
+    m = start(env, env.port(), "linger", workers=1)
+    m.wait_line("lingered")
+    begin = time.monotonic()
+    for _ in range(20):
+        m.pool()
+    if time.monotonic() - begin > 10:
+        raise Failed("the master waited for a socket of a worker")
     m.stop()
 
 

@@ -123,6 +123,7 @@ static const struct sample {
 	{ "balance", "sticky", "stick" },
 	{ "unlisted", "pass", "default" },
 	{ "ready", "250ms", "soon" },
+	{ "compat", "einhorn,server-starter", "einhorns" },
 	{ "workers", "4096", "4097" },
 	{ "cpus", "0-1", "0," },
 	{ "spares", "256", "257" },
@@ -625,6 +626,7 @@ static const char *const wrong[][2] = {
 	{ "-p1 --protocol systemd --spares 1 -- x", "cannot be parked" },
 	{ "--protocol node-ipc -- x", "--port is missing" },
 	{ "--unlisted pass -- x", "--port is missing" },
+	{ "-p1 --protocol bind --compat einhorn -- x", "goes with --protocol systemd or auto" },
 	{ "-p1 --no-sandbox secomp", "did you mean 'seccomp'?|landlock" },
 	{ "-p1 --no-sandbox all", "'all' is no word of the cage" },
 	{ "-p1 --no-sandbox pid,", "no word of the cage" },
@@ -644,6 +646,7 @@ static const char *const wrong[][2] = {
 	{ "-p1 --demo -- x", "--demo is for the built-in worker" },
 	{ "-p1 --protocol node-ipc", "a Node program is missing" },
 	{ "-p1 --protocol node-cluster", "a Node program is missing" },
+	{ "-p1 --watchdog 1s --protocol bind -- x", "--watchdog needs" },
 	{ "-p1 --no-sandbox uid --require all", "--require and --no-sandbox" },
 	{ "-p1 --require net", "--net none" },
 	{ "-p1 --no-sandbox rlimits --oom-score-adj 5", "rlimits leaves out --oom-score-adj" },
@@ -679,6 +682,8 @@ static void what_looks_contradictory_and_is_not(void **state)
 	take("-p1 --net none --require net");
 	take("-p1 --watchdog 1s");
 	take("-p1 --watchdog 1s --protocol native -- x");
+	take("-p1 --watchdog 1s --protocol node-cluster -- x");
+	take("-p1 --watchdog 1s --protocol node-ipc -- x");
 	take("-p1 --demo --protocol native");
 	take("-p1 -q -q --strict");
 	take("-p1 --require all --net none");

@@ -96,7 +96,7 @@ static void words_are_understood(void **state)
 static void other_words_and_values_are_for_later(void **state)
 {
 	(void)state;
-	say_and_hear("READY=0\nREADY=\nREADY=11\nWATCHDOG=trigger\nFDSTORE=1\nX=y", "");
+	say_and_hear("READY=0\nREADY=\nREADY=11\nWATCHDOG=0\nFDSTORE=1\nX=y", "");
 	say_and_hear("ready=1\n READY=1", "");
 	say_and_hear("MAINPID=1\nERRNO=2\nBARRIER=1", "");
 	assert_true(x.ch.source.live);
@@ -270,7 +270,8 @@ static void only_built_protocols_are_found(void **state)
 	assert_ptr_equal(wire_find(PROTO_NATIVE), &wire_native);
 	assert_ptr_equal(wire_find(PROTO_NODE_IPC), &wire_node_ipc);
 	assert_ptr_equal(wire_find(PROTO_NODE_CLUSTER), &wire_node_cluster);
-	assert_null(wire_find(PROTO_AUTO));
+	assert_ptr_equal(wire_find(PROTO_AUTO), &wire_auto);
+	assert_ptr_equal(wire_find(PROTO_SYSTEMD), &wire_systemd);
 	assert_ptr_equal(wire_find(PROTO_BIND), &wire_bind);
 }
 

@@ -70,6 +70,16 @@ static inline void h_watchdog(struct channel *ch)
 	(void)ch;
 	x.pings++;
 }
+static inline void h_trigger(struct channel *ch)
+{
+	(void)ch;
+	hear("trigger", NULL, 0);
+}
+static inline bool h_owns(struct channel *ch, pid_t pid, uid_t uid)
+{
+	(void)ch;
+	return pid == getpid() && uid == getuid();
+}
 static inline void h_stopping(struct channel *ch)
 {
 	(void)ch;
@@ -165,6 +175,8 @@ static const struct wire_up ears = {
 	.ready = h_ready,
 	.status = h_status,
 	.watchdog = h_watchdog,
+	.trigger = h_trigger,
+	.owns = h_owns,
 	.stopping = h_stopping,
 	.extend = h_extend,
 	.suicide = h_suicide,

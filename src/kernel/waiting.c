@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "kernel/waiting.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define SOCKETS_MAX 32
+#define POLL_MAX    256
+
+struct wanted {
+	pid_t pid;
+	uint64_t inodes[SOCKETS_MAX];
+	unsigned n;
+};
+
+/* The socket behind a number of the process is one of them. */
+static bool is_wanted(const struct wanted *w, long fd)
+{
+	char path[64], target[64];
+	ssize_t len;
+	uint64_t inode;
+
+	if (fd < 0 || fd > INT32_MAX)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%ld", (int)w->pid, fd);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return false;
+	target[len] = '\0';
+	if (strncmp(target, "socket:[", 8) != 0)
+		return false;
+	inode = strtoull(target + 8, NULL, 10);
+	for (unsigned i = 0; i < w->n; i++)
+		if (w->inodes[i] == inode)
+			return true;
+	return false;
+}
+
+static bool read_memory(pid_t pid, uint64_t at, void *buf, size_t size)
+{
+	struct iovec local = { buf, size };
+	struct iovec remote = { (void *)(uintptr_t)at, size };
+
+	return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+static bool polls(const struct wanted *w, uint64_t at, uint64_t n)
+{
+	struct pollfd fds[POLL_MAX];
+
+	if (n == 0 || n > POLL_MAX || !read_memory(w->pid, at, fds, n * sizeof(fds[0])))
+		return false;
+	for (uint64_t i = 0; i < n; i++)
+		if ((fds[i].events & POLLIN) && is_wanted(w, fds[i].fd))
+			return true;
+	return false;
+}
+
+static bool selects(const struct wanted *w, uint64_t n, uint64_t at)
+{
+	unsigned char bits[FD_SETSIZE / 8];
+	size_t bytes = (n + 7) / 8;
+
+	if (n == 0 || n > FD_SETSIZE || at == 0 || !read_memory(w->pid, at, bits, bytes))
+		return false;
+	for (uint64_t fd = 0; fd < n; fd++)
+		if ((bits[fd / 8] & (1u << (fd % 8))) && is_wanted(w, (long)fd))
+			return true;
+	return false;
+}
+
+/* "NR ARG ARG ...": the call that the thread sleeps in; "running" else. */
+static bool thread_waits(const struct wanted *w, const char *tid)
+{
+	char path[96], text[256];
+	unsigned long long a[3];
+	AUTO_FD int fd = -1;
+	ssize_t len;
+	long nr;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%.20s/syscall", (int)w->pid, tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (len <= 0)
+		return false;
+	text[len] = '\0';
+	if (sscanf(text, "%ld %llx %llx %llx", &nr, &a[0], &a[1], &a[2]) != 4)
+		return false;
+	switch (nr) {
+	case SYS_accept:
+	case SYS_accept4:
+		return is_wanted(w, (long)a[0]);
+	case SYS_ppoll:
+#ifdef SYS_poll
+	case SYS_poll:
+#endif
+		return polls(w, a[0], a[1]);
+	case SYS_pselect6:
+#ifdef SYS_select
+	case SYS_select:
+#endif
+		return selects(w, a[0], a[1]);
+	default:
+		return false;
+	}
+}
+
+/* Of an epoll set: "tfd:   3 events: 19 ..." for each that it watches. */
+static bool set_watches(const struct wanted *w, const char *fd_name)
+{
+	char path[96], target[64], line[256];
+	bool found = false;
+	ssize_t len;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%.20s", (int)w->pid, fd_name);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len > 0 ? len : 0] = '\0';
+	if (strcmp(target, "anon_inode:[eventpoll]") != 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.20s", (int)w->pid, fd_name);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strncmp(line, "tfd:", 4) == 0 && is_wanted(w, strtol(line + 4, NULL, 10));
+	if (f)
+		(void)fclose(f);
+	return found;
+}
+
+static bool any_of(const struct wanted *w, const char *folder,
+		   bool (*test)(const struct wanted *w, const char *name))
+{
+	char path[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)w->pid, folder);
+	d = opendir(path);
+	while (d && !found && (entry = readdir(d)))
+		found = entry->d_name[0] != '.' && test(w, entry->d_name);
+	if (d)
+		(void)closedir(d);
+	return found;
+}
+
+bool waiting_on(pid_t pid, const int *fds, unsigned n)
+{
+	struct wanted w = { .pid = pid };
+	struct stat st;
+
+	for (unsigned i = 0; i < n && w.n < SOCKETS_MAX; i++)
+		if (fds[i] >= 0 && fstat(fds[i], &st) == 0)
+			w.inodes[w.n++] = st.st_ino;
+	return w.n > 0 && (any_of(&w, "task", thread_waits) || any_of(&w, "fd", set_watches));
+}

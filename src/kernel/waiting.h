@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* waiting.h - does a process wait for connections on one of these sockets?
+ *
+ * Looked up in /proc: what its threads are called for (accept, poll, select) and
+ * what its epoll sets watch (proc(5): /proc/PID/syscall, /proc/PID/fdinfo). A moment's
+ * picture; false also when it cannot be seen.
+ *
+ * Layer: kernel. */
+#ifndef MPSUP_KERNEL_WAITING_H
+#define MPSUP_KERNEL_WAITING_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+
+/* fds are ours; the process has copies under numbers of its own. */
+bool waiting_on(pid_t pid, const int *fds, unsigned n);
+
+#endif
