@@ -185,7 +185,10 @@ static void up_protocol_error(struct channel *ch, const char *what)
  * question, and its readiness timeout or its death answers it. */
 static void up_closed(struct channel *ch)
 {
-	(void)ch;
+	struct life *l = life_of(ch);
+
+	if (l->pool->wire->closes_when_drained)
+		life_drained(l);
 }
 
 const struct wire_up live_wire_up = {
