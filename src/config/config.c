@@ -263,17 +263,6 @@ bool config_arms_bind(const struct pool_config *p)
 	       !(p->cage_off & CAGE_BIT(CAGE_SECCOMP));
 }
 
-static int check_watchdog(const struct pool_config *p, struct err *e)
-{
-	if (!p->watchdog_ms || p->protocol != PROTO_BIND)
-		return 0;
-	return err_set(
-		e, -EINVAL,
-		"--watchdog needs another protocol: a worker of %s does not say that it lives, "
-		"and cannot be asked",
-		protocol_name(p->protocol));
-}
-
 static int check_serving(const struct pool_config *p, struct err *e)
 {
 	if (p->nlistens == 0 && (!config_arms_bind(p) || p->unlisted > UNLISTED_OPEN))
@@ -311,8 +300,6 @@ static int check(const struct reading *rd, struct err *e)
 		return err_set(e, -EINVAL, "--protocol %s: a Node program is missing after --",
 			       protocol_name(p->protocol));
 	if (check_serving(p, e) < 0)
-		return e->code;
-	if (check_watchdog(p, e) < 0)
 		return e->code;
 	if (p->cage_off & p->cage_required)
 		return err_set(e, -EINVAL,

@@ -33,6 +33,10 @@ MUST_CHECK int scm_recv(int sock, struct scm_message *m);
  * (-EAGAIN when the peer does not read). Never raises SIGPIPE. */
 MUST_CHECK ssize_t scm_send(int sock, const void *buf, size_t len, const int *fds, unsigned nfds);
 
+/* Never waits either, whatever they are: a socket that lingers is closed by the end of
+ * a process made for that (0.1 ms). */
 void scm_close_fds(struct scm_message *m);
+/* Close a socket whose other end was a stranger's: so is what waits in it. */
+void scm_close(int *sock);
 
 #endif

@@ -2,7 +2,6 @@
 /* heard.c - what the wires understood, as facts about one life. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -10,8 +9,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kernel/listener.h"
+#include "kernel/proc.h"
 #include "super/binds.h"
 #include "super/bus.h"
+#include "super/dispatch.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/live.h"
@@ -21,6 +22,11 @@
 static struct life *life_of(struct channel *ch)
 {
 	return container_of(ch, struct life, channel);
+}
+
+static void up_hint(struct channel *ch, const char *text)
+{
+	life_hint(life_of(ch), text);
 }
 
 static void up_parked(struct channel *ch)
@@ -51,6 +57,11 @@ static void up_watchdog(struct channel *ch)
 	life_watchdog_ping(life_of(ch));
 }
 
+static void up_watchdog_usec(struct channel *ch, uint64_t usec)
+{
+	life_watchdog_set(life_of(ch), usec);
+}
+
 /* WATCHDOG=trigger: it asks to be ended as if it were silent. */
 static void up_trigger(struct channel *ch)
 {
@@ -64,33 +75,32 @@ static void up_trigger(struct channel *ch)
 }
 
 /* 1, 0: it is somebody else's, or -ESRCH: it has ended. */
-static int leaf_holds(const struct life *l, pid_t pid)
+static int is_own(const struct life *l, pid_t pid)
 {
-	pid_t pids[1024];
-	size_t n = 0;
-
-	if (pid <= 0 || l->leaf_fd < 0 || cgroup_pids(l->leaf_fd, pids, ARRAY_LEN(pids), &n) < 0)
-		return -ESRCH;
-	for (size_t i = 0; i < n && i < ARRAY_LEN(pids); i++)
-		if (pids[i] == pid)
-			return 1;
-	return kill(pid, 0) < 0 && errno == ESRCH ? -ESRCH : 0;
+	if (pid <= 0) /* outside of what we see */
+		return 0;
+	return l->leaf_fd >= 0 ? cgroup_leaf_holds(&l->master->cgroup, l->leaf_name, pid) :
+				 proc_descends(pid, l->init.pid);
 }
 
-/* A sender that has ended already, as systemd-notify does, cannot be looked up: it is
+/* A sender that has ended already, as systemd-notify may have, cannot be looked up: it is
  * believed where nobody else can reach the socket. */
 static bool up_owns(struct channel *ch, pid_t pid, uid_t uid)
 {
 	struct life *l = life_of(ch);
 	const struct cage *c = &l->pool->cage;
-	bool alone = c->mold_fd >= 0;
-	int in_leaf = leaf_holds(l, pid);
-	bool mine = (!cage_has(c, CAGE_UID) || uid == c->uid) && (in_leaf < 0 ? alone : in_leaf);
+	char name[LIFE_NAME_BYTES];
+	int own = is_own(l, pid);
 
-	if (!mine)
-		life_hint(life_of(ch),
-			  "a process that is not its own wrote to its notify socket; ignored");
-	return mine;
+	if (own == -ESRCH)
+		own = l->notify_is_sealed;
+	if (own > 0 && (!cage_has(c, CAGE_UID) || uid == c->uid))
+		return true;
+	if (l->strangers++ == 0)
+		log_warn("%s: process %d of uid %u, which is not its own, wrote to its "
+			 "NOTIFY_SOCKET; ignored",
+			 life_name(l, name), (int)pid, (unsigned)uid);
+	return false;
 }
 
 static void up_stopping(struct channel *ch)
@@ -116,6 +126,7 @@ static void up_message(struct channel *ch, const json_t *msg, const char *text, 
 static void up_room(struct channel *ch)
 {
 	bus_room(life_of(ch));
+	dispatch_room(life_of(ch));
 }
 
 /* Node's cluster module cannot open one by itself: pass is open for it. */
@@ -166,11 +177,6 @@ static void up_listening(struct channel *ch, unsigned listener)
 	binds_listening(life_of(ch), listener);
 }
 
-static void up_hint(struct channel *ch, const char *text)
-{
-	life_hint(life_of(ch), text);
-}
-
 static void up_online(struct channel *ch)
 {
 	life_online(life_of(ch));
@@ -187,8 +193,21 @@ static void up_closed(struct channel *ch)
 {
 	struct life *l = life_of(ch);
 
+	dispatch_gone(l);
 	if (l->pool->wire->closes_when_drained)
 		life_drained(l);
+}
+
+static void up_answered(struct channel *ch, uint64_t number, bool taken)
+{
+	if (dispatch_answered(life_of(ch), number, taken))
+		channel_answer(ch);
+}
+
+static void up_takes(struct channel *ch)
+{
+	dispatch_room(life_of(ch));
+	dispatch_update(life_of(ch)->pool);
 }
 
 const struct wire_up live_wire_up = {
@@ -196,6 +215,7 @@ const struct wire_up live_wire_up = {
 	.ready = up_ready,
 	.status = up_status,
 	.watchdog = up_watchdog,
+	.watchdog_usec = up_watchdog_usec,
 	.trigger = up_trigger,
 	.owns = up_owns,
 	.stopping = up_stopping,
@@ -210,4 +230,6 @@ const struct wire_up live_wire_up = {
 	.protocol_error = up_protocol_error,
 	.closed = up_closed,
 	.room = up_room,
+	.answered = up_answered,
+	.takes = up_takes,
 };

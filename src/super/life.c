@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "super/binds.h"
 #include "super/bus.h"
+#include "super/dispatch.h"
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -100,6 +101,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	binds_init(l);
 	readiness_init(l);
 	bus_init(l);
+	dispatch_init_life(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
@@ -173,6 +175,7 @@ void life_ready(struct life *l)
 	timer_clear(&l->master->loop, &l->deadline);
 	l->was_ready = true;
 	l->ready_ms = now(l);
+	listeners_keep(l);
 	l->slot->boot_failures = 0;
 	output_flush(l);
 	watchdog_stop(l);
@@ -273,6 +276,7 @@ bool life_promote(struct life *l, struct slot *s)
 	deadline_in(l, l->pool->wire->hand_over_ms);
 	s->current = l;
 	ignore(slot_step(s, SV_BIRTH));
+	readiness_promoted(l);
 	return true;
 }
 
@@ -285,6 +289,7 @@ void life_kill(struct life *l, enum reason why)
 	watchdog_stop(l);
 	l->master->world->kill(l);
 	deadline_in(l, KILL_GRACE_MS);
+	dispatch_update(l->pool);
 }
 
 static void stop_by_signal(struct life *l)
@@ -294,6 +299,7 @@ static void stop_by_signal(struct life *l)
 	watchdog_stop(l);
 	l->master->world->signal(l, l->pool->conf->stop_signal);
 	deadline_in(l, l->pool->conf->stop_timeout_ms);
+	dispatch_update(l->pool);
 }
 
 void life_stop(struct life *l, enum reason why)
@@ -316,6 +322,7 @@ void life_stop(struct life *l, enum reason why)
 		watchdog_stop(l);
 		tell(l, "worker.drain", NULL);
 		deadline_in(l, drain_ms);
+		dispatch_update(l->pool);
 		return;
 	}
 	if (l->pid == 0) /* not even born: nobody to signal */
@@ -420,6 +427,7 @@ void life_lost(struct life *l)
 	if (l->slot)
 		slot_lost(l->slot, l);
 	listeners_steer(l->pool);
+	dispatch_update(l->pool);
 }
 
 void life_certify(struct life *l)
@@ -439,6 +447,7 @@ void life_certify(struct life *l)
 	readiness_done(l);
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
+	dispatch_gone(l);
 	timer_clear(&l->master->loop, &l->deadline);
 	watchdog_stop(l);
 	output_drain(l);

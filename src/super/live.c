@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "kernel/listener.h"
 #include "kernel/scm.h"
 #include "super/binds.h"
 #include "super/child.h"
@@ -48,6 +50,7 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 	}
 	if (rep->kind == CHILD_HEARS && m->nfds == 1 && l->channel.fd < 0) {
 		m->nfds = 0;
+		l->notify_is_sealed = rep->sealed;
 		if (channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
 				 m->fds[0]) < 0)
 			life_kill(l, REASON_START);
@@ -107,6 +110,9 @@ static void end_known(struct life *l)
 	/* The last words of the birth may wait in another source of this batch. */
 	while (read_report(l))
 		;
+	/* So may its answer for a connection, which else goes to another as well. */
+	if (l->dispatch.sent)
+		channel_finish(&l->channel);
 	life_certify(l);
 }
 
@@ -287,6 +293,7 @@ static int live_hand_over(struct life *l)
 		.pid = l->pid,
 		.promoted = l->from_spare,
 		.watchdog_usec = p->conf->watchdog_ms * 1000,
+		.dispatch = config_dispatches(p->conf),
 		.fds = listeners_fds(p, l->slot->index),
 		.specs = p->conf->listens,
 		.nfds = p->conf->nlistens,
@@ -306,11 +313,11 @@ static int live_hand_over(struct life *l)
 
 static int live_ask(struct life *l)
 {
+	if (l->channel.fd < 0 || !l->channel.source.live)
+		return -EPIPE;
 	if (channel_was_deaf(&l->channel))
 		return -EAGAIN;
-	if (!l->pool->wire->ask)
-		return -EOPNOTSUPP;
-	return l->channel.source.live ? l->pool->wire->ask(&l->channel) : -EPIPE;
+	return l->pool->wire->ask ? l->pool->wire->ask(&l->channel) : -EOPNOTSUPP;
 }
 
 static int live_drain(struct life *l, uint64_t timeout_ms)
@@ -337,6 +344,22 @@ static void live_flush(struct life *l)
 	channel_flush(&l->channel);
 }
 
+static int live_give(struct life *l, unsigned listener, uint64_t number, int fd)
+{
+	if (!l->channel.source.live)
+		return -EPIPE;
+	/* What waits behind other words cannot be taken back: it waits with us instead. */
+	if (!list_empty(&l->channel.out.queue))
+		return -EAGAIN;
+	return l->pool->wire->give(&l->channel, listener, number, fd);
+}
+
+static bool live_takes(const struct life *l, unsigned listener)
+{
+	return l->channel.source.live && l->pool->wire->takes &&
+	       l->pool->wire->takes(&l->channel, listener);
+}
+
 const struct world world_real = {
 	.now_ms = real_now,
 	.birth = live_birth,
@@ -351,6 +374,8 @@ const struct world world_real = {
 	.post = live_post,
 	.waiting = live_waiting,
 	.flush = live_flush,
+	.give = live_give,
+	.takes = live_takes,
 };
 
 void live_init_timers(struct life *l)

@@ -110,6 +110,9 @@ struct world {
 	/* Bytes of messages that it has not read yet, and how many it has. */
 	size_t (*waiting)(const struct life *l, uint64_t *ret_taken);
 	void (*flush)(struct life *l); /* send what it takes now: bus_room() */
+	/* As in struct wire; -EAGAIN also when other words of ours still wait for it. */
+	int (*give)(struct life *l, unsigned listener, uint64_t number, int fd);
+	bool (*takes)(const struct life *l, unsigned listener);
 };
 
 /* One socket of a listener: of all workers, or of one slot. */
@@ -118,6 +121,7 @@ struct seat {
 	enum listener_form { FORM_CONFIGURED, FORM_V4, FORM_V6ONLY, FORMS } form;
 	int fd; /* -1: not opened */
 	bool listens;
+	bool accepts;	/* the master takes its connections, now */
 	unsigned rank;	/* its number in the kernel's group */
 	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
@@ -182,6 +186,8 @@ struct life {
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
 	bool has_sockets;	    /* found them at its birth: LISTEN_FDS */
+	bool notify_is_sealed;	    /* only its own processes can reach its NOTIFY_SOCKET */
+	unsigned strangers;	    /* datagrams of others there */
 	bool pin_late;		    /* dealt other CPUs while it was born: pinned after exec */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	bool lost;		    /* dead, and how is not known yet */
@@ -193,6 +199,7 @@ struct life {
 	char status_text[STATUS_TEXT_BYTES];
 	char detail[160];
 	struct timer deadline, watchdog;
+	uint64_t watchdog_ms;	  /* --watchdog, or its own WATCHDOG_USEC */
 	uint64_t silent_since_ms; /* its last sign of life, or the question that is open */
 	struct timer quiet;	  /* a Node program is up: has it listened by then? */
 	bool online, wants_socket;
@@ -201,6 +208,7 @@ struct life {
 
 	struct binding {	       /* what it took by bind(2) */
 		uint64_t taken[FORMS]; /* bits: listeners */
+		uint64_t kept[FORMS];  /* it serves from those that it found at its birth */
 		uint64_t listening;    /* those that it listens on */
 		struct timer settle;   /* more listen() may follow */
 	} binding;
@@ -214,6 +222,16 @@ struct life {
 		bool said_fast, said_deaf, said_again, said_undelivered;
 		uint64_t sent, received, undelivered, dropped; /* dropped: those to it */
 	} bus;
+
+	struct dispatch_end {	   /* what dispatch.c knows of it */
+		struct list queue; /* connections that are dealt to it and not sent */
+		unsigned nqueued;
+		struct conn *sent; /* not answered yet */
+		struct timer late; /* for its answer, or until the next try */
+		bool stalled;	   /* gets none before it has answered */
+		bool said_late, said_strange;
+		uint64_t taken, refused, strange; /* strange: answers to nothing */
+	} dispatch;
 
 	struct {
 		struct timer look;
@@ -279,6 +297,16 @@ struct pool {
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
 	bool binds;	     /* its program has opened a socket itself */
 	bool said_unused;    /* that it has sockets which its program does not take */
+	struct dispatch {
+		struct list waiting; /* accepted, and nobody takes them just now */
+		unsigned nheld;	     /* all that are not taken, wherever they wait */
+		unsigned turn;	     /* roundrobin: the slot that is next */
+		uint64_t number;     /* of the last one */
+		struct timer pause;  /* accepting was of no use: not before this */
+		bool anew;	     /* some came back to waiting */
+		uint64_t said_full_ms, said_closed_ms;
+		uint64_t redispatched, closed;
+	} dispatch;
 	struct slot *slots;
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */

@@ -677,6 +677,24 @@ static void auto_picks_the_protocol(void **state)
 	assert_int_equal(web->protocol, PROTO_AUTO);
 }
 
+static void who_can_be_watched(void **state)
+{
+	static const char *const asked[] = { "auto", "node-cluster", "node-ipc", "native",
+					     "systemd" };
+
+	(void)state;
+	make_file("node", "#!/bin/sh\n", 10, 0755);
+	(void)setenv("PATH", dir, 1);
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		good("--watchdog", "1s", "--cwd", dir, "--protocol", asked[i], "--", "node",
+		     "x.js");
+	good("--watchdog", "1s", "--cwd", dir);
+	bad(-EINVAL, "this pool has auto", "--watchdog", "1s", "--cwd", dir, "--", "node", "-e",
+	    "1");
+	bad(-EINVAL, "this pool has bind", "--watchdog", "1s", "--cwd", dir, "--protocol", "bind",
+	    "--", "node", "x.js");
+}
+
 static void who_eats_the_channel(void **state)
 {
 	(void)state;
@@ -808,6 +826,7 @@ int main(void)
 		T(wrong_commands_are_named),
 		T(files_of_others_are_named),
 		T(auto_picks_the_protocol),
+		T(who_can_be_watched),
 		T(who_eats_the_channel),
 		T(workers_and_cpus),
 		T(quotas_up_the_tree),

@@ -646,7 +646,6 @@ static const char *const wrong[][2] = {
 	{ "-p1 --demo -- x", "--demo is for the built-in worker" },
 	{ "-p1 --protocol node-ipc", "a Node program is missing" },
 	{ "-p1 --protocol node-cluster", "a Node program is missing" },
-	{ "-p1 --watchdog 1s --protocol bind -- x", "--watchdog needs" },
 	{ "-p1 --no-sandbox uid --require all", "--require and --no-sandbox" },
 	{ "-p1 --require net", "--net none" },
 	{ "-p1 --no-sandbox rlimits --oom-score-adj 5", "rlimits leaves out --oom-score-adj" },
@@ -682,8 +681,6 @@ static void what_looks_contradictory_and_is_not(void **state)
 	take("-p1 --net none --require net");
 	take("-p1 --watchdog 1s");
 	take("-p1 --watchdog 1s --protocol native -- x");
-	take("-p1 --watchdog 1s --protocol node-cluster -- x");
-	take("-p1 --watchdog 1s --protocol node-ipc -- x");
 	take("-p1 --demo --protocol native");
 	take("-p1 -q -q --strict");
 	take("-p1 --require all --net none");

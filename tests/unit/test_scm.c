@@ -9,10 +9,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "fds.h"
 #include "kernel/scm.h"
@@ -188,6 +191,84 @@ static void a_datagram_that_is_too_long(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
+/* A connection whose last copy would be closed for ten seconds: its peer does not read. */
+static int lingering(int *ret_peer)
+{
+	const struct linger on = { .l_onoff = 1, .l_linger = 10 };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(in);
+	static const char rubbish[65536];
+	AUTO_FD int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(l, (const struct sockaddr *)&in, len), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (struct sockaddr *)&in, &len), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&in, len), 0);
+	*ret_peer = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(*ret_peer >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &on, sizeof(on)), 0);
+	while (send(fd, rubbish, sizeof(rubbish), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+	return fd;
+}
+
+/* fx.b is a connection that nobody has accepted at fx.a. */
+static void wait_in_a_listener(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(un);
+
+	fd_close(&fx.a);
+	fd_close(&fx.b);
+	fx.a = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fx.b = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fx.a, (const struct sockaddr *)&un, sizeof(un.sun_family)), 0);
+	assert_int_equal(listen(fx.a, 1), 0);
+	assert_int_equal(getsockname(fx.a, (struct sockaddr *)&un, &len), 0);
+	assert_int_equal(connect(fx.b, (const struct sockaddr *)&un, len), 0);
+}
+
+/* The last copies of such a socket are ours in each of these ways: none makes us wait. */
+static void a_stranger_cannot_make_us_wait(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < 6; way++) {
+		uint64_t start = clock_boot_ms();
+		int peer, sv[2], fd = lingering(&peer), before;
+
+		assert_int_equal(open_pair(way == 4 ? SOCK_DGRAM : SOCK_SEQPACKET), 0);
+		if (way == 5)
+			wait_in_a_listener();
+		fx.m.max_fds = way == 0 ? 0 : 1;
+		if (way == 2) { /* inside of another one */
+			assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+			assert_int_equal(scm_send(sv[0], "x", 1, &fd, 1), 1);
+			fd_close(&fd);
+			fd_close(&sv[0]);
+			fd = sv[1];
+		}
+		assert_int_equal(scm_send(fx.b, "", way == 4 ? 0 : 1, &fd, 1), way == 4 ? 0 : 1);
+		fd_close(&fd);
+		before = count_fds();
+		if (way == 0) {
+			assert_int_equal(scm_recv(fx.a, &fx.m), -EPROTO);
+			assert_int_equal(count_fds(), before);
+		} else if (way < 3) {
+			assert_int_equal(scm_recv(fx.a, &fx.m), 1);
+			scm_close_fds(&fx.m);
+			assert_int_equal(count_fds(), before);
+		} else { /* it waits in the queue */
+			scm_close(&fx.a);
+			assert_int_equal(count_fds(), before - 1);
+			assert_int_equal(fx.a, -1);
+		}
+		assert_true(clock_boot_ms() - start < 5000);
+		fd_close(&peer);
+	}
+}
+
 static void a_full_socket_is_eagain(void **state)
 {
 	ssize_t n = 1;
@@ -226,6 +307,7 @@ int main(void)
 		T(the_kernel_names_the_sender),
 		T(nothing_there_and_nobody_there),
 		T(a_datagram_that_is_too_long),
+		T(a_stranger_cannot_make_us_wait),
 		T(a_full_socket_is_eagain),
 		T(a_stream_keeps_bytes_and_descriptors_together),
 	};
