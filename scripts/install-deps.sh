@@ -43,7 +43,6 @@ needs_of_check() {
 	need libcmocka-dev has_lib cmocka
 	need python3 has_python
 	need nodejs has node
-	need npm has npm
 	# Real servers, run as they are.
 	need npm has npm
 	need nginx-light has_tool nginx

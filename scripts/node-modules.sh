@@ -46,8 +46,18 @@ cp "$from/package.json" "$from/package-lock.json" "$work"
 verb=ci
 [ "$set_name" != next ] || verb="install --no-save"
 echo "node-modules: npm installs $set_name into $made" >&2
+# Binaries are optional dependencies, each for one kind of machine: npm is content without.
+has_binaries() {
+	case $(uname -m) in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; *) arch=$(uname -m) ;; esac
+	for name in $(grep -o "node-[0-9]*-$arch\"" "$from/package.json" | tr -d '"'); do
+		[ -x "$work/node_modules/$name/bin/node" ] || return 1
+	done
+	[ "$set_name" != next ] || [ -n "$(find "$work/node_modules/@next" -name '*.node')" ]
+}
+
 # shellcheck disable=SC2086 # words
-if ! (cd "$work" && npm $verb --ignore-scripts --no-audit --no-fund) >"$work/log" 2>&1 9>&-; then
+if ! (cd "$work" && npm $verb --ignore-scripts --no-audit --no-fund) >"$work/log" 2>&1 9>&- ||
+	! has_binaries; then
 	tail -n 20 "$work/log" >&2
 	echo "node-modules: npm could not install $set_name: has this host a network?" >&2
 	exit 69
