@@ -90,9 +90,28 @@ static void on_bind(struct binder *b, struct bind_call *c)
 	binder_give(b, c, fd);
 }
 
+/* Node's sockets listen from the start: who connects there waits for the program. */
+static void say_unused(const struct life *l)
+{
+	struct pool *p = l->pool;
+
+	if (p->conf->protocol != PROTO_NODE_CLUSTER || p->said_unused)
+		return;
+	for (unsigned i = 0; i < p->conf->nlistens; i++) {
+		if (l->binding.listening & (1ull << i))
+			continue;
+		p->said_unused = true;
+		log_warn("%s: the program is up and has not listened on %s: clients wait there",
+			 p->conf->name, p->conf->listens[i].shown);
+	}
+}
+
 static void on_settled(struct timer *t)
 {
-	life_ready(container_of(t, struct life, binding.settle));
+	struct life *l = container_of(t, struct life, binding.settle);
+
+	say_unused(l);
+	life_ready(l);
 }
 
 /* All that was configured listens: ready. Some of it: more may follow. */

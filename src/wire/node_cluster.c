@@ -60,7 +60,8 @@ static int read_want(const json_t *msg, struct listen_want *ret)
 {
 	const json_t *at = json_object_get(msg, "port");
 	const json_t *type = json_object_get(msg, "addressType");
-	const char *address = json_string_value(json_object_get(msg, "address"));
+	const json_t *name = json_object_get(msg, "address");
+	const char *address = json_string_value(name);
 	json_int_t port = json_integer_value(at);
 	struct in6_addr addr = IN6ADDR_ANY_INIT;
 	bool v6 = true;
@@ -69,10 +70,12 @@ static int read_want(const json_t *msg, struct listen_want *ret)
 		return -ENOTSUP;
 	if (json_integer_value(json_object_get(msg, "fd")) > 0)
 		return -EBADF;
-	if (!json_is_integer(type))
+	if (!json_is_integer(type) || (name && !address && !json_is_null(name)))
 		return -EINVAL;
 	if (json_integer_value(type) == -1)
 		return want_unix(ret, address);
+	if (json_integer_value(type) != 4 && json_integer_value(type) != 6)
+		return -EINVAL;
 	if (!json_is_integer(at) || port < 0 || port > UINT16_MAX)
 		return -EINVAL;
 	if (address && *address && inet_pton(AF_INET6, address, &addr) != 1) {
@@ -420,6 +423,7 @@ const struct wire wire_node_cluster = {
 	.env_name = "NODE_CHANNEL_FD",
 	.wants_id = true,
 	.parks_by_itself = true,
+	.closes_when_drained = true,
 	.hand_over = cluster_hand_over,
 	.drain = cluster_drain,
 	.ask = node_ask,
