@@ -10,6 +10,7 @@
  *	wait until mpsup_fd(m) is readable, then
  *	while (mpsup_next(m, &ev) > 0)
  *		HELLO:   serve on ev.hello->listeners, then mpsup_ready(m)
+ *		CONNECTION: serve ev.connection (only where ev.hello->dispatch was set)
  *		DRAIN:   stop accepting, finish what is open, exit 0
  *		CLOSED:  the master is gone: exit
  *
@@ -37,7 +38,7 @@ struct mpsup;
  * pool: accept() may find nothing, so use it non-blocking (accept4(2) after
  * poll(2), expecting EAGAIN) and never shutdown() or reconfigure it. */
 struct mpsup_listener {
-	int fd;		  /* yours to close; mpsup_close() leaves it open */
+	int fd;		  /* yours to close; mpsup_close() leaves it open. -1: see dispatch */
 	const char *name; /* LISTEN_FDNAMES' word for it, never NULL */
 };
 
@@ -49,6 +50,9 @@ struct mpsup_hello {
 	unsigned workers;	/* slots of the pool */
 	int host_pid;		/* this worker as the host sees it; 0: was not told */
 	uint64_t watchdog_usec; /* call mpsup_watchdog() at least this often; 0: off */
+	/* 1: the master accepts and deals the connections out (--balance roundrobin and
+	 * sticky): the listeners have names and no descriptors, and MPSUP_CONNECTION comes. */
+	int dispatch;
 	unsigned nlisteners;
 	struct mpsup_listener listeners[MPSUP_LISTENERS_MAX];
 };
@@ -57,7 +61,8 @@ enum mpsup_event_type {
 	MPSUP_HELLO = 1, /* hello is set; comes once */
 	MPSUP_DRAIN,	 /* timeout_usec is set: be gone by then */
 	MPSUP_MESSAGE,	 /* message and message_len are set */
-	MPSUP_CLOSED	 /* the master is gone; comes again at each call */
+	MPSUP_CLOSED,	 /* the master is gone; comes again at each call */
+	MPSUP_CONNECTION /* connection and listener are set */
 };
 
 struct mpsup_event {
@@ -66,6 +71,8 @@ struct mpsup_event {
 	uint64_t timeout_usec;
 	const char *message; /* JSON text, terminated; until the next call with this object */
 	size_t message_len;
+	int connection;			       /* accepted, non-blocking, CLOEXEC; yours to close */
+	const struct mpsup_listener *listener; /* where it came in; one of hello's */
 };
 
 /* Take the channel that MPSUP_FD names: the descriptor becomes the library's
@@ -86,7 +93,8 @@ int mpsup_fd(const struct mpsup *m);
 
 /* 1: *ret holds an event; 0: nothing to read now.
  * -EPROTO: the master broke the protocol; that datagram is dropped and every
- * descriptor it carried is closed; a worker should give up. Other -Exxx: recvmsg(2). */
+ * descriptor it carried is closed; a worker should give up. Other -Exxx: recvmsg(2).
+ * A connection is acknowledged here: from then on it is this worker's, dead or alive. */
 int mpsup_next(struct mpsup *m, struct mpsup_event *ret);
 
 /* HELLO if it came, else NULL. */
@@ -112,6 +120,10 @@ int mpsup_watchdog(struct mpsup *m);
  * epoll_wait(2) take them: half of watchdog_usec, at least 1. -1: no watchdog, or
  * there was no HELLO yet. */
 int mpsup_watchdog_interval_ms(const struct mpsup *m);
+
+/* Whether MPSUP_CONNECTION may come: 1 at the beginning. With 0 each connection is sent
+ * back by mpsup_next(), and another worker gets it: for one that is full, or leaves. */
+void mpsup_take_connections(struct mpsup *m, int yes);
 
 /* Leaving by itself: no error, whatever the exit status says later. */
 int mpsup_stopping(struct mpsup *m);

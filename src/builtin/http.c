@@ -28,7 +28,8 @@ static void conn_event(void *ctx, struct MHD_Connection *mhd, void **socket_cont
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-		w->nconns++;
+		if (++w->nconns >= w->max_conns)
+			mpsup_take_connections(w->sup, 0);
 		c = calloc(1, sizeof(*c));
 		*socket_context = c;
 		if (!c)
@@ -46,6 +47,8 @@ static void conn_event(void *ctx, struct MHD_Connection *mhd, void **socket_cont
 	/* There is room again for one that waits in the queue. */
 	if (w->accept_again_ms != NEVER)
 		w->accept_again_ms = 0;
+	if (!w->draining)
+		mpsup_take_connections(w->sup, 1);
 	if (!c)
 		return;
 	if (c->prev)
@@ -178,6 +181,17 @@ int http_accept(struct worker *w, int listener)
 	/* It closes fd when it fails: the client sees an end, the listener lives on. */
 	(void)MHD_add_connection(w->http, fd, (struct sockaddr *)&addr, len);
 	return 0;
+}
+
+void http_take(struct worker *w, int fd)
+{
+	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(addr);
+
+	/* A client that has left already has no address: it is found out by reading. */
+	if (getpeername(fd, (struct sockaddr *)&addr, &len) < 0)
+		len = sizeof(addr.ss_family);
+	(void)MHD_add_connection(w->http, fd, (struct sockaddr *)&addr, len);
 }
 
 uint64_t http_wake_slow(struct worker *w, uint64_t now)

@@ -46,6 +46,8 @@ static int watch(struct worker *w, int fd, uint32_t token)
  * on one that was stopped or killed between being woken and its accept(). */
 static void accept_start(struct worker *w)
 {
+	if (w->hello->dispatch) /* the master does */
+		return;
 	for (unsigned i = 0; i < w->hello->nlisteners && !w->accepting; i++) {
 		int r = watch(w, w->hello->listeners[i].fd, i);
 
@@ -74,8 +76,9 @@ static void drain(struct worker *w, uint64_t now, uint64_t ms)
 	w->deadline_ms = deadline;
 	accept_stop(w);
 	/* Closed, not only unwatched: a socket of an older generation must be able to end. */
-	for (unsigned i = 0; w->hello && i < w->hello->nlisteners; i++)
+	for (unsigned i = 0; w->hello && !w->hello->dispatch && i < w->hello->nlisteners; i++)
 		(void)close(w->hello->listeners[i].fd);
+	mpsup_take_connections(w->sup, 0);
 	w->look_ms = http_hang_up_idle(w, now);
 	(void)mpsup_stopping(w->sup);
 	(void)mpsup_status(w->sup, "draining, %u open", w->nconns);
@@ -106,6 +109,8 @@ static void hear_master(struct worker *w, uint64_t now)
 		}
 		if (ev.type == MPSUP_HELLO && !w->draining) {
 			greet(w, ev.hello, now);
+		} else if (ev.type == MPSUP_CONNECTION) {
+			http_take(w, ev.connection);
 		} else if (ev.type == MPSUP_DRAIN) {
 			drain(w, now, ev.timeout_usec / 1000);
 		} else if (ev.type == MPSUP_CLOSED) {

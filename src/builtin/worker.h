@@ -79,6 +79,9 @@ void http_run(struct worker *w);
  * the like: no use to try again at once. */
 int http_accept(struct worker *w, int listener);
 
+/* Serve one that the master has accepted. Takes over fd. */
+void http_take(struct worker *w, int fd);
+
 /* Go on with every /slow whose time has come. Returns when the next is due. */
 uint64_t http_wake_slow(struct worker *w, uint64_t now);
 

@@ -58,10 +58,22 @@ static json_t *messages_json(const struct life *l)
 	return o;
 }
 
+static json_t *dispatched_json(const struct life *l)
+{
+	json_t *o = json_object();
+
+	set(o, "taken", json_integer((json_int_t)l->dispatch.taken));
+	set(o, "refused", json_integer((json_int_t)l->dispatch.refused));
+	set(o, "unasked", json_integer((json_int_t)l->dispatch.strange));
+	set(o, "waiting", json_integer(l->dispatch.nqueued + (l->dispatch.sent ? 1 : 0)));
+	return o;
+}
+
 static json_t *worker_json(const struct facts *f, const struct slot *s, const struct life *l,
 			   bool spare)
 {
 	const struct master *m = s->pool->master;
+	bool dispatches = config_dispatches(s->pool->conf);
 	json_t *o = json_object();
 
 	set(o, "slot", spare ? json_null() : json_integer(s->index));
@@ -83,6 +95,7 @@ static json_t *worker_json(const struct facts *f, const struct slot *s, const st
 	set_count(o, "connections", l ? facts_connections(f, l) : -1);
 	set(o, "status_text", l && l->status_text[0] ? json_safe(l->status_text) : json_null());
 	set(o, "messages", l ? messages_json(l) : json_null());
+	set(o, "dispatched", l && dispatches ? dispatched_json(l) : json_null());
 	set(o, "last_exit", s->deaths[0] ? death_json(s->deaths[0]) : json_null());
 	return o;
 }
@@ -199,6 +212,16 @@ static const char *shown_listener(const struct pool *p, unsigned i)
 	return p->listeners ? p->listeners[i].spec.shown : p->conf->listens[i].shown;
 }
 
+static json_t *dispatch_json(const struct pool *p)
+{
+	json_t *o = json_object();
+
+	set(o, "waiting", json_integer(p->dispatch.nheld));
+	set(o, "redispatched", json_integer((json_int_t)p->dispatch.redispatched));
+	set(o, "closed", json_integer((json_int_t)p->dispatch.closed));
+	return o;
+}
+
 static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
 {
 	json_t *o = json_object(), *listens = json_array();
@@ -213,6 +236,7 @@ static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
 	set(o, "policy", p->policy_name ? json_string(p->policy_name) : json_null());
 	set(o, "generation", json_integer(p->generation));
 	set_count(o, "accept_queue", facts_accept_queue(f, p));
+	set(o, "dispatch", config_dispatches(p->conf) ? dispatch_json(p) : json_null());
 	set(o, "usage", usage_json(f, p));
 	set(o, "limits", limits_json(p));
 	set(o, "total", json_object());

@@ -13,6 +13,9 @@
 struct mpsup {
 	int fd;
 	bool greeted;
+	bool sends_back; /* takes no connections */
+	bool owes;	 /* an answer that the channel had no room for */
+	char owed[40];
 	struct mpsup_hello hello;
 	char hello_text[LIB_HELLO_MAX + 1]; /* what hello's strings point into */
 	char buf[LIB_DATAGRAM_MAX + 1];
@@ -36,6 +39,7 @@ void mpsup_datagram_close_fds(struct mpsup_datagram *d);
 /* Fill m->hello and m->greeted; takes over d's descriptors on success. */
 int mpsup_parse_hello(struct mpsup *m, struct mpsup_datagram *d);
 int mpsup_parse_drain(char *text, uint64_t *ret_usec);
+int mpsup_parse_connection(char *text, uint64_t *ret_number, uint64_t *ret_listener);
 
 /* Cut the next KEY=VALUE line off *text. 1: a line; 0: no more; -EPROTO. */
 int mpsup_parse_line(char **text, char **ret_key, char **ret_value);

@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -129,6 +131,45 @@ static int message_event(char *text, struct mpsup_event *ev)
 	return 1;
 }
 
+/* The word goes before the connection is looked at: what was not answered for is given to
+ * another worker when this one dies, and it must be whole then. */
+static void answer(struct mpsup *m, bool takes, uint64_t number)
+{
+	int n = snprintf(m->owed, sizeof(m->owed), "%s=%" PRIu64, takes ? "ACCEPTED" : "REFUSED",
+			 number);
+
+	m->owes = n > 0;
+	(void)mpsup_pay(m); /* no room: with the next word, or the next call */
+}
+
+static int connection_event(struct mpsup *m, struct mpsup_datagram *d, struct mpsup_event *ev)
+{
+	uint64_t number, listener;
+	bool takes = d->nfds == 1 && !m->sends_back;
+
+	if (!m->greeted || !m->hello.dispatch || d->nfds > 1 ||
+	    mpsup_parse_connection(d->text, &number, &listener) < 0 ||
+	    listener >= m->hello.nlisteners) {
+		mpsup_datagram_close_fds(d);
+		return -EPROTO;
+	}
+	answer(m, takes, number);
+	if (!takes) {
+		mpsup_datagram_close_fds(d);
+		return 0;
+	}
+	ev->type = MPSUP_CONNECTION;
+	ev->connection = d->fds[0];
+	ev->listener = &m->hello.listeners[listener];
+	d->nfds = 0;
+	return 1;
+}
+
+void mpsup_take_connections(struct mpsup *m, int yes)
+{
+	m->sends_back = !yes;
+}
+
 /* The first line says what a datagram is. 0: something of a later version. */
 static int event_of(struct mpsup *m, struct mpsup_datagram *d, struct mpsup_event *ev)
 {
@@ -136,6 +177,8 @@ static int event_of(struct mpsup *m, struct mpsup_datagram *d, struct mpsup_even
 
 	if (starts_with(d->text, "HELLO=1\n"))
 		return hello_event(m, d, ev);
+	if (starts_with(d->text, "CONNECTION="))
+		return connection_event(m, d, ev);
 	mpsup_datagram_close_fds(d);
 	if (starts_with(d->text, "DRAIN=1\n")) {
 		if (surplus || mpsup_parse_drain(d->text, &ev->timeout_usec) < 0)
@@ -150,10 +193,11 @@ static int event_of(struct mpsup *m, struct mpsup_datagram *d, struct mpsup_even
 
 int mpsup_next(struct mpsup *m, struct mpsup_event *ret)
 {
-	struct mpsup_event ev = { .type = MPSUP_CLOSED };
+	struct mpsup_event ev = { .type = MPSUP_CLOSED, .connection = -1 };
 	struct mpsup_datagram d;
 	int r;
 
+	(void)mpsup_pay(m);
 	do {
 		r = mpsup_datagram_receive(m, &d);
 		if (r == -EAGAIN)

@@ -44,7 +44,7 @@ int mpsup_parse_number(const char *s, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
-enum number { SLOT, GENERATION, WORKERS, HOST_PID, LISTEN_FDS, WATCHDOG_USEC, NUMBERS };
+enum number { SLOT, GENERATION, WORKERS, HOST_PID, LISTEN_FDS, WATCHDOG_USEC, DISPATCH, NUMBERS };
 
 static const struct {
 	const char *key;
@@ -57,6 +57,7 @@ static const struct {
 	[HOST_PID] = { "HOST_PID", INT_MAX, false },
 	[LISTEN_FDS] = { "LISTEN_FDS", MPSUP_LISTENERS_MAX, true },
 	[WATCHDOG_USEC] = { "WATCHDOG_USEC", UINT64_MAX, false },
+	[DISPATCH] = { "DISPATCH", 1, false },
 };
 
 struct words {
@@ -109,6 +110,21 @@ static int read_words(char *text, struct words *w)
 	return 0;
 }
 
+/* With DISPATCH=1 the names alone tell how many there are. */
+static int count_listeners(struct mpsup_hello *h, const struct words *w, unsigned nfds)
+{
+	h->dispatch = w->n[DISPATCH] == 1;
+	h->nlisteners = nfds;
+	if (w->n[LISTEN_FDS] != nfds || (h->dispatch && nfds > 0))
+		return -EPROTO;
+	if (!h->dispatch || !w->names || *w->names == '\0')
+		return 0;
+	h->nlisteners = 1;
+	for (const char *p = w->names; *p; p++)
+		h->nlisteners += *p == ':';
+	return h->nlisteners > MPSUP_LISTENERS_MAX ? -EPROTO : 0;
+}
+
 /* "a:b" names exactly two; without the line all are "unknown", as in sd_listen_fds(3). */
 static int name_listeners(struct mpsup_hello *h, char *names)
 {
@@ -135,7 +151,7 @@ static int name_listeners(struct mpsup_hello *h, char *names)
 int mpsup_parse_hello(struct mpsup *m, struct mpsup_datagram *d)
 {
 	struct words w = { .pool = NULL };
-	struct mpsup_hello h = { .nlisteners = d->nfds };
+	struct mpsup_hello h = { .pool = NULL };
 	int r;
 
 	if (m->greeted || d->len > LIB_HELLO_MAX)
@@ -144,8 +160,9 @@ int mpsup_parse_hello(struct mpsup *m, struct mpsup_datagram *d)
 	r = read_words(m->hello_text, &w);
 	if (r < 0)
 		return r;
-	if (w.n[LISTEN_FDS] != d->nfds)
-		return -EPROTO;
+	r = count_listeners(&h, &w, d->nfds);
+	if (r < 0)
+		return r;
 	r = name_listeners(&h, w.names);
 	if (r < 0)
 		return r;
@@ -155,11 +172,36 @@ int mpsup_parse_hello(struct mpsup *m, struct mpsup_datagram *d)
 	h.workers = (unsigned)w.n[WORKERS];
 	h.host_pid = (int)w.n[HOST_PID];
 	h.watchdog_usec = w.n[WATCHDOG_USEC];
-	for (unsigned i = 0; i < d->nfds; i++)
-		h.listeners[i].fd = d->fds[i];
+	for (unsigned i = 0; i < h.nlisteners; i++)
+		h.listeners[i].fd = h.dispatch ? -1 : d->fds[i];
 	d->nfds = 0;
 	m->hello = h;
 	m->greeted = true;
+	return 0;
+}
+
+int mpsup_parse_connection(char *text, uint64_t *ret_number, uint64_t *ret_listener)
+{
+	uint64_t number = 0, listener = 0;
+	bool has_number = false, has_listener = false;
+	char *key, *value;
+	int r;
+
+	while ((r = mpsup_parse_line(&text, &key, &value)) > 0) {
+		bool is_number = strcmp(key, "CONNECTION") == 0;
+		bool *has = is_number ? &has_number : &has_listener;
+
+		if (!is_number && strcmp(key, "LISTENER") != 0)
+			continue;
+		if (*has ||
+		    mpsup_parse_number(value, UINT64_MAX, is_number ? &number : &listener) < 0)
+			return -EPROTO;
+		*has = true;
+	}
+	if (r < 0 || !has_number || !has_listener)
+		return -EPROTO;
+	*ret_number = number;
+	*ret_listener = listener;
 	return 0;
 }
 

@@ -50,6 +50,17 @@ static bool take_control(struct mpsup_datagram *d, struct msghdr *h)
 	return fits;
 }
 
+/* A connection for which this process has no descriptor left: not the master's fault. It
+ * is sent back. */
+static bool lost_a_connection(struct mpsup_datagram *d, const struct msghdr *h, size_t n)
+{
+	static const char word[] = "CONNECTION=";
+
+	if (!(h->msg_flags & MSG_CTRUNC) || d->nfds > 0 || n < sizeof(word) - 1)
+		return false;
+	return memcmp(h->msg_iov->iov_base, word, sizeof(word) - 1) == 0;
+}
+
 int mpsup_datagram_receive(struct mpsup *m, struct mpsup_datagram *d)
 {
 	union control ctl;
@@ -68,7 +79,8 @@ int mpsup_datagram_receive(struct mpsup *m, struct mpsup_datagram *d)
 	if (n < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	d->nfds = 0;
-	if (!take_control(d, &h) || (h.msg_flags & MSG_TRUNC) || memchr(m->buf, '\0', (size_t)n)) {
+	if ((!take_control(d, &h) && !lost_a_connection(d, &h, (size_t)n)) ||
+	    (h.msg_flags & MSG_TRUNC) || memchr(m->buf, '\0', (size_t)n)) {
 		mpsup_datagram_close_fds(d);
 		return -EPROTO;
 	}

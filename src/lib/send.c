@@ -11,7 +11,7 @@
 #include "lib/lib.h"
 #include "lib/send.h"
 
-int mpsup_send(struct mpsup *m, const char *key, const char *value, size_t len)
+static int send_word(const struct mpsup *m, const char *key, const char *value, size_t len)
 {
 	struct iovec iov[] = {
 		{ .iov_base = (void *)(uintptr_t)key, .iov_len = strlen(key) },
@@ -26,6 +26,21 @@ int mpsup_send(struct mpsup *m, const char *key, const char *value, size_t len)
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	return 0;
+}
+
+int mpsup_pay(struct mpsup *m)
+{
+	int r = m->owes ? send_word(m, m->owed, "", 0) : 0;
+
+	m->owes = r == -EAGAIN;
+	return r;
+}
+
+int mpsup_send(struct mpsup *m, const char *key, const char *value, size_t len)
+{
+	int r = mpsup_pay(m);
+
+	return r < 0 ? r : send_word(m, key, value, len);
 }
 
 int mpsup_ready(struct mpsup *m)

@@ -12,6 +12,7 @@
 #include "kernel/proc.h"
 #include "super/binds.h"
 #include "super/bus.h"
+#include "super/dispatch.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/live.h"
@@ -124,6 +125,7 @@ static void up_message(struct channel *ch, const json_t *msg, const char *text, 
 static void up_room(struct channel *ch)
 {
 	bus_room(life_of(ch));
+	dispatch_room(life_of(ch));
 }
 
 /* Node's cluster module cannot open one by itself: pass is open for it. */
@@ -188,7 +190,19 @@ static void up_protocol_error(struct channel *ch, const char *what)
  * question, and its readiness timeout or its death answers it. */
 static void up_closed(struct channel *ch)
 {
-	(void)ch;
+	dispatch_gone(life_of(ch));
+}
+
+static void up_answered(struct channel *ch, uint64_t number, bool taken)
+{
+	if (dispatch_answered(life_of(ch), number, taken))
+		channel_answer(ch);
+}
+
+static void up_takes(struct channel *ch)
+{
+	dispatch_room(life_of(ch));
+	dispatch_update(life_of(ch)->pool);
 }
 
 const struct wire_up live_wire_up = {
@@ -211,4 +225,6 @@ const struct wire_up live_wire_up = {
 	.protocol_error = up_protocol_error,
 	.closed = up_closed,
 	.room = up_room,
+	.answered = up_answered,
+	.takes = up_takes,
 };

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "super/binds.h"
 #include "super/bus.h"
+#include "super/dispatch.h"
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -99,6 +100,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	binds_init(l);
 	readiness_init(l);
 	bus_init(l);
+	dispatch_init_life(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
 		l->err.src = SOURCE_NONE;
 	timer_init(&l->deadline, on_deadline);
@@ -284,6 +286,7 @@ void life_kill(struct life *l, enum reason why)
 	watchdog_stop(l);
 	l->master->world->kill(l);
 	deadline_in(l, KILL_GRACE_MS);
+	dispatch_update(l->pool);
 }
 
 static void stop_by_signal(struct life *l)
@@ -293,6 +296,7 @@ static void stop_by_signal(struct life *l)
 	watchdog_stop(l);
 	l->master->world->signal(l, l->pool->conf->stop_signal);
 	deadline_in(l, l->pool->conf->stop_timeout_ms);
+	dispatch_update(l->pool);
 }
 
 void life_stop(struct life *l, enum reason why)
@@ -315,6 +319,7 @@ void life_stop(struct life *l, enum reason why)
 		watchdog_stop(l);
 		tell(l, "worker.drain", NULL);
 		deadline_in(l, drain_ms);
+		dispatch_update(l->pool);
 		return;
 	}
 	/* Not even born: nobody to signal. Inside of a bind(2) no signal is heard (traps 27). */
@@ -407,6 +412,7 @@ void life_lost(struct life *l)
 	if (l->slot)
 		slot_lost(l->slot, l);
 	listeners_steer(l->pool);
+	dispatch_update(l->pool);
 }
 
 void life_certify(struct life *l)
@@ -426,6 +432,7 @@ void life_certify(struct life *l)
 	readiness_done(l);
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
+	dispatch_gone(l);
 	timer_clear(&l->master->loop, &l->deadline);
 	watchdog_stop(l);
 	output_drain(l);

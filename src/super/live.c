@@ -110,6 +110,9 @@ static void end_known(struct life *l)
 	/* The last words of the birth may wait in another source of this batch. */
 	while (read_report(l))
 		;
+	/* So may its answer for a connection, which else goes to another as well. */
+	if (l->dispatch.sent)
+		channel_finish(&l->channel);
 	life_certify(l);
 }
 
@@ -290,6 +293,7 @@ static int live_hand_over(struct life *l)
 		.pid = l->pid,
 		.promoted = l->from_spare,
 		.watchdog_usec = p->conf->watchdog_ms * 1000,
+		.dispatch = config_dispatches(p->conf),
 		.fds = listeners_fds(p, l->slot->index),
 		.specs = p->conf->listens,
 		.nfds = p->conf->nlistens,
@@ -340,6 +344,22 @@ static void live_flush(struct life *l)
 	channel_flush(&l->channel);
 }
 
+static int live_give(struct life *l, unsigned listener, uint64_t number, int fd)
+{
+	if (!l->channel.source.live)
+		return -EPIPE;
+	/* What waits behind other words cannot be taken back: it waits with us instead. */
+	if (!list_empty(&l->channel.out.queue))
+		return -EAGAIN;
+	return l->pool->wire->give(&l->channel, listener, number, fd);
+}
+
+static bool live_takes(const struct life *l, unsigned listener)
+{
+	return l->channel.source.live && l->pool->wire->takes &&
+	       l->pool->wire->takes(&l->channel, listener);
+}
+
 const struct world world_real = {
 	.now_ms = real_now,
 	.birth = live_birth,
@@ -354,6 +374,8 @@ const struct world world_real = {
 	.post = live_post,
 	.waiting = live_waiting,
 	.flush = live_flush,
+	.give = live_give,
+	.takes = live_takes,
 };
 
 void live_init_timers(struct life *l)

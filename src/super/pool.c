@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "super/bus.h"
+#include "super/dispatch.h"
 #include "super/life.h"
 #include "super/listeners.h"
 
@@ -44,6 +45,7 @@ int pool_init(struct pool *p, struct master *m)
 	p->nslots = (unsigned)p->conf->workers;
 	p->cpus = p->conf->cpus;
 	list_init(&p->spares);
+	dispatch_init(p);
 	list_init(&p->held_for_all);
 	p->slots = calloc(p->nslots, sizeof(*p->slots));
 	if (!p->slots)
@@ -64,6 +66,7 @@ static void slot_done(struct slot *s)
 
 void pool_done(struct pool *p)
 {
+	dispatch_done(p);
 	for (unsigned i = 0; i < p->nslots && p->slots; i++)
 		slot_done(&p->slots[i]);
 	if (p->slots)
@@ -192,6 +195,7 @@ static void fail_pool(struct pool *p)
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	list_each(it, &p->spares)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
+	dispatch_update(p);
 	tell(p, "pool.failed");
 	master_check_ready(p->master);
 }
@@ -212,6 +216,7 @@ void pool_update(struct pool *p)
 	unsigned wanted = pool_count_wanted(p);
 
 	listeners_steer(p);
+	dispatch_update(p);
 	if (p->phase == POOL_FAILED || p->phase == POOL_STOPPED)
 		return;
 	if (p->draining) {

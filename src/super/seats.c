@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "kernel/scm.h"
+#include "super/dispatch.h"
 
 #define REVIVE_AT_ONCE	20 /* times in a second; after that every REVIVE_PAUSE_MS */
 #define REVIVE_PAUSE_MS 20
@@ -94,17 +95,36 @@ static void revive(struct seat *s)
 	timer_set(loop_of(s), &s->again, now(s) + REVIVE_PAUSE_MS);
 }
 
-static void on_trouble(struct source *src, uint32_t events)
+static void on_event(struct source *src, uint32_t events)
 {
-	(void)events;
-	revive(container_of(src, struct seat, src));
+	struct seat *s = container_of(src, struct seat, src);
+
+	if (events & ~(uint32_t)EPOLLIN)
+		revive(s);
+	else
+		dispatch_accept(s);
 }
 
 /* HUP is told without being asked for: a shutdown. A listener is never writable;
  * a socket that was made to connect is. */
+static uint32_t wanted(const struct seat *s)
+{
+	return EPOLLOUT | (s->accepts ? (uint32_t)EPOLLIN : 0u);
+}
+
 static int watch(struct seat *s)
 {
-	return source_add(loop_of(s), &s->src, s->fd, EPOLLOUT, on_trouble);
+	return source_add(loop_of(s), &s->src, s->fd, wanted(s), on_event);
+}
+
+void seat_accept(struct seat *s, bool on)
+{
+	if (!s->listens || s->accepts == on)
+		return;
+	s->accepts = on;
+	/* Not watched just now: it will be, for this. */
+	if (s->src.live && source_mod(loop_of(s), &s->src, wanted(s)) < 0)
+		s->accepts = !on;
 }
 
 static void on_again(struct timer *t)
@@ -188,7 +208,7 @@ void seat_close(struct seat *s)
 	scm_close(&s->fd);
 	if (!s->listens)
 		return;
-	s->listens = false;
+	s->listens = s->accepts = false;
 	l->nlistening[s->form]--;
 	/* As reuseport_detach_sock() does. */
 	each_seat(o, l, s->form) if (o->listens && o->rank == l->nlistening[s->form])

@@ -15,6 +15,8 @@ MUST_CHECK int seat_listen(struct seat *s, struct err *e);
 /* Close it; the last of its group takes its number. Harmless when closed. */
 void seat_close(struct seat *s);
 void seat_restore(struct seat *s);
+/* Tell dispatch_accept() of connections that wait, or no more. */
+void seat_accept(struct seat *s, bool on);
 
 /* Slot of a seat; 0 for a shared one. */
 unsigned seat_index(const struct seat *s);

@@ -110,6 +110,9 @@ struct world {
 	/* Bytes of messages that it has not read yet, and how many it has. */
 	size_t (*waiting)(const struct life *l, uint64_t *ret_taken);
 	void (*flush)(struct life *l); /* send what it takes now: bus_room() */
+	/* As in struct wire; -EAGAIN also when other words of ours still wait for it. */
+	int (*give)(struct life *l, unsigned listener, uint64_t number, int fd);
+	bool (*takes)(const struct life *l, unsigned listener);
 };
 
 /* One socket of a listener: of all workers, or of one slot. */
@@ -118,6 +121,7 @@ struct seat {
 	enum listener_form { FORM_CONFIGURED, FORM_V4, FORM_V6ONLY, FORMS } form;
 	int fd; /* -1: not opened */
 	bool listens;
+	bool accepts;	/* the master takes its connections, now */
 	unsigned rank;	/* its number in the kernel's group */
 	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
@@ -218,6 +222,16 @@ struct life {
 		uint64_t sent, received, undelivered, dropped; /* dropped: those to it */
 	} bus;
 
+	struct dispatch_end {	   /* what dispatch.c knows of it */
+		struct list queue; /* connections that are dealt to it and not sent */
+		unsigned nqueued;
+		struct conn *sent; /* not answered yet */
+		struct timer late; /* for its answer, or until the next try */
+		bool stalled;	   /* gets none before it has answered */
+		bool said_late, said_strange;
+		uint64_t taken, refused, strange; /* strange: answers to nothing */
+	} dispatch;
+
 	struct {
 		struct timer look;
 		uint64_t exec_ms, step_ms;
@@ -281,6 +295,16 @@ struct pool {
 	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
 	bool binds;	     /* its program has opened a socket itself */
+	struct dispatch {
+		struct list waiting; /* accepted, and nobody takes them just now */
+		unsigned nheld;	     /* all that are not taken, wherever they wait */
+		unsigned turn;	     /* roundrobin: the slot that is next */
+		uint64_t number;     /* of the last one */
+		struct timer pause;  /* accepting was of no use: not before this */
+		bool anew;	     /* some came back to waiting */
+		uint64_t said_full_ms, said_closed_ms;
+		uint64_t redispatched, closed;
+	} dispatch;
 	struct slot *slots;
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */

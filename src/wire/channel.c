@@ -72,6 +72,12 @@ void channel_word(struct channel *ch)
 	ch->in_window++;
 }
 
+void channel_answer(struct channel *ch)
+{
+	if (ch->in_window > 0)
+		ch->in_window--;
+}
+
 void channel_message(struct channel *ch, const json_t *msg, const char *text, size_t len)
 {
 	ch->messages_in_window++;
@@ -129,6 +135,15 @@ static void take_turn(struct channel *ch)
 		}
 		if (!channel_listens(ch))
 			return;
+	}
+}
+
+void channel_finish(struct channel *ch)
+{
+	/* What a socket holds, in the shortest words, in turns of sixteen. */
+	for (int i = 0; i < 64 && ch->source.live; i++) {
+		ch->hung = true;
+		take_turn(ch);
 	}
 }
 

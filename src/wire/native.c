@@ -35,15 +35,32 @@ static int native_hand_over(struct channel *ch, const struct wire_hello *h)
 	int r = add(buf, sizeof(buf), &len,
 		    "HELLO=1\nPOOL=%s\nSLOT=%u\nGENERATION=%u\nWORKERS=%u\nHOST_PID=%d\n"
 		    "LISTEN_FDS=%u\nLISTEN_FDNAMES=",
-		    h->pool, h->slot, h->generation, h->workers, h->pid, h->nfds);
+		    h->pool, h->slot, h->generation, h->workers, h->pid, h->dispatch ? 0 : h->nfds);
 
+	ch->hello = *h;
 	for (unsigned i = 0; r == 0 && i < h->nfds; i++)
 		r = add(buf, sizeof(buf), &len, "%s%s", i ? ":" : "", h->specs[i].name);
 	if (r == 0)
 		r = add(buf, sizeof(buf), &len, "\n");
 	if (r == 0 && h->watchdog_usec)
 		r = add(buf, sizeof(buf), &len, "WATCHDOG_USEC=%" PRIu64 "\n", h->watchdog_usec);
-	return r < 0 ? r : channel_say(ch, buf, len, h->fds, h->nfds);
+	if (r == 0 && h->dispatch)
+		r = add(buf, sizeof(buf), &len, "DISPATCH=1\n");
+	return r < 0 ? r : channel_say(ch, buf, len, h->fds, h->dispatch ? 0 : h->nfds);
+}
+
+static int native_give(struct channel *ch, unsigned listener, uint64_t number, int fd)
+{
+	char buf[64];
+	int len = snprintf(buf, sizeof(buf), "CONNECTION=%" PRIu64 "\nLISTENER=%u\n", number,
+			   listener);
+
+	return channel_say(ch, buf, (size_t)len, &fd, 1);
+}
+
+static bool native_takes(const struct channel *ch, unsigned listener)
+{
+	return ch->hello.dispatch && listener < ch->hello.nfds;
 }
 
 static int native_drain(struct channel *ch, uint64_t timeout_ms)
@@ -62,6 +79,8 @@ static int native_input(struct channel *ch)
 	int r = scm_recv(ch->fd, &m);
 	const char *bad;
 
+	if (r == -ECONNRESET) /* gone with words of ours unread; its own last ones follow */
+		r = scm_recv(ch->fd, &m);
 	if (r == -EAGAIN)
 		return 0;
 	if (r == -EPROTO)
@@ -91,6 +110,8 @@ const struct wire wire_native = {
 	.hand_over = native_hand_over,
 	.drain = native_drain,
 	.on_input = native_input,
+	.give = native_give,
+	.takes = native_takes,
 	.message_before = "MESSAGE=",
 	.message_after = "",
 };

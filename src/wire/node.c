@@ -36,6 +36,7 @@ int node_answered(struct channel *ch, const char *cmd)
 	if (!*open)
 		return 0; /* nobody waits for this one */
 	*open = false;
+	channel_answer(ch);
 	ch->up->watchdog(ch);
 	return ch->fd < 0 ? -EPIPE : 1;
 }

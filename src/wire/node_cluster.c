@@ -4,8 +4,11 @@
  * The program calls listen(); its cluster module asks {act: 'queryServer'} and
  * gets the listener of that port as a net.Native handle. 'listening' is READY,
  * 'disconnect' drains. A spare's question is answered when it is promoted: its
- * listen() just has not called back yet. Source: lib/internal/cluster/child.js
- * and utils.js of Node 12 to 26. */
+ * listen() just has not called back yet.
+ *
+ * With --balance roundrobin and sticky the answer has no handle: then Node waits for
+ * {act: 'newconn'} with a connection each (SCHED_RR), and says whether it takes it.
+ * Source: lib/internal/cluster/child.js and utils.js of Node 12 to 26. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -116,6 +119,46 @@ static int open_free_port(struct channel *ch, const struct node_query *q)
 	return fd;
 }
 
+/* What server.address() shows, where the socket stays with us. Unix sockets have none. */
+static void sockname(int fd, char *buf, size_t size)
+{
+	struct sockaddr_storage addr = { 0 };
+	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&addr;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&addr;
+	socklen_t len = sizeof(addr);
+	char text[INET6_ADDRSTRLEN] = "";
+	bool v6;
+
+	*buf = '\0';
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0 || addr.ss_family == AF_UNIX)
+		return;
+	v6 = addr.ss_family == AF_INET6;
+	(void)inet_ntop(addr.ss_family, v6 ? (const void *)&in6->sin6_addr : &in->sin_addr, text,
+			sizeof(text));
+	(void)snprintf(buf, size,
+		       ",\"sockname\":{\"address\":\"%s\",\"family\":\"IPv%d\",\"port\":%u}", text,
+		       v6 ? 6 : 4, ntohs(in->sin_port));
+}
+
+/* No handle: it gets connections instead. */
+static int answer_without(struct channel *ch, const struct node_query *q)
+{
+	char where[128], line[320];
+	int r;
+
+	sockname(ch->pending_fds[q->listener], where, sizeof(where));
+	(void)snprintf(line, sizeof(line),
+		       "{\"cmd\":\"NODE_CLUSTER\",\"errno\":0,\"key\":\"mpsup:given:%u:%d\","
+		       "\"ack\":%" PRIu64 ",\"data\":null%s}\n",
+		       q->listener, q->v6 ? 6 : 4, q->seq, where);
+	r = say(ch, line, NULL);
+	if (r < 0)
+		return r;
+	ch->told[q->v6] |= 1ull << q->listener;
+	ch->up->takes(ch);
+	return 0;
+}
+
 /* Keys are unique among what is open: a listener is given once for each family. */
 static int answer(struct channel *ch, const struct node_query *q)
 {
@@ -124,6 +167,8 @@ static int answer(struct channel *ch, const struct node_query *q)
 	int error = q->error ? q->error : q->free_port && own < 0 ? own : 0;
 	char reply[160], line[256];
 
+	if (ch->hello.dispatch && !q->free_port && !error)
+		return answer_without(ch, q);
 	(void)snprintf(reply, sizeof(reply),
 		       "{\"cmd\":\"NODE_CLUSTER\",\"errno\":%d,\"key\":\"mpsup:%s:%u:%d\","
 		       "\"ack\":%" PRIu64 ",\"data\":null}",
@@ -175,6 +220,35 @@ static int cluster_hand_over(struct channel *ch, const struct wire_hello *h)
 		r = say(ch, slot, NULL);
 	}
 	return r < 0 ? r : answer_next(ch);
+}
+
+static bool cluster_takes(const struct channel *ch, unsigned listener)
+{
+	return listener < 64 && ((ch->told[0] | ch->told[1]) & (1ull << listener));
+}
+
+/* One handle at a time, as Node's own master: the next follows its NODE_HANDLE_ACK. */
+static int cluster_give(struct channel *ch, unsigned listener, uint64_t number, int fd)
+{
+	char line[192];
+	int r;
+
+	if (ch->waiting_ack || ch->asked)
+		return -EAGAIN;
+	if (!cluster_takes(ch, listener))
+		return -ENOENT;
+	(void)snprintf(
+		line, sizeof(line),
+		"{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":"
+		"{\"cmd\":\"NODE_CLUSTER\",\"act\":\"newconn\",\"key\":\"mpsup:given:%u:%d\","
+		"\"seq\":%" PRIu64 "}}\n",
+		listener, ch->told[0] & (1ull << listener) ? 4 : 6, number);
+	r = say(ch, line, &fd);
+	if (r < 0)
+		return r;
+	ch->waiting_ack = true;
+	ch->giving = number;
+	return 0;
 }
 
 static int cluster_drain(struct channel *ch, uint64_t timeout_ms)
@@ -253,15 +327,23 @@ static void closed(struct channel *ch, const json_t *msg)
 	const char *key = json_string_value(json_object_get(msg, "key"));
 	unsigned listener, family;
 
-	if (key && sscanf(key, "mpsup:given:%u:%u", &listener, &family) == 2 && listener < 64)
-		ch->open[family == 6] &= ~(1ull << listener);
+	if (!key || sscanf(key, "mpsup:given:%u:%u", &listener, &family) != 2 || listener >= 64)
+		return;
+	ch->open[family == 6] &= ~(1ull << listener);
+	ch->told[family == 6] &= ~(1ull << listener);
+	if (ch->hello.dispatch)
+		ch->up->takes(ch);
 }
 
 static int cluster_command(struct channel *ch, const json_t *msg)
 {
 	const char *act = json_string_value(json_object_get(msg, "act"));
+	const json_t *ack = json_object_get(msg, "ack");
 	char line[96];
 
+	if (!act && ch->hello.dispatch && json_is_integer(ack) && json_integer_value(ack) > 0)
+		ch->up->answered(ch, (uint64_t)json_integer_value(ack),
+				 json_is_true(json_object_get(msg, "accepted")));
 	if (!act)
 		return 0;
 	if (strcmp(act, "queryServer") == 0)
@@ -283,15 +365,42 @@ static int cluster_command(struct channel *ch, const json_t *msg)
 	return 0;
 }
 
+/* NODE_HANDLE_ACK: it has arrived, and Node's word on it follows. NODE_HANDLE_NACK: the
+ * program has no descriptor left for it, and another worker gets it. */
+static int connection_arrived(struct channel *ch, bool ack)
+{
+	uint64_t number = ch->giving;
+
+	ch->giving = 0;
+	ch->waiting_ack = false;
+	channel_answer(ch);
+	ch->up->watchdog(ch);
+	if (ch->fd >= 0 && !ack)
+		ch->up->answered(ch, number, false);
+	return ch->fd < 0 ? -EPIPE : take_up(ch);
+}
+
+static int handle_answered(struct channel *ch, const char *cmd)
+{
+	bool ack = strcmp(cmd, "NODE_HANDLE_ACK") == 0;
+	int r;
+
+	if (ch->giving && (ack || !ch->asked))
+		return connection_arrived(ch, ack);
+	r = node_answered(ch, cmd);
+	if (r > 0)
+		r = take_up(ch);
+	if (r >= 0 && ch->hello.dispatch && ch->source.live)
+		ch->up->takes(ch); /* the next connection may go */
+	return r;
+}
+
 static int cluster_message(struct channel *ch, const json_t *msg, const char *line, size_t len)
 {
 	const char *cmd = json_string_value(json_object_get(msg, "cmd"));
 
-	if (cmd && node_is_answer(cmd)) {
-		int r = node_answered(ch, cmd);
-
-		return r <= 0 ? r : take_up(ch);
-	}
+	if (cmd && node_is_answer(cmd))
+		return handle_answered(ch, cmd);
 	if (cmd && strcmp(cmd, "NODE_CLUSTER") == 0)
 		return cluster_command(ch, msg);
 	if (!cmd || strncmp(cmd, "NODE_", 5) != 0)
@@ -315,6 +424,8 @@ const struct wire wire_node_cluster = {
 	.drain = cluster_drain,
 	.ask = node_ask,
 	.on_input = cluster_input,
+	.give = cluster_give,
+	.takes = cluster_takes,
 	.message_before = "",
 	.message_after = "\n",
 };

@@ -56,6 +56,10 @@ struct wire_up {
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
 	void (*room)(struct channel *ch); /* some of what waited is out; NULL: not asked */
+	/* It has taken the connection of that number, or will not. Any number may come. */
+	void (*answered)(struct channel *ch, uint64_t number, bool taken);
+	/* What wire->takes() says has changed. */
+	void (*takes)(struct channel *ch);
 };
 
 struct wire_hello { /* borrowed for the call */
@@ -64,6 +68,7 @@ struct wire_hello { /* borrowed for the call */
 	int pid;		/* the worker's number on the host */
 	bool promoted;		/* a spare: it learns its slot here */
 	uint64_t watchdog_usec; /* 0: off */
+	bool dispatch;		/* the listeners stay the master's: connections follow */
 	const int *fds;		/* listeners */
 	const struct listen_spec *specs;
 	unsigned nfds;
@@ -87,6 +92,11 @@ struct wire {
 	/* One read's worth of input. 1: more may be there, 0: nothing, <0: over. Each word
 	 * is counted, and between two lines it asks whether to go on (channel_listens()). */
 	int (*on_input)(struct channel *ch);
+	/* Give it a connection that was accepted on that listener; up->answered() follows.
+	 * The descriptor stays the caller's. One at a time. 0, -EAGAIN: it does not read just
+	 * now, other -errno: nothing is sent. */
+	int (*give)(struct channel *ch, unsigned listener, uint64_t number, int fd);
+	bool (*takes)(const struct channel *ch, unsigned listener); /* connections of it */
 	/* A message to it is this, the JSON text, and that. NULL: it cannot be told any. */
 	const char *message_before, *message_after;
 };
@@ -155,6 +165,8 @@ struct channel {
 	} queries[NODE_QUERIES];
 	unsigned nqueries;
 	uint64_t open[2]; /* bits: listeners that it has open, [1] those for IPv6 */
+	uint64_t told[2]; /* of them: those that it was told to get connections for */
+	uint64_t giving;  /* the connection whose handle it has not acknowledged; 0: none */
 	uint16_t free_ports[NODE_FREE_PORTS];
 	unsigned nfree_ports; /* ever given */
 };
@@ -186,9 +198,14 @@ bool channel_is_deaf(const struct channel *ch);
 /* The same, now or since the last call: what was to be said may have found no room. */
 bool channel_was_deaf(struct channel *ch);
 
+/* The worker is dead: hear what it has said up to its end. */
+void channel_finish(struct channel *ch);
+
 /* For the wires: a word was understood; a message was, and goes up. */
 void channel_word(struct channel *ch);
 void channel_message(struct channel *ch, const json_t *msg, const char *text, size_t len);
+/* The word was an answer to ours, which are bounded: it is not counted. */
+void channel_answer(struct channel *ch);
 /* May the next line be looked at? false: it must wait, the loop comes back. */
 bool channel_listens(struct channel *ch);
 

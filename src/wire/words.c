@@ -18,6 +18,15 @@ static void say_message(struct channel *ch, const char *text, size_t len)
 	json_decref(msg);
 }
 
+static void answer(struct channel *ch, const char *value, bool taken)
+{
+	char *end;
+	unsigned long long number = strtoull(value, &end, 10);
+
+	if (*value >= '0' && *value <= '9' && *end == '\0')
+		ch->up->answered(ch, number, taken);
+}
+
 static void say_own(struct channel *ch, const char *key, const char *value)
 {
 	size_t len = strlen(value);
@@ -26,6 +35,10 @@ static void say_own(struct channel *ch, const char *key, const char *value)
 		ch->up->parked(ch);
 	else if (strcmp(key, "SUICIDE") == 0)
 		ch->up->suicide(ch, value, len);
+	else if (strcmp(key, "ACCEPTED") == 0)
+		answer(ch, value, true);
+	else if (strcmp(key, "REFUSED") == 0)
+		answer(ch, value, false);
 	else if (strcmp(key, "MESSAGE") == 0)
 		say_message(ch, value, len);
 	/* Unknown keys are for later versions, as in sd_notify(3). */

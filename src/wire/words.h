@@ -13,7 +13,7 @@
 /* NULL, or what is wrong with it: zero bytes, lines without a key, too many. */
 const char *words_check(const char *buf, size_t len);
 /* Tell up what it says; buf[len] is 0 and buf is written to. Unknown keys are passed
- * by. own: libmpsup's further words (PARKED, SUICIDE, MESSAGE) are understood. */
+ * by. own: libmpsup's further words (PARKED, SUICIDE, ACCEPTED, REFUSED, MESSAGE) are understood. */
 void words_say(struct channel *ch, char *buf, bool own);
 
 /* systemd.c: one datagram of a NOTIFY_SOCKET. */

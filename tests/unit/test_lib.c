@@ -396,6 +396,154 @@ static void test_open(void **state)
 	(void)unsetenv("MPSUP_FD");
 }
 
+/* ---- dealt out ---- */
+
+#define DEALT HELLO_1 "LISTEN_FDS=0\nLISTEN_FDNAMES=http:admin\nDISPATCH=1\n"
+
+static void test_dispatch_hello(void **state)
+{
+	struct mpsup_event ev;
+
+	(void)state;
+	say(DEALT, 0);
+	assert_int_equal(mpsup_next(fx.m, &ev), 1);
+	assert_int_equal(ev.type, MPSUP_HELLO);
+	assert_int_equal(ev.hello->dispatch, 1);
+	assert_int_equal(ev.hello->nlisteners, 2);
+	assert_string_equal(ev.hello->listeners[0].name, "http");
+	assert_string_equal(ev.hello->listeners[1].name, "admin");
+	assert_int_equal(ev.hello->listeners[0].fd, -1);
+	assert_int_equal(ev.hello->listeners[1].fd, -1);
+	assert_int_equal(ev.connection, -1);
+}
+
+static void test_dispatch_wrong_hellos(void **state)
+{
+	char text[1024] = HELLO_1 "LISTEN_FDS=0\nDISPATCH=1\nLISTEN_FDNAMES=a";
+
+	(void)state;
+	say(HELLO_1 "LISTEN_FDS=1\nLISTEN_FDNAMES=http\nDISPATCH=1\n", 1);
+	assert_int_equal(next(), -EPROTO); /* both */
+	say(HELLO_1 "LISTEN_FDS=0\nLISTEN_FDNAMES=http\nDISPATCH=2\n", 0);
+	assert_int_equal(next(), -EPROTO);
+	say(HELLO_1 "LISTEN_FDS=0\nLISTEN_FDNAMES=http\nDISPATCH=0\n", 0);
+	assert_int_equal(next(), -EPROTO);
+	for (unsigned i = 0; i < MPSUP_LISTENERS_MAX; i++)
+		strcat(text, ":a");
+	say(text, 0);
+	assert_int_equal(next(), -EPROTO);
+	text[strlen(text) - 2] = '\0';
+	say(text, 0);
+	assert_int_equal(next(), 1);
+	assert_int_equal(mpsup_hello(fx.m)->nlisteners, MPSUP_LISTENERS_MAX);
+}
+
+static void test_connection(void **state)
+{
+	struct mpsup_event ev;
+
+	(void)state;
+	say(DEALT, 0);
+	assert_int_equal(next(), 1);
+	say("CONNECTION=17\nLISTENER=1\nLATER=x\n", 1);
+	assert_int_equal(mpsup_next(fx.m, &ev), 1);
+	assert_int_equal(ev.type, MPSUP_CONNECTION);
+	assert_ptr_equal(ev.listener, &mpsup_hello(fx.m)->listeners[1]);
+	assert_true(fcntl(ev.connection, F_GETFD) & FD_CLOEXEC);
+	(void)close(ev.connection);
+	expect_said("ACCEPTED=17");
+	mpsup_take_connections(fx.m, 0);
+	say("CONNECTION=18446744073709551615\nLISTENER=0\n", 1);
+	assert_int_equal(next(), 0);
+	expect_said("REFUSED=18446744073709551615");
+	mpsup_take_connections(fx.m, 1);
+	say("CONNECTION=18\nLISTENER=0\n", 1);
+	assert_int_equal(mpsup_next(fx.m, &ev), 1);
+	(void)close(ev.connection);
+	expect_said("ACCEPTED=18");
+}
+
+static void test_wrong_connections(void **state)
+{
+	static const char *const wrong[] = {
+		"CONNECTION=1\n",
+		"CONNECTION=1\nLISTENER=2\n",
+		"CONNECTION=1\nLISTENER=-1\n",
+		"CONNECTION=\nLISTENER=0\n",
+		"CONNECTION=x\nLISTENER=0\n",
+		"CONNECTION=1\nLISTENER=0\nLISTENER=0\n",
+		"CONNECTION=1\nCONNECTION=1\nLISTENER=0\n",
+		"CONNECTION=1\nLISTENER=0\nrubbish\n",
+	};
+	char byte;
+
+	(void)state;
+	say("CONNECTION=1\nLISTENER=0\n", 1); /* before HELLO */
+	assert_int_equal(next(), -EPROTO);
+	say(DEALT, 0);
+	assert_int_equal(next(), 1);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		say(wrong[i], 1);
+		assert_int_equal(next(), -EPROTO);
+	}
+	say("CONNECTION=1\nLISTENER=0\n", 2);
+	assert_int_equal(next(), -EPROTO);
+	assert_int_equal(recv(fx.master, &byte, 1, MSG_DONTWAIT), -1); /* nothing was answered */
+}
+
+static void test_connection_of_a_shared_socket(void **state)
+{
+	(void)state;
+	say(HELLO_1 "LISTEN_FDS=0\n", 0);
+	assert_int_equal(next(), 1);
+	assert_int_equal(mpsup_hello(fx.m)->dispatch, 0);
+	say("CONNECTION=1\nLISTENER=0\n", 1);
+	assert_int_equal(next(), -EPROTO);
+}
+
+static void test_no_room_for_a_connection(void **state)
+{
+	struct rlimit before, none;
+	int r;
+
+	(void)state;
+	say(DEALT, 0);
+	assert_int_equal(next(), 1);
+	say("CONNECTION=5\nLISTENER=0\n", 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ .rlim_cur = 3, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = next();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, 0);
+	expect_said("REFUSED=5");
+}
+
+/* The answer has no room: it comes with the next word. */
+static void test_an_answer_that_waits(void **state)
+{
+	struct mpsup_event ev;
+	char buf[64];
+	unsigned n = 0;
+
+	(void)state;
+	say(DEALT, 0);
+	assert_int_equal(next(), 1);
+	while (mpsup_watchdog(fx.m) == 0)
+		n++;
+	say("CONNECTION=9\nLISTENER=0\n", 1);
+	assert_int_equal(mpsup_next(fx.m, &ev), 1);
+	assert_int_equal(ev.type, MPSUP_CONNECTION);
+	(void)close(ev.connection);
+	assert_int_equal(mpsup_watchdog(fx.m), -EAGAIN);
+	for (; n > 0; n--)
+		assert_true(recv(fx.master, buf, sizeof(buf), MSG_DONTWAIT) > 0);
+	assert_int_equal(next(), 0);
+	expect_said("ACCEPTED=9");
+	assert_int_equal(mpsup_watchdog(fx.m), 0);
+	expect_said("WATCHDOG=1");
+}
+
 static void test_spare_says_parked(void **state)
 {
 	struct mpsup *m;
@@ -430,6 +578,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_master_does_not_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dispatch_hello, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dispatch_wrong_hellos, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_connections, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_connection_of_a_shared_socket, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_no_room_for_a_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_an_answer_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_spare_says_parked, setup, teardown),
 	};
 

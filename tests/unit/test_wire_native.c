@@ -264,6 +264,49 @@ static void a_paused_worker_that_goes_is_seen(void **state)
 	hears_only("closed; ");
 }
 
+/* ---- dealt out ---- */
+
+static void hello_without_sockets(void **state)
+{
+	struct wire_hello h = hello(2);
+	char text[4096];
+
+	(void)state;
+	h.dispatch = true;
+	assert_false(wire_native.takes(&x.ch, 0));
+	assert_int_equal(wire_native.hand_over(&x.ch, &h), 0);
+	assert_int_equal(read_text(text, sizeof(text)), 0);
+	assert_non_null(strstr(text, "\nLISTEN_FDS=0\nLISTEN_FDNAMES=http:http2\nDISPATCH=1\n"));
+	assert_true(wire_native.takes(&x.ch, 1));
+	assert_false(wire_native.takes(&x.ch, 2));
+}
+
+static void a_connection_and_its_answer(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	assert_int_equal(wire_native.give(&x.ch, 1, 42, x.fds[0]), 0);
+	assert_int_equal(read_text(text, sizeof(text)), 1);
+	assert_string_equal(text, "CONNECTION=42\nLISTENER=1\n");
+	say_and_hear("ACCEPTED=42", "took(42); ");
+	say_and_hear("REFUSED=43\nACCEPTED=18446744073709551615",
+		     "refused(43); took(18446744073709551615); ");
+	say_and_hear("ACCEPTED=\nACCEPTED=x\nACCEPTED=1x\nACCEPTED=-1\nREFUSED= 1", "");
+	fd_close(&x.worker);
+	assert_int_equal(wire_native.give(&x.ch, 0, 1, x.fds[0]), -EPIPE);
+}
+
+/* It goes without having read what it was sent last: its own last words still count. */
+static void last_answers_are_heard(void **state)
+{
+	(void)state;
+	assert_int_equal(wire_native.give(&x.ch, 0, 1, x.fds[0]), 0);
+	send_bytes("ACCEPTED=7", 10);
+	fd_close(&x.worker);
+	hears_only("took(7); closed; ");
+}
+
 static void only_built_protocols_are_found(void **state)
 {
 	(void)state;
@@ -300,6 +343,9 @@ int main(void)
 		T(end_of_file),
 		T(a_flood_is_paused_and_resumed),
 		T(a_paused_worker_that_goes_is_seen),
+		T(hello_without_sockets),
+		T(a_connection_and_its_answer),
+		T(last_answers_are_heard),
 		T(only_built_protocols_are_found),
 	};
 

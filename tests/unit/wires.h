@@ -180,6 +180,20 @@ static inline void h_closed(struct channel *ch)
 	hear("closed", NULL, 0);
 }
 
+static inline void h_answered(struct channel *ch, uint64_t number, bool taken)
+{
+	char buf[32];
+
+	(void)ch;
+	(void)snprintf(buf, sizeof(buf), "%" PRIu64, number);
+	hear(taken ? "took" : "refused", buf, strlen(buf));
+}
+static inline void h_takes(struct channel *ch)
+{
+	(void)ch;
+	hear("takes", NULL, 0);
+}
+
 static const struct wire_up ears = {
 	.parked = h_parked,
 	.ready = h_ready,
@@ -199,6 +213,8 @@ static const struct wire_up ears = {
 	.hint = h_hint,
 	.protocol_error = h_error,
 	.closed = h_closed,
+	.answered = h_answered,
+	.takes = h_takes,
 };
 
 /* One that has no channel of its own has the socket of NOTIFY_SOCKET. */

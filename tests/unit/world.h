@@ -62,6 +62,10 @@ static struct {
 	char posted[512]; /* the beginning of the last message */
 	size_t posted_len;
 	void (*on_flush)(struct life *l);
+	int give_result;
+	unsigned gives, closed_listeners; /* bits: nobody takes those */
+	struct life *last_given;
+	uint64_t last_number;
 	struct told told[WORLD_EVENTS];
 	unsigned ntold;
 	char log[65536];
@@ -195,6 +199,25 @@ static inline void world_flush(struct life *l)
 		w.on_flush(l);
 }
 
+/* Which connection whom; nobody answers before the test does. */
+static inline int world_give(struct life *l, unsigned listener, uint64_t number, int fd)
+{
+	(void)listener;
+	assert_true(fd >= 0);
+	if (w.give_result < 0)
+		return w.give_result;
+	w.gives++;
+	w.last_given = l;
+	w.last_number = number;
+	return 0;
+}
+
+static inline bool world_takes(const struct life *l, unsigned listener)
+{
+	(void)l;
+	return listener < 32 && !(w.closed_listeners & (1u << listener));
+}
+
 static const struct world fake_world = {
 	.now_ms = world_now,
 	.birth = world_birth,
@@ -209,6 +232,8 @@ static const struct world fake_world = {
 	.post = world_post,
 	.waiting = world_waiting,
 	.flush = world_flush,
+	.give = world_give,
+	.takes = world_takes,
 };
 
 static inline int wire_ask(struct channel *ch)
@@ -327,11 +352,12 @@ static inline void check_timers(void)
 		for (unsigned i = 0; i < w.nalive; i++)
 			known |= t == &w.alive[i]->deadline || t == &w.alive[i]->watchdog ||
 				 t == &w.alive[i]->bus.look || t == &w.alive[i]->channel.pause ||
-				 t == &w.alive[i]->quiet;
+				 t == &w.alive[i]->dispatch.late || t == &w.alive[i]->quiet;
 		for (unsigned k = 0; k < w.m.npools; k++) {
 			const struct pool *p = &w.pools[k];
 
-			known |= t == &p->step || t == &p->spare_slot.timer;
+			known |= t == &p->step || t == &p->spare_slot.timer ||
+				 t == &p->dispatch.pause;
 			for (unsigned i = 0; i < p->nslots; i++)
 				known |= t == &p->slots[i].timer;
 		}

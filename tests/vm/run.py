@@ -30,7 +30,8 @@ LIMIT_S = 1500        # for all tests; they take a third of it
 
 # Host tests that ask the kernel for something, which is another one here, with other
 # cgroups; the others would only repeat, slower.
-HOST_WORDS = ["attack.", "end.", "main.", "node.program_in", "place."]
+HOST_WORDS = ["attack.", "bind.arguments", "bind.a_spare", "bind.ipv4_and", "end.", "main.",
+              "node.program_in", "place."]
 
 # In the root cgroup, from which controllers can be given on though processes are in it.
 PLACE = "echo 0 >/sys/fs/cgroup/cgroup.procs"
