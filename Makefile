@@ -87,6 +87,8 @@ $(O)/helpers/%: $(O)/tests/helpers/%.o $(O)/libcore.a
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 $(O)/helpers/talker: $(O)/libmpsup.a
+# It is a user of systemd's library.
+$(O)/helpers/activated: PKG_LIBS += $(shell $(PKG_CONFIG) --libs libsystemd 2>/dev/null)
 
 # PID 1 of a worker's namespaces: without a C library, for it is born with each (src/init).
 $(O)/mpsup-init: $(sort $(wildcard src/init/*.c)) $(wildcard src/init/*.h)

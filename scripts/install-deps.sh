@@ -50,6 +50,9 @@ needs_of_check() {
 	need php-cli has php
 	need default-jdk-headless has javac
 	need redis-server has redis-server
+	need gunicorn has gunicorn
+	need uvicorn has uvicorn
+	need systemd has systemd-notify
 }
 
 needs_of_vm() {

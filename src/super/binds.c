@@ -178,6 +178,11 @@ int binds_open(struct life *l, int fd)
 	return binder_open(&l->binder, &l->master->loop, &up, fd);
 }
 
+bool binds_is_parked(const struct life *l)
+{
+	return l->binder.nparked > 0;
+}
+
 bool binds_has_taken(const struct life *l)
 {
 	for (unsigned f = 0; f < FORMS; f++)

@@ -15,6 +15,8 @@ void binds_hand_over(struct life *l);
 void binds_listening(struct life *l, unsigned index);
 /* It has a socket by its own bind(2). */
 bool binds_has_taken(const struct life *l);
+/* It waits inside of one. */
+bool binds_is_parked(const struct life *l);
 /* The process is gone. Harmless twice. */
 void binds_close(struct life *l);
 

@@ -175,7 +175,8 @@ void life_ready(struct life *l)
 	timer_clear(&l->master->loop, &l->deadline);
 	l->was_ready = true;
 	l->ready_ms = now(l);
-	listeners_keep(l);
+	if (readiness_takes_word(l) || readiness_takes_listen(l)) /* a time alone proves nothing */
+		listeners_keep(l);
 	l->slot->boot_failures = 0;
 	output_flush(l);
 	watchdog_stop(l);
@@ -325,9 +326,8 @@ void life_stop(struct life *l, enum reason why)
 		dispatch_update(l->pool);
 		return;
 	}
-	/* Not even born: nobody to signal. Inside bind(): no signal that does not kill gets
-	 * through (traps 27). */
-	if (l->pid == 0 || l->binder.nparked > 0)
+	/* Not even born: nobody to signal. Inside of a bind(2) no signal is heard (traps 27). */
+	if (l->pid == 0 || binds_is_parked(l))
 		life_kill(l, why);
 	else
 		stop_by_signal(l);

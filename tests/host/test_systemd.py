@@ -1,0 +1,698 @@
+# SPDX-License-Identifier: MIT
+"""Programs of socket activation, unmodified: real ones, systemd's own library, and programs
+that were written for other masters; and what comes in at a NOTIFY_SOCKET."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+from harness import Failed, timeout, wait_until
+from harness import http, proc
+
+SYSTEMD = ("--protocol", "systemd")
+AUTO = ("--protocol", "auto")
+
+
+def start(env, port, how, *more, protocol=SYSTEMD, workers=3, program=(), **kw):
+    python = env.need_program("python3")
+    app = env.fixture("activated.py")
+    where = ("--port", port) if port else ()
+    return env.start("--workers", workers, *where, *protocol, *more, "--", python,
+                     "activated.py", how, *program, cwd=app.parent, **kw)
+
+
+def do(port, what, seconds=30.0):
+    a = http.get(port, "/do/" + what, seconds)
+    if a.outcome != http.OK:
+        raise Failed(f"/do/{what}: {a}")
+    return a.text
+
+
+def check_all_serve(m, port, workers=3):
+    """Idle connections to the port are taken by every worker, whatever program it is."""
+    held = []
+    try:
+        def spread():
+            for _ in range(8):
+                held.append(socket.create_connection(("127.0.0.1", port), 5))
+            return {w["slot"] for w in m.workers() if w["connections"]} >= set(range(workers))
+        wait_until("each worker has connections of its own", spread, 15, 0.2)
+    finally:
+        for s in held:
+            s.close()
+
+
+def check_answers(port, what):
+    for a in http.many(port, 30, 5):
+        if a.outcome != http.OK or a.status != 200:
+            raise Failed(f"{what}: {a}")
+
+
+def check_program(m, port, workers=3):
+    """All of them serve, one is killed, and it is replaced by one that serves."""
+    check_answers(port, "at first")
+    check_all_serve(m, port, workers)
+    victim = [w for w in m.workers() if w["slot"] == 1][0]
+    proc.kill(victim["pid"])
+    wait_until("another took the place of the dead one", lambda: [
+        w for w in m.workers(state="ready") if w["slot"] == 1 and w["pid"] != victim["pid"]], 40)
+    check_answers(port, "after a death")
+    check_all_serve(m, port, workers)
+    m.stop()
+
+
+# ---- real programs ----
+
+WSGI = '''
+def app(environ, start):
+    start("200 OK", [("Content-Length", "4")])
+    return [b"here"]
+
+async def asgi(scope, receive, send):
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"here"})
+'''
+
+
+def check_gunicorn(env, protocol):
+    gunicorn = env.need_program("gunicorn")
+    port = env.port()
+    app = env.app(webapp_py=WSGI)
+    m = env.start("--workers", 3, "--port", port, *protocol, "--", gunicorn, "webapp:app",
+                  cwd=app, env={"PYTHONDONTWRITEBYTECODE": "1"}, seconds=60)
+    # It says so itself, when it has booted.
+    wait_until("its own words are its status", lambda: all(
+        w["status_text"] == "Gunicorn arbiter booted" for w in m.workers()))
+    check_program(m, port)
+
+
+@timeout(120)
+def test_gunicorn(env):
+    check_gunicorn(env, SYSTEMD)
+
+
+@timeout(120)
+def test_gunicorn_by_auto(env):
+    check_gunicorn(env, AUTO)
+
+
+def check_uvicorn(env, protocol):
+    uvicorn = env.need_program("uvicorn")
+    port = env.port()
+    app = env.app(webapp_py=WSGI)
+    m = env.start("--workers", 3, "--port", port, *protocol, "--", uvicorn, "--fd", 3,
+                  "--app-dir", app, "webapp:asgi", cwd=app,
+                  env={"PYTHONDONTWRITEBYTECODE": "1"}, seconds=60)
+    check_program(m, port)
+
+
+@timeout(120)
+def test_uvicorn(env):
+    check_uvicorn(env, SYSTEMD)
+
+
+@timeout(120)
+def test_uvicorn_by_auto(env):
+    check_uvicorn(env, AUTO)
+
+
+@timeout(180)
+def test_go(env):
+    go = env.need_program("go")
+    port = env.port()
+    app = env.app(server_go="""
+package main
+import ("fmt"; "net"; "net/http"; "os"; "strconv")
+func fail(what any) { fmt.Println(what); os.Exit(1) }
+func main() {
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) { fail("LISTEN_PID") }
+	if os.Getenv("LISTEN_FDS") != "1" { fail("LISTEN_FDS") }
+	l, err := net.FileListener(os.NewFile(3, "http"))
+	if err != nil { fail(err) }
+	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil { fail(err) }
+	if _, err = c.Write([]byte("READY=1\\nSTATUS=go serves")); err != nil { fail(err) }
+	c.Close()
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
+	fail(http.Serve(l, nil))
+}""")
+    built = subprocess.run([go, "build", "-o", "server", "server.go"], cwd=app, env={
+        "HOME": str(app), "PATH": "/usr/bin:/bin", "GOFLAGS": "-p=2", "CGO_ENABLED": "0",
+        "GO111MODULE": "off", "GOCACHE": "/tmp/mpsup-go-cache"},
+        capture_output=True, text=True, check=False)
+    if built.returncode:
+        raise Failed(built.stderr)
+    m = env.start("--workers", 3, "--port", port, *SYSTEMD, "--ready", "notify", "--",
+                  "./server", cwd=app)
+    wait_until("its status", lambda: all(w["status_text"] == "go serves" for w in m.workers()))
+    check_program(m, port)
+
+
+def libsystemd(env):
+    built = env.build / "helpers" / "activated"
+    if not built.exists():
+        raise Failed("build/helpers/activated is missing: make tests")
+    app = env.app()
+    shutil.copy(built, app / "activated")
+    return app
+
+
+def test_systemds_own_library(env):
+    port, other = env.port(), env.port()
+    app = libsystemd(env)
+    m = env.start("--workers", 3, "--port", port, "--listen", f"127.0.0.1:{other},name=admin",
+                  *SYSTEMD, "--ready", "notify", "--watchdog", "20s", "--", "./activated", cwd=app)
+    for line in ("fds 2$", "name http stream 1", "name admin stream 1", "watchdog 1 20000000",
+                 "notify 1$", "barrier 1$"):
+        for slot in range(3):
+            m.wait_line(rf"web/{slot} . {line}")
+    for w in m.workers():
+        if w["status_text"] != f"slot {w['slot']} serves":
+            raise Failed(f"status: {w}")
+    check_program(m, port)
+
+
+def test_its_watchdog_is_enough(env):
+    """It says that it lives at a third of the time: none is ended."""
+    app = libsystemd(env)
+    m = env.start("--workers", 2, "--port", env.port(), *SYSTEMD, "--watchdog", "1500ms", "--",
+                  "./activated", cwd=app)
+    pids = {w["pid"] for w in m.workers()}
+    time.sleep(4)
+    if {w["pid"] for w in m.workers(state="ready")} != pids:
+        raise Failed("a worker that says that it lives was ended")
+    m.stop()
+
+
+def test_einhorn(env):
+    port, other = env.port(), env.port()
+    m = start(env, port, "einhorn", "--listen", f"127.0.0.1:{other}", "--compat", "einhorn")
+    check_answers(other, "the second port")
+    check_program(m, port)
+
+
+def test_server_starter(env):
+    port, other = env.port(), env.port()
+    path = env.dir / "web.sock"
+    m = start(env, port, "starter", "--listen", f"127.0.0.1:{other}", "--listen",
+              f"unix:{path},mode=0666", "--compat", "server-starter,einhorn")
+    m.wait_line(re.escape(f"starter {port}=3;127.0.0.1:{other}=4;{path}=5"))
+    check_answers(other, "the second port")
+    if http.get(str(path)).outcome != http.OK:
+        raise Failed("the unix socket")
+    check_program(m, port)
+
+
+# ---- when it is ready ----
+
+def check_waits(env, how, protocol=SYSTEMD, **kw):
+    port = env.port()
+    m = start(env, port, how, protocol=protocol, **kw)
+    check_program(m, port)
+
+
+def test_blocking_accept(env):
+    check_waits(env, "accept")
+
+
+def test_blocking_accept_of_one_socket(env):
+    """Each has the same socket, blocking, and a death does not change that."""
+    port = env.port()
+    m = start(env, port, "accept", "--balance", "shared")
+    for _ in range(3):
+        victim = m.workers()[0]["pid"]
+        proc.kill(victim)
+        wait_until("it is replaced", lambda pid=victim: len([
+            w for w in m.workers(state="ready") if w["pid"] != pid]) == 3)
+        check_answers(port, "after a death")
+    if do(port, "flags") != "blocking":
+        raise Failed("the socket is not blocking any more")
+    if "BlockingIOError" in m.log():
+        raise Failed(m.log())
+    m.stop()
+
+
+def test_waiting_is_seen(env):
+    for how in ("accept", "poll", "select", "epoll", "children"):
+        for protocol in (SYSTEMD, AUTO):
+            port = env.port()
+            m = start(env, port, how, protocol=protocol, workers=1)
+            check_answers(port, how)
+            m.stop()
+
+
+def test_one_that_only_lives_is_ready_after_a_second(env):
+    port = env.port()
+    m = start(env, port, "sleeps", workers=1)
+    born = m.events("worker.spawn")[0]["time"], m.events("worker.ready")[0]["time"]
+    took = seconds_between(*born)
+    if not 1.0 <= took < 2.9:
+        raise Failed(f"ready after {took} s")
+    m.stop()
+
+
+def seconds_between(a, b):
+    from datetime import datetime
+    parse = lambda t: datetime.fromisoformat(t.replace("Z", "+00:00"))
+    return (parse(b) - parse(a)).total_seconds()
+
+
+def test_auto_does_not_take_a_living_one_for_a_ready_one(env):
+    """It may be about to bind: it is ready when it waits on what it was given."""
+    m = start(env, env.port(), "sleeps", workers=1, protocol=AUTO)
+    took = seconds_between(m.events("worker.spawn")[0]["time"], m.events("worker.ready")[0]["time"])
+    if took < 2.9:
+        raise Failed(f"ready after {took} s, and it slept for 3")
+    m.stop()
+
+
+def test_never_ready_at_exec(env):
+    m = start(env, env.port(), "dies", "--boot-limit", 2, workers=1, ready=False)
+    m.wait_exit(70)
+    if "never got ready" not in m.log():
+        raise Failed(m.log())
+
+
+def test_ready_notify_is_that_alone(env):
+    m = start(env, env.port(), "poll", "--ready", "notify", "--ready-timeout", "2500ms",
+              "--boot-limit", 1, workers=1, ready=False)
+    m.wait_exit(70)
+    if "was not ready within 2500 ms" not in m.log() and "was not ready within 2.5" not in m.log():
+        raise Failed(m.log())
+    m = start(env, env.port(), "says", "--ready", "notify", workers=1, program=(1.5,))
+    took = seconds_between(m.events("worker.spawn")[0]["time"], m.events("worker.ready")[0]["time"])
+    if took < 1.4:
+        raise Failed(f"ready after {took} s, and it said so after 1.5")
+    m.stop()
+
+
+def test_ready_exec_and_a_time(env):
+    for rule, least, most in (("exec", 0, 2), ("2s", 1.9, 4)):
+        m = start(env, env.port(), "sleeps", "--ready", rule, workers=1)
+        took = seconds_between(m.events("worker.spawn")[0]["time"],
+                               m.events("worker.ready")[0]["time"])
+        if not least <= took < most:
+            raise Failed(f"--ready {rule}: after {took} s")
+        m.stop()
+
+
+def test_rules_that_cannot_come_true_are_refused(env):
+    for args, word in ((("--protocol", "systemd", "--ready", "listen"), "--ready listen"),
+                       (("--protocol", "bind", "--ready", "notify"), "--ready notify"),
+                       (("--protocol", "node-ipc", "--ready", "exec"), "--ready"),
+                       (("--protocol", "systemd", "--spares", "1"), "--spares"),
+                       (("--protocol", "bind", "--compat", "einhorn"), "--compat")):
+        done = env.client("--port", env.port(), *args, "--", "/bin/true")
+        if done.returncode != 2 or word not in done.stderr:
+            raise Failed(f"{args}: exit {done.returncode}: {done.stderr}")
+
+
+# ---- auto: both ways are open ----
+
+def test_auto_one_that_binds(env):
+    port = env.port()
+    m = start(env, port, "binds", protocol=AUTO, program=(port,))
+    if http.get(("::1", port)).outcome != http.REFUSED:
+        raise Failed("an IPv4 program is reached by IPv6")
+    check_program(m, port)
+
+
+def test_auto_stop_and_start(env):
+    """The same program finds both ways open again."""
+    for how in ("binds", "poll"):
+        port = env.port()
+        m = start(env, port, how, "--on-failed", "hold", protocol=AUTO, program=(port,))
+        for target in ("web/1", "web"):
+            m.ctl("stop", target)
+            wait_until("stopped", lambda: m.workers(state="stopped"))
+            wait_until("nothing of it runs", lambda t=target: len(m.workers(state="ready")) ==
+                       (2 if t == "web/1" else 0))
+            m.ctl("start", target)
+            m.wait_workers(3, seconds=30)
+            check_answers(port, f"{how} after {target}")
+        check_program(m, port)
+
+
+def test_auto_one_cannot_take_the_others_sockets(env):
+    """They serve from what they found at their birth; one that binds in another form is told
+    that it is in use, and they go on."""
+    port = env.port()
+    m = start(env, port, "odd", protocol=AUTO, program=(port,), ready=False)
+    m.wait_line("web/1 . odd 98")
+    wait_until("the others serve", lambda: len(m.workers(state="ready")) == 2)
+    check_answers(port, "the others")
+    check_all_serve(m, port, 1)
+    m.stop()
+
+
+def test_auto_a_second_port_of_its_own(env):
+    """One that takes its sockets and opens another one still gets them at the next birth."""
+    port, other = env.port(), env.port()
+    m = start(env, port, "second", "--unlisted", "open", protocol=AUTO, program=(other,))
+    check_answers(other, "the other port")
+    check_program(m, port)
+
+
+def test_auto_spares(env):
+    port = env.port()
+    m = start(env, port, "binds", "--spares", 1, protocol=AUTO, program=(port,), workers=2)
+    spare = m.wait_workers(1, state="parked", role="spare")[0]
+    proc.kill(m.workers()[1]["pid"])
+    wait_until("the spare took the place", lambda: [
+        w for w in m.workers(state="ready") if w["slot"] == 1 and w["pid"] == spare["pid"]])
+    check_answers(port, "after a promotion")
+    m.stop()
+
+
+def test_spares_whatever_the_rule_of_readiness(env):
+    for rule in ("exec", "300ms"):
+        port = env.port()
+        m = start(env, port, "binds", "--spares", 1, "--ready", rule, protocol=AUTO,
+                  program=(port,), workers=2)
+        spare = m.wait_workers(1, state="parked", role="spare")[0]
+        proc.kill(m.workers()[1]["pid"])
+        wait_until(f"--ready {rule}: the spare took the place", lambda pid=spare["pid"]: [
+            w for w in m.workers(state="ready") if w["slot"] == 1 and w["pid"] == pid])
+        time.sleep(1.2)  # the deadline of a hand-over
+        if not [w for w in m.workers(state="ready") if w["pid"] == spare["pid"]]:
+            raise Failed(f"--ready {rule}: it was ended after its promotion")
+        # The next one waits inside of its bind(), where it hears no signal.
+        m.wait_workers(1, state="parked", role="spare")
+        m.stop(seconds=8)
+
+
+def test_a_spare_that_cannot_park_is_ended(env):
+    m = start(env, env.port(), "spare", "--spares", 1, protocol=AUTO, workers=1)
+    m.wait_line("a spare says READY=1 and has asked for no socket")
+    m.wait_event("worker.exit", reason="protocol")
+    m.stop()
+
+
+# ---- the notify socket ----
+
+def one_worker(env, *more, **kw):
+    port = env.port()
+    m = start(env, port, "says", *more, workers=1, **kw)
+    return m, port, m.workers()[0]
+
+
+def status_is(m, text):
+    wait_until(f"the status is {text!r}", lambda: m.workers()[0]["status_text"] == text)
+
+
+def check_still_well(m, port, worker):
+    status_of = m.workers()[0]
+    if status_of["pid"] != worker["pid"] or status_of["state"] != "ready":
+        raise Failed(f"it was ended: {status_of}")
+    check_answers(port, "after all that")
+    m.stop()
+
+
+def test_megabytes(env):
+    m, port, w = one_worker(env)
+    answer = do(port, "big")
+    if not answer.startswith("sent sent sent sent ") or not answer.endswith(" closed"):
+        raise Failed(answer)
+    status_is(m, "after the big ones")
+    check_still_well(m, port, w)
+
+
+def test_descriptors(env):
+    m, port, w = one_worker(env)
+    before = proc.descriptors(m.pid)
+    answer = do(port, "descriptors")
+    if answer != "closed none left":
+        raise Failed(answer)
+    status_is(m, "after the descriptors")
+    wait_until("the master holds none of them", lambda:
+               len(proc.descriptors(m.pid)) <= len(before))
+    check_still_well(m, port, w)
+
+
+def test_sockets_that_linger(env):
+    m, port, w = one_worker(env)
+    started = time.monotonic()
+    if do(port, "linger") != "closed":
+        raise Failed("the master waits for a socket of the worker")
+    m.status()
+    if time.monotonic() - started > 25:  # twelve of them would take 36 s
+        raise Failed("the master waited for sockets of the worker")
+    check_still_well(m, port, w)
+
+
+def test_rubbish(env):
+    m, port, w = one_worker(env)
+    if do(port, "rubbish") != "closed":
+        raise Failed("not listened to any more")
+    status_is(m, r"\xff\xfe\x1b[31m")
+    check_still_well(m, port, w)
+
+
+@timeout(60)
+def test_flood(env):
+    m, port, w = one_worker(env)
+    do(port, "flood")
+    def cpu():
+        with open(f"/proc/{m.pid}/stat", encoding="ascii") as f:
+            return sum(map(int, f.read().rpartition(")")[2].split()[11:13])) / 100
+    before = cpu()
+    time.sleep(5)
+    if cpu() - before > 2.5:
+        raise Failed(f"the master used {cpu() - before:.2f} s of 5 for one loud worker")
+    m.status()
+    check_still_well(m, port, w)
+
+
+def test_a_child_may_speak_and_end(env):
+    m, port, w = one_worker(env)
+    if do(port, "child") != "closed":
+        raise Failed("not answered")
+    status_is(m, "said by a child")
+    check_still_well(m, port, w)
+
+
+def test_systemd_notify(env):
+    env.need_program("systemd-notify")
+    m, port, w = one_worker(env)
+    if do(port, "systemd_notify") != "closed":
+        raise Failed("not answered")
+    status_is(m, "said by systemd-notify")
+    check_still_well(m, port, w)
+
+
+def notify_as_root(address, text):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.sendto(text, address)
+
+
+def check_strangers(m, port, w, address, uid=None):
+    send = notify_as_root
+    if uid is not None:  # with the right uid, but not one of its processes
+        code = ("import socket,sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
+                "s.sendto(sys.argv[2].encode(), sys.argv[1].replace('@', '\\0', 1))")
+        def send(to, text):
+            to = to.replace("\0", "@", 1) if to[0] == "\0" else to
+            subprocess.run(["/usr/bin/python3", "-c", code, to, text.decode()], check=True,
+                           user=uid, group=uid, extra_groups=[])
+    for text in (b"STATUS=by a stranger", b"WATCHDOG=trigger", b"STOPPING=1"):
+        send(address, text)
+    # What it says itself comes after that, and is heard.
+    if do(port, "child") != "closed":
+        raise Failed("not answered")
+    status_is(m, "said by a child")
+    found = re.findall("which is not its own, wrote to its NOTIFY_SOCKET; ignored", m.log())
+    if len(found) != 1:
+        raise Failed(f"named {len(found)} times")
+    if m.workers()[0]["pid"] != w["pid"]:
+        raise Failed("a stranger ended it")
+
+
+def test_root_of_the_host_is_a_stranger(env):
+    env.need_root()
+    m, port, w = one_worker(env)
+    where = do(port, "where")
+    if not where.startswith("/run/"):
+        raise Failed(f"NOTIFY_SOCKET={where}")
+    check_strangers(m, port, w, f"/proc/{w['pid']}/root{where}")
+    check_still_well(m, port, w)
+
+
+def test_an_abstract_name_is_open_to_strangers_and_they_are_not_heard(env):
+    env.need_root()
+    m, port, w = one_worker(env, "--no-sandbox", "view", "--user", 54321)
+    where = do(port, "where")
+    if not where.startswith("@"):
+        raise Failed(f"NOTIFY_SOCKET={where}")
+    check_strangers(m, port, w, "\0" + where[1:], uid=54321)
+    check_still_well(m, port, w)
+
+
+def test_a_sibling_is_a_stranger(env):
+    """By an abstract name it could be reached; it has the same uid, and is told apart."""
+    env.need_root()
+    port = env.port()
+    m = start(env, port, "says", "--no-sandbox", "view", workers=2)
+    first = m.workers()[0]
+    place = proc.environ(first["pid"])["NOTIFY_SOCKET"]
+    uid = proc.status(first["pid"])["Uid"].split()[0]
+    done = subprocess.run(["/usr/bin/nsenter", "--target", str(m.workers()[1]["pid"]), "--pid",
+                           "--mount", "/usr/bin/python3", "-c",
+                           "import os,socket,sys; os.setuid(int(sys.argv[1]));"
+                           "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
+                           "s.sendto(b'STATUS=by a sibling', '\\0' + sys.argv[2][1:])",
+                           uid, place], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(done.stderr)
+    m.wait_line("web/0: process .* which is not its own")
+    if m.workers()[0]["status_text"] != "serving":
+        raise Failed("the sibling was heard")
+    m.stop()
+
+
+# ---- the watchdog ----
+
+def test_a_hanging_one_is_ended(env):
+    m, port, w = one_worker(env, "--watchdog", "800ms")
+    time.sleep(1.5)
+    if m.workers()[0]["pid"] != w["pid"]:
+        raise Failed("it was ended, and it said that it lives")
+    do(port, "quiet")
+    m.wait_event("worker.exit", pid=w["pid"], reason="watchdog")
+    wait_until("it is replaced", lambda: [
+        v for v in m.workers(state="ready") if v["pid"] != w["pid"]])
+    m.stop()
+
+
+def test_it_may_ask_for_it(env):
+    m, port, w = one_worker(env)
+    do(port, "trigger")
+    m.wait_event("worker.exit", pid=w["pid"], reason="watchdog")
+    m.stop()
+
+
+def test_it_may_shorten_its_time(env):
+    for more in ((), ("--watchdog", "1h")):
+        m, port, w = one_worker(env, *more)
+        do(port, "shorter")
+        m.wait_event("worker.exit", pid=w["pid"], reason="watchdog")
+        m.stop()
+
+
+# ---- with less of a cage ----
+
+def check_less(env, *more, where=None, under=()):
+    port = env.port()
+    m = start(env, port, "says", *more, workers=2, under=under)
+    for _ in range(4):
+        if do(port, "child") != "closed":
+            raise Failed("a barrier is not answered")
+    if where and not do(port, "where").startswith(where):
+        raise Failed(f"NOTIFY_SOCKET is {do(port, 'where')}")
+    wait_until("both are heard", lambda: {w["status_text"] for w in m.workers()} <= {
+        "serving", "said by a child"} and any(
+            w["status_text"] == "said by a child" for w in m.workers()))
+    proc.kill(m.workers()[1]["pid"])
+    m.wait_event("worker.respawn")
+    m.wait_workers(2)
+    check_answers(port, f"with {more}")
+    m.stop()
+
+
+def test_no_pid_namespace(env):
+    env.need_root()
+    check_less(env, "--no-sandbox", "pid", "--watchdog", "10s", "--compat", "einhorn",
+               where="/run/")
+
+
+def test_no_mount_namespace(env):
+    env.need_root()
+    check_less(env, "--no-sandbox", "mount", where="@")
+
+
+def test_no_view(env):
+    env.need_root()
+    check_less(env, "--no-sandbox", "view", where="@")
+
+
+def test_a_run_of_a_persons_own(env):
+    env.need_root()
+    check_less(env, "--ro", "/run", where="@")
+
+
+def test_no_cgroup(env):
+    env.need_root()
+    check_less(env, "--no-sandbox", "cgroup")
+    check_less(env, "--no-sandbox", "cgroup,pid,view", where="@")
+
+
+def test_no_uid_of_its_own(env):
+    env.need_root()
+    check_less(env, "--no-sandbox", "uid,caps")
+
+
+def test_no_filter(env):
+    env.need_root()
+    port = env.port()
+    for how in ("accept", "epoll", "select"):  # the last is ready because it lives
+        m = start(env, port, how, "--no-sandbox", "seccomp", workers=1)
+        check_answers(port, how)
+        m.stop()
+
+
+def test_no_network(env):
+    """Abstract names are of a network namespace: it is made in the worker's own."""
+    env.need_root()
+    path = env.dir / "web.sock"
+    for more in ((), ("--no-sandbox", "view")):
+        m = start(env, None, "says", "--listen", f"unix:{path},mode=0666", "--net", "none",
+                  *more, workers=2)
+        status_is(m, "serving")
+        if http.get(str(path), "/do/child").text != "closed":
+            raise Failed("a barrier is not answered")
+        m.stop()
+
+
+def test_an_ordinary_user(env):
+    env.need_root()
+    nobody = 65534
+    shutil.chown(env.root, nobody, nobody)
+    env.dir.chmod(0o755)
+    port = env.port()
+    mpsup = env.dir / "build"
+    mpsup.mkdir()
+    for name in ("mpsup", "mpsup-init", "mpsup-worker", "mpsup-scope"):
+        shutil.copy(env.build / name, mpsup / name)
+    shutil.copytree(env.build.parent / "policy", env.dir / "policy")
+    env.build = mpsup
+    m = start(env, port, "says", workers=2, under=(
+        "/usr/bin/setpriv", "--reuid", str(nobody), "--regid", str(nobody), "--clear-groups"))
+    for _ in range(4):
+        if do(port, "child") != "closed":
+            raise Failed("a barrier is not answered")
+    wait_until("it is heard", lambda: any(
+        w["status_text"] == "said by a child" for w in m.workers()))
+    check_answers(port, "as an ordinary user")
+    m.stop()
+
+
+def test_a_long_run_of_deaths(env):
+    """Nothing of their sockets stays in the master."""
+    port = env.port()
+    m = start(env, port, "says", "--restart-limit", "1000/60s", "--backoff", "0ms..0ms",
+              workers=2)
+    before = len(proc.descriptors(m.pid))
+    for _ in range(12):
+        victim = m.workers()[0]["pid"]
+        proc.kill(victim)
+        wait_until("it is replaced", lambda pid=victim: len([
+            w for w in m.workers(state="ready") if w["pid"] != pid]) == 2)
+    wait_until("the master has as many descriptors as before",
+               lambda: len(proc.descriptors(m.pid)) <= before)
+    m.stop()
