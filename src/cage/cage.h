@@ -93,8 +93,9 @@ int cage_limit(const struct cage *c);  /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFIL
 int cage_pin(const cpu_set_t *cpus);   /* and read back */
 int cage_filter(const struct cage *c); /* 0, or the descriptor of its listener */
 
-/* A datagram socket whose name is in the environment: a path of the view, else an
- * abstract name of the kernel's choice, which is written there. The descriptor. */
+/* A datagram socket whose name is in the environment: a path in the worker's own /run,
+ * which others cannot reach, else an abstract name of the kernel's choice, which is
+ * written there ("@..."). The descriptor. */
 int cage_notify_socket(const struct cage *c, char *notify_at);
 
 /* Put stdin, stdout, stderr and the channel or the listeners in their places and mark all other

@@ -28,19 +28,27 @@ static int name_it(int fd, char *notify_at)
 	return 0;
 }
 
-int cage_notify_socket(const struct cage *c, char *notify_at)
+/* In the private /run; not where a person has put something else there (--ro /run). */
+static int put_in_view(int fd)
 {
 	const struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = CAGE_NOTIFY_PATH };
+
+	if (bind(fd, (const struct sockaddr *)&un, sizeof(un)) < 0)
+		return -errno;
+	return chmod(CAGE_NOTIFY_PATH, 0222) < 0 ? -errno : 0;
+}
+
+int cage_notify_socket(const struct cage *c, char *notify_at)
+{
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const int on = 1;
-	int r = 0;
+	int r = -EROFS;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		return -errno;
-	if (c->mold_fd < 0)
+	if (c->mold_fd >= 0)
+		r = put_in_view(fd);
+	if (r == -EROFS)
 		r = name_it(fd, notify_at);
-	else if (bind(fd, (const struct sockaddr *)&un, sizeof(un)) < 0 ||
-		 chmod(CAGE_NOTIFY_PATH, 0222) < 0)
-		r = -errno;
 	return r < 0 ? r : fd_take(&fd);
 }

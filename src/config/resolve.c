@@ -262,6 +262,28 @@ static int check_watchdog(const struct pool_config *p, struct err *e)
 		       protocol_name(p->protocol));
 }
 
+/* A rule that could never come true, or is not looked at. */
+static int check_ready(const struct pool_config *p, struct err *e)
+{
+	bool says_itself = p->protocol == PROTO_NATIVE || p->protocol == PROTO_NODE_CLUSTER ||
+			   p->protocol == PROTO_NODE_IPC;
+
+	if (p->ready != READY_AUTO && says_itself)
+		return err_set(e, -EINVAL,
+			       "--ready: a worker of the protocol %s says itself when it is ready",
+			       protocol_name(p->protocol));
+	if (p->ready == READY_LISTEN && !config_arms_bind(p))
+		return err_set(e, -EINVAL,
+			       "--ready listen: nobody sees the listen() of this pool's programs; "
+			       "that needs --protocol bind or auto, with the seccomp filter");
+	if (p->ready == READY_NOTIFY && p->protocol == PROTO_BIND)
+		return err_set(
+			e, -EINVAL,
+			"--ready notify: --protocol bind gives no NOTIFY_SOCKET; systemd and "
+			"auto do");
+	return 0;
+}
+
 /* What auto means: native without a command, Node's own protocol for Node; for all
  * others systemd is offered and bind armed. */
 static int resolve_protocol(struct pool_config *p, struct err *e)
@@ -276,7 +298,7 @@ static int resolve_protocol(struct pool_config *p, struct err *e)
 		p->unlisted = p->nlistens ? UNLISTED_REFUSE : UNLISTED_OPEN;
 	if (p->protocol == PROTO_NODE_CLUSTER || p->protocol == PROTO_NODE_IPC)
 		p->eats_channel = eats_channel(p);
-	if (check_watchdog(p, e) < 0)
+	if (check_watchdog(p, e) < 0 || check_ready(p, e) < 0)
 		return e->code;
 	return resolve_balance(p, e);
 }

@@ -356,6 +356,22 @@ int cgroup_leaf_make(const struct cgroup_root *r, const char *name, int *ret_fd)
 	return 0;
 }
 
+int cgroup_leaf_holds(const struct cgroup_root *r, const char *name, pid_t pid)
+{
+	size_t above = strlen(r->path), len = strlen(name);
+	char proc[32], path[PATH_MAX];
+	const char *leaf = path + above + 1;
+
+	(void)snprintf(proc, sizeof(proc), "/proc/%d", (int)pid);
+	if (hierarchy_own(proc, true, NULL, path, sizeof(path)) < 0)
+		return -ESRCH;
+	if (strncmp(path, r->path, above) != 0 || path[above] != '/' ||
+	    strncmp(leaf, name, len) != 0)
+		return 0;
+	/* A folder in it is it too; of one that is removed the kernel says "(deleted)". */
+	return leaf[len] == '\0' || leaf[len] == '/' || leaf[len] == ' ';
+}
+
 int cgroup_leaf_remove(const struct cgroup_root *r, const char *name)
 {
 	if (unlinkat(r->base_fd, name, AT_REMOVEDIR) == 0)

@@ -58,6 +58,8 @@ MUST_CHECK int cgroup_events_ack(int events_fd);
 /* An attribute as text, newline at the end cut, always terminated. */
 MUST_CHECK int cgroup_read(int leaf_fd, const char *attr, char *buf, size_t size);
 MUST_CHECK int cgroup_write(int leaf_fd, const char *attr, const char *value);
+/* Is the process in that leaf? 1, also while it is a zombie; 0; -ESRCH: it is gone. */
+MUST_CHECK int cgroup_leaf_holds(const struct cgroup_root *r, const char *name, pid_t pid);
 /* Process ids of the leaf; *ret_n how many there are, at most max are stored. */
 MUST_CHECK int cgroup_pids(int leaf_fd, pid_t *pids, size_t max, size_t *ret_n);
 

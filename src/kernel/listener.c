@@ -163,7 +163,7 @@ int listener_revive(int fd, int backlog)
 	return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
-void listener_restore(int fd, int backlog)
+void listener_restore(int fd, int backlog, bool nonblock)
 {
 	const int zero = 0;
 	int flags = fcntl(fd, F_GETFL);
@@ -171,7 +171,7 @@ void listener_restore(int fd, int backlog)
 	(void)setsockopt(fd, IPPROTO_IP, IP_MINTTL, &zero, sizeof(zero));
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &zero, sizeof(zero));
 	(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "", 0);
-	if (flags >= 0 && !(flags & O_NONBLOCK))
+	if (nonblock && flags >= 0 && !(flags & O_NONBLOCK))
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	(void)listen(fd, backlog);
 }

@@ -47,8 +47,9 @@ MUST_CHECK int listener_start(int fd, const struct listener_spec *s, struct err 
 MUST_CHECK int listener_revive(int fd, int backlog);
 
 /* Undo what a worker may have set on a TCP listener that would keep clients out:
- * hop limits, a device, blocking mode, a short queue. */
-void listener_restore(int fd, int backlog);
+ * hop limits, a device, a short queue; nonblock: and blocking mode, for workers who rely
+ * on its absence. */
+void listener_restore(int fd, int backlog, bool nonblock);
 
 /* Remove the file of a unix socket that listener_open() made; others: nothing. */
 void listener_unlink(const struct listener_spec *s);

@@ -56,6 +56,30 @@ int proc_usage(pid_t pid, struct proc_usage *ret_usage)
 	return 0;
 }
 
+static int read_parent(pid_t pid, pid_t *ret)
+{
+	char text[1024];
+	int r = read_small(pid, "stat", text, sizeof(text)), parent;
+	const char *after = r < 0 ? NULL : strrchr(text, ')');
+
+	if (!after || sscanf(after + 1, " %*c %d", &parent) != 1)
+		return -ESRCH;
+	*ret = parent;
+	return 0;
+}
+
+int proc_descends(pid_t pid, pid_t from)
+{
+	/* Deeper than any that is meant well; numbers that change meanwhile end it too. */
+	for (unsigned i = 0; i < 128 && pid > 1; i++) {
+		if (pid == from)
+			return 1;
+		if (read_parent(pid, &pid) < 0)
+			return i == 0 ? -ESRCH : 0;
+	}
+	return 0;
+}
+
 int proc_sockets(pid_t pid, size_t max, proc_socket_fn *fn, void *ctx)
 {
 	char path[64], link[64];

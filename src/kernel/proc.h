@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* proc.h - what /proc tells about a process (proc(5)). For display only: the
- * number may be somebody else's by the time it is read; nothing is decided by it.
+/* proc.h - what /proc tells about a process (proc(5)). The number may be somebody
+ * else's by the time it is read: no worker's fate is decided by it.
  *
  * Layer: kernel. -Exxx, never logs. */
 #ifndef MPSUP_KERNEL_PROC_H
@@ -18,6 +18,10 @@ struct proc_usage {
 
 /* -ENOENT or -ESRCH: it is gone. */
 MUST_CHECK int proc_usage(pid_t pid, struct proc_usage *ret_usage);
+
+/* Is it that process, or a child of its, or of theirs? 1, also while it is a zombie; 0;
+ * -ESRCH: it is gone. */
+MUST_CHECK int proc_descends(pid_t pid, pid_t from);
 
 typedef void proc_socket_fn(void *ctx, uint64_t inode);
 

@@ -24,44 +24,55 @@ struct wanted {
 	pid_t pid;
 	uint64_t inodes[SOCKETS_MAX];
 	unsigned n;
+	bool memory;
+	unsigned *budget;
 };
 
-/* The socket behind a number of the process is one of them. */
-static bool is_wanted(const struct wanted *w, long fd)
+static bool may_look(const struct wanted *w)
 {
-	char path[64], target[64];
-	ssize_t len;
-	uint64_t inode;
+	if (*w->budget == 0)
+		return false;
+	--*w->budget;
+	return true;
+}
 
-	if (fd < 0 || fd > INT32_MAX)
-		return false;
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%ld", (int)w->pid, fd);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		return false;
-	target[len] = '\0';
-	if (strncmp(target, "socket:[", 8) != 0)
-		return false;
-	inode = strtoull(target + 8, NULL, 10);
+static bool has_inode(const struct wanted *w, uint64_t inode)
+{
 	for (unsigned i = 0; i < w->n; i++)
 		if (w->inodes[i] == inode)
 			return true;
 	return false;
 }
 
-static bool read_memory(pid_t pid, uint64_t at, void *buf, size_t size)
+/* The socket behind a number of the process is one of them. */
+static bool is_wanted(const struct wanted *w, long fd)
+{
+	char path[64], target[64];
+	ssize_t len;
+
+	if (fd < 0 || fd > INT32_MAX || !may_look(w))
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%ld", (int)w->pid, fd);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return false;
+	target[len] = '\0';
+	return strncmp(target, "socket:[", 8) == 0 && has_inode(w, strtoull(target + 8, NULL, 10));
+}
+
+static bool read_memory(const struct wanted *w, uint64_t at, void *buf, size_t size)
 {
 	struct iovec local = { buf, size };
 	struct iovec remote = { (void *)(uintptr_t)at, size };
 
-	return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+	return w->memory && process_vm_readv(w->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
 
 static bool polls(const struct wanted *w, uint64_t at, uint64_t n)
 {
 	struct pollfd fds[POLL_MAX];
 
-	if (n == 0 || n > POLL_MAX || !read_memory(w->pid, at, fds, n * sizeof(fds[0])))
+	if (n == 0 || n > POLL_MAX || !read_memory(w, at, fds, n * sizeof(fds[0])))
 		return false;
 	for (uint64_t i = 0; i < n; i++)
 		if ((fds[i].events & POLLIN) && is_wanted(w, fds[i].fd))
@@ -74,7 +85,7 @@ static bool selects(const struct wanted *w, uint64_t n, uint64_t at)
 	unsigned char bits[FD_SETSIZE / 8];
 	size_t bytes = (n + 7) / 8;
 
-	if (n == 0 || n > FD_SETSIZE || at == 0 || !read_memory(w->pid, at, bits, bytes))
+	if (n == 0 || n > FD_SETSIZE || at == 0 || !read_memory(w, at, bits, bytes))
 		return false;
 	for (uint64_t fd = 0; fd < n; fd++)
 		if ((bits[fd / 8] & (1u << (fd % 8))) && is_wanted(w, (long)fd))
@@ -118,7 +129,15 @@ static bool thread_waits(const struct wanted *w, const char *tid)
 	}
 }
 
-/* Of an epoll set: "tfd:   3 events: 19 ..." for each that it watches. */
+/* A line of an epoll set: "tfd:   3 events:  19 data: ... pos:0 ino:1f2a sdev:9". The
+ * number is what it was called when it was added; the inode is the socket's. */
+static bool line_names(const struct wanted *w, const char *line)
+{
+	const char *ino = strncmp(line, "tfd:", 4) == 0 ? strstr(line, " ino:") : NULL;
+
+	return ino && has_inode(w, strtoull(ino + 5, NULL, 16));
+}
+
 static bool set_watches(const struct wanted *w, const char *fd_name)
 {
 	char path[96], target[64], line[256];
@@ -133,8 +152,8 @@ static bool set_watches(const struct wanted *w, const char *fd_name)
 		return false;
 	(void)snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.20s", (int)w->pid, fd_name);
 	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = strncmp(line, "tfd:", 4) == 0 && is_wanted(w, strtol(line + 4, NULL, 10));
+	while (f && !found && may_look(w) && fgets(line, sizeof(line), f))
+		found = line_names(w, line);
 	if (f)
 		(void)fclose(f);
 	return found;
@@ -150,16 +169,16 @@ static bool any_of(const struct wanted *w, const char *folder,
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)w->pid, folder);
 	d = opendir(path);
-	while (d && !found && (entry = readdir(d)))
+	while (d && !found && may_look(w) && (entry = readdir(d)))
 		found = entry->d_name[0] != '.' && test(w, entry->d_name);
 	if (d)
 		(void)closedir(d);
 	return found;
 }
 
-bool waiting_on(pid_t pid, const int *fds, unsigned n)
+bool waiting_on(pid_t pid, const int *fds, unsigned n, bool memory, unsigned *budget)
 {
-	struct wanted w = { .pid = pid };
+	struct wanted w = { .pid = pid, .memory = memory, .budget = budget };
 	struct stat st;
 
 	for (unsigned i = 0; i < n && w.n < SOCKETS_MAX; i++)

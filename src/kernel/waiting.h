@@ -14,7 +14,10 @@
 
 #include "base/base.h"
 
-/* fds are ours; the process has copies under numbers of its own. */
-bool waiting_on(pid_t pid, const int *fds, unsigned n);
+/* fds are ours; the process has copies under numbers of its own. What a process can have
+ * in threads, descriptors and epoll sets is bounded by *budget: each look costs one, and
+ * with none left the answer is false. memory: poll's and select's arguments may be read,
+ * since its filter refuses userfaultfd(2), on whose pages we would hang (traps 28). */
+bool waiting_on(pid_t pid, const int *fds, unsigned n, bool memory, unsigned *budget);
 
 #endif

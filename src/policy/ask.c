@@ -13,10 +13,18 @@ static struct call *find(struct policy *p, const char *name)
 	return names_call(name, &nr) > 0 ? &p->calls[nr] : NULL;
 }
 
+void policy_refuse_faults(struct policy *p)
+{
+	struct call *fault = find(p, "userfaultfd");
+
+	if (fault)
+		*fault = (struct call){ .verdict = VERDICT_ERRNO, .error = EPERM };
+}
+
 int policy_ask_bind(struct policy *p, struct err *e)
 {
 	struct call *bind = find(p, "bind"), *listen = find(p, "listen");
-	struct call *sendmsg = find(p, "sendmsg"), *fault = find(p, "userfaultfd");
+	struct call *sendmsg = find(p, "sendmsg");
 
 	if (!bind || !listen || bind->verdict != VERDICT_ALLOW || listen->verdict != VERDICT_ALLOW)
 		return 0;
@@ -26,7 +34,6 @@ int policy_ask_bind(struct policy *p, struct err *e)
 			       "'sendmsg' must be allowed, without a rule, where bind(2) is "
 			       "answered by mpsup");
 	bind->notify = listen->notify = true;
-	if (fault)
-		*fault = (struct call){ .verdict = VERDICT_ERRNO, .error = EPERM };
+	policy_refuse_faults(p);
 	return 1;
 }

@@ -29,6 +29,8 @@ void policy_free(struct policy *p); /* accepts NULL */
  * could not pass the listener on under this policy. userfaultfd(2) is refused then:
  * reading an argument could hang on a page that it holds back (traps 28). */
 MUST_CHECK int policy_ask_bind(struct policy *p, struct err *e);
+/* That alone: for workers whose memory the master reads. */
+void policy_refuse_faults(struct policy *p);
 
 /* The same text gives the same program. ret->insns is the caller's: bpf_done(),
  * or pass it on. Two to three milliseconds with loading. -EOPNOTSUPP on an architecture that is

@@ -29,6 +29,24 @@ static bool is_served(const struct bind_call *c)
 		(f == AF_INET6 && c->addr_len >= sizeof(struct sockaddr_in6)));
 }
 
+/* It has the socket from its bind(2), not through a protocol of its own. */
+static bool took(const struct life *l, const struct listener *from)
+{
+	for (unsigned f = 0; f < FORMS; f++)
+		if (l->binding.taken[f] & (1ull << from->index))
+			return true;
+	return false;
+}
+
+/* All that was configured: those like it need no sockets at their birth. */
+static bool takes_all(const struct life *l)
+{
+	for (unsigned i = 0; i < l->pool->conf->nlistens; i++)
+		if (!took(l, &l->pool->listeners[i]))
+			return false;
+	return true;
+}
+
 static void on_bind(struct binder *b, struct bind_call *c)
 {
 	struct life *l = life_of(b);
@@ -56,7 +74,8 @@ static void on_bind(struct binder *b, struct bind_call *c)
 		binder_fail(b, c, -r);
 		return;
 	}
-	l->pool->binds = true;
+	if (takes_all(l))
+		l->pool->binds = true;
 	binder_give(b, c, fd);
 }
 
@@ -80,15 +99,6 @@ static void listened(struct life *l, const struct listener *on)
 	else
 		timer_set(&l->master->loop, &l->binding.settle,
 			  l->master->world->now_ms() + SETTLE_MS);
-}
-
-/* It has the socket from its bind(2), not through a protocol of its own. */
-static bool took(const struct life *l, const struct listener *from)
-{
-	for (unsigned f = 0; f < FORMS; f++)
-		if (l->binding.taken[f] & (1ull << from->index))
-			return true;
-	return false;
 }
 
 static void on_listen(struct binder *b, struct bind_call *c)

@@ -43,6 +43,16 @@ static void add_who(struct birth_env *be, const struct life *l)
 	(void)add(be, "MPSUP_GENERATION=%u", l->generation);
 }
 
+static void add_all_fds(struct birth_env *be, unsigned nfds)
+{
+	char *text = add(be, "EINHORN_FDS");
+	size_t len = strlen(text), size = sizeof(be->text[0]);
+
+	for (unsigned i = 0; i < nfds && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%c%u", i ? ' ' : '=',
+					CAGE_LISTEN_FD + i);
+}
+
 /* For programs that were written for other masters: peers.md of einhorn(1) and
  * start_server(1). The parent that einhorn's workers compare with is our init. */
 static void add_compat(struct birth_env *be, const struct life *l, unsigned nfds)
@@ -53,7 +63,7 @@ static void add_compat(struct birth_env *be, const struct life *l, unsigned nfds
 		(void)add(be, "EINHORN_FD_COUNT=%u", nfds);
 		for (unsigned i = 0; i < nfds && i < CAGE_EINHORN_MAX; i++)
 			(void)add(be, "EINHORN_FD_%u=%u", i, CAGE_LISTEN_FD + i);
-		(void)add(be, "EINHORN_FDS=%u", CAGE_LISTEN_FD);
+		add_all_fds(be, nfds);
 		add_pid(be, CAGE_PARENT_PLACE, "EINHORN_MASTER_PID");
 		if (l->slot)
 			(void)add(be, "EINHORN_CHILD_INDEX=%u", l->slot->index);

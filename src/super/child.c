@@ -93,13 +93,14 @@ static int do_cgroup_view(struct child *ch)
 
 static int do_notify(struct child *ch)
 {
-	const struct child_report rep = { .kind = CHILD_HEARS };
+	struct child_report rep = { .kind = CHILD_HEARS };
 	AUTO_FD int fd = -1;
 	ssize_t n;
 
 	if (!ch->birth->notify_at)
 		return 0;
 	fd = cage_notify_socket(ch->cage, ch->birth->notify_at);
+	rep.sealed = ch->birth->notify_at[0] == '/';
 	n = fd < 0 ? fd : scm_send(ch->report_fd, &rep, sizeof(rep), &fd, 1);
 	return n < 0 ? (int)n : 0;
 }

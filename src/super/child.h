@@ -13,12 +13,13 @@
 /* child -> master on the report channel; one datagram. */
 struct child_report {
 	uint32_t kind;
-#define CHILD_BORN   1 /* from the worker: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
-#define CHILD_FAILED 2 /* a step failed: what follows says which */
-#define CHILD_ASKS   3 /* SCM_RIGHTS: the filter's listener (seccomp user notification) */
-#define CHILD_HEARS  4 /* SCM_RIGHTS: its notify socket (sd_notify) */
-	uint32_t step; /* enum child_step */
-	int32_t error; /* positive errno */
+#define CHILD_BORN   1	 /* from the worker: SCM_CREDENTIALS its pid, SCM_RIGHTS its pidfd */
+#define CHILD_FAILED 2	 /* a step failed: what follows says which */
+#define CHILD_ASKS   3	 /* SCM_RIGHTS: the filter's listener (seccomp user notification) */
+#define CHILD_HEARS  4	 /* SCM_RIGHTS: its notify socket (sd_notify) */
+	uint32_t step;	 /* enum child_step */
+	int32_t error;	 /* positive errno */
+	uint32_t sealed; /* CHILD_HEARS: nobody outside of its view can reach it */
 };
 
 /* clang-format off */

@@ -2,7 +2,6 @@
 /* heard.c - what the wires understood, as facts about one life. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -10,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kernel/listener.h"
+#include "kernel/proc.h"
 #include "super/binds.h"
 #include "super/bus.h"
 #include "super/dispatch.h"
@@ -57,6 +57,11 @@ static void up_watchdog(struct channel *ch)
 	life_watchdog_ping(life_of(ch));
 }
 
+static void up_watchdog_usec(struct channel *ch, uint64_t usec)
+{
+	life_watchdog_set(life_of(ch), usec);
+}
+
 /* WATCHDOG=trigger: it asks to be ended as if it were silent. */
 static void up_trigger(struct channel *ch)
 {
@@ -69,32 +74,32 @@ static void up_trigger(struct channel *ch)
 }
 
 /* 1, 0: it is somebody else's, or -ESRCH: it has ended. */
-static int leaf_holds(const struct life *l, pid_t pid)
+static int is_own(const struct life *l, pid_t pid)
 {
-	pid_t pids[1024];
-	size_t n = 0;
-
-	if (pid <= 0 || l->leaf_fd < 0 || cgroup_pids(l->leaf_fd, pids, ARRAY_LEN(pids), &n) < 0)
-		return -ESRCH;
-	for (size_t i = 0; i < n && i < ARRAY_LEN(pids); i++)
-		if (pids[i] == pid)
-			return 1;
-	return kill(pid, 0) < 0 && errno == ESRCH ? -ESRCH : 0;
+	if (pid <= 0) /* outside of what we see */
+		return 0;
+	return l->leaf_fd >= 0 ? cgroup_leaf_holds(&l->master->cgroup, l->leaf_name, pid) :
+				 proc_descends(pid, l->init.pid);
 }
 
-/* A sender that has ended already, as systemd-notify does, cannot be looked up: it is
+/* A sender that has ended already, as systemd-notify may have, cannot be looked up: it is
  * believed where nobody else can reach the socket. */
 static bool up_owns(struct channel *ch, pid_t pid, uid_t uid)
 {
 	struct life *l = life_of(ch);
 	const struct cage *c = &l->pool->cage;
-	bool alone = c->mold_fd >= 0;
-	int in_leaf = leaf_holds(l, pid);
-	bool mine = (!cage_has(c, CAGE_UID) || uid == c->uid) && (in_leaf < 0 ? alone : in_leaf);
+	char name[LIFE_NAME_BYTES];
+	int own = is_own(l, pid);
 
-	if (!mine)
-		up_hint(ch, "a process that is not its own wrote to its notify socket; ignored");
-	return mine;
+	if (own == -ESRCH)
+		own = l->notify_is_sealed;
+	if (own > 0 && (!cage_has(c, CAGE_UID) || uid == c->uid))
+		return true;
+	if (l->strangers++ == 0)
+		log_warn("%s: process %d of uid %u, which is not its own, wrote to its "
+			 "NOTIFY_SOCKET; ignored",
+			 life_name(l, name), (int)pid, (unsigned)uid);
+	return false;
 }
 
 static void up_stopping(struct channel *ch)
@@ -204,6 +209,7 @@ const struct wire_up live_wire_up = {
 	.ready = up_ready,
 	.status = up_status,
 	.watchdog = up_watchdog,
+	.watchdog_usec = up_watchdog_usec,
 	.trigger = up_trigger,
 	.owns = up_owns,
 	.stopping = up_stopping,

@@ -174,6 +174,7 @@ void life_ready(struct life *l)
 	timer_clear(&l->master->loop, &l->deadline);
 	l->was_ready = true;
 	l->ready_ms = now(l);
+	listeners_keep(l);
 	l->slot->boot_failures = 0;
 	output_flush(l);
 	watchdog_stop(l);
@@ -271,6 +272,7 @@ bool life_promote(struct life *l, struct slot *s)
 	deadline_in(l, l->pool->wire->hand_over_ms);
 	s->current = l;
 	ignore(slot_step(s, SV_BIRTH));
+	readiness_promoted(l);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #include "super/listeners.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +178,29 @@ void listeners_restore(struct pool *p)
 const int *listeners_fds(const struct pool *p, unsigned slot)
 {
 	return p->slot_fds ? p->slot_fds + (size_t)slot * capacity(p) : NULL;
+}
+
+/* Somebody who lives may hold the slot's socket of this listener. */
+static bool is_held(const struct listener *l, const struct slot *s)
+{
+	if (l->nseats == 1)
+		return l->pool->lives > 1; /* one is being born */
+	list_each(it, &s->leaving)
+		if (!container_of(it, struct life, node)->lost)
+			return true;
+	return false;
+}
+
+void listeners_lend(const struct slot *s)
+{
+	const int *fds = listeners_fds(s->pool, s->index);
+
+	for (unsigned i = 0; i < s->pool->conf->nlistens; i++) {
+		int flags = is_held(&s->pool->listeners[i], s) ? -1 : fcntl(fds[i], F_GETFL);
+
+		if (flags >= 0)
+			ignore(fcntl(fds[i], F_SETFL, flags & ~O_NONBLOCK));
+	}
 }
 
 unsigned listeners_count(const struct pool *p)

@@ -27,6 +27,10 @@ unsigned listeners_count(const struct pool *p);
 /* The sockets that listen on one address now. Returns how many of them were written. */
 unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max);
 
+/* Before a birth that finds them: as systemd gives them, blocking, and whatever the last
+ * holder has set; not while another one lives that may hold them. */
+void listeners_lend(const struct slot *s);
+
 /* New connections go to slots that have a ready worker. Cheap when nothing changed. */
 void listeners_steer(struct pool *p);
 /* Nobody will take what waits for this slot for long: its sockets are closed, so that
@@ -57,6 +61,9 @@ MUST_CHECK int listeners_take(struct listener *l, const struct listen_want *w, s
  * is set then. -ENOENT: another socket. */
 MUST_CHECK int listeners_started(struct pool *p, uint64_t inode, struct listener **ret,
 				 struct err *e);
+/* It is ready without a bind(2): it serves from the sockets that it found at its birth,
+ * and no sibling's bind(2) may change their form. */
+void listeners_keep(struct life *l);
 /* A life is over: what it took may change its form. */
 void listeners_leave(struct life *l);
 

@@ -198,7 +198,7 @@ static int make_room(struct listener *l, enum listener_form form, const struct l
 	bool fixed = l->pool->conf->protocol == PROTO_NODE_CLUSTER;
 
 	for (unsigned f = 0; f < FORMS; f++) {
-		unsigned mine = (who->binding.taken[f] & bit_of(l)) != 0;
+		unsigned mine = ((who->binding.taken[f] | who->binding.kept[f]) & bit_of(l)) != 0;
 
 		if (!collide(form, f))
 			continue;
@@ -228,12 +228,32 @@ int listeners_take(struct listener *l, const struct listen_want *w, struct life 
 		r = seat_hold(s, e);
 	if (r < 0)
 		return r;
-	if (!(who->binding.taken[form] & bit_of(l))) {
-		who->binding.taken[form] |= bit_of(l);
+	if (!((who->binding.taken[form] | who->binding.kept[form]) & bit_of(l)))
 		l->users[form]++;
-	}
+	who->binding.taken[form] |= bit_of(l);
 	*ret_fd = s->fd;
 	return 0;
+}
+
+void listeners_keep(struct life *l)
+{
+	const int *fds = l->has_sockets ? listeners_fds(l->pool, l->slot->index) : NULL;
+
+	for (unsigned f = 0; f < FORMS; f++)
+		if (!fds || l->binding.taken[f])
+			return;
+	for (unsigned i = 0; i < l->pool->conf->nlistens; i++) {
+		struct listener *on = &l->pool->listeners[i];
+
+		for (unsigned f = 0; f < FORMS; f++)
+			each_seat(s, on, f)
+			{
+				if (s->fd < 0 || s->fd != fds[i])
+					continue;
+				l->binding.kept[f] |= bit_of(on);
+				on->users[f]++;
+			}
+	}
 }
 
 int listeners_started(struct pool *p, uint64_t inode, struct listener **ret, struct err *e)
@@ -254,7 +274,9 @@ void listeners_leave(struct life *l)
 {
 	for (unsigned i = 0; i < l->pool->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++)
-			if (l->binding.taken[f] & bit_of(&l->pool->listeners[i]))
+			if ((l->binding.taken[f] | l->binding.kept[f]) &
+			    bit_of(&l->pool->listeners[i]))
 				l->pool->listeners[i].users[f]--;
 	memset(&l->binding.taken, 0, sizeof(l->binding.taken));
+	memset(&l->binding.kept, 0, sizeof(l->binding.kept));
 }

@@ -50,6 +50,7 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 	}
 	if (rep->kind == CHILD_HEARS && m->nfds == 1 && l->channel.fd < 0) {
 		m->nfds = 0;
+		l->notify_is_sealed = rep->sealed;
 		if (channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
 				 m->fds[0]) < 0)
 			life_kill(l, REASON_START);

@@ -207,6 +207,7 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 		return err_wrap(e, "--policy %s", name);
 	}
 	c->filter_asks = r == 1;
+	policy_refuse_faults(pol); /* see readiness.c: what it waits for is looked up */
 	r = policy_compile(pol, &bpf, e);
 	policy_free(pol);
 	if (r == -E2BIG)

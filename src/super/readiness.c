@@ -10,6 +10,7 @@
 #define LAST_LOOK_MS  1000 /* and no longer than this */
 #define ALIVE_MS      1000
 #define PIDS_MAX      64
+#define LOOKS_MAX     4096 /* entries of /proc each time: some 5 ms */
 
 static bool is_native_tongue(const struct life *l)
 {
@@ -41,6 +42,8 @@ static uint64_t now(const struct life *l)
 static bool waits_on_sockets(const struct life *l)
 {
 	const int *fds = listeners_fds(l->pool, l->slot->index);
+	bool filtered = cage_has(&l->pool->cage, CAGE_SECCOMP);
+	unsigned budget = LOOKS_MAX;
 	pid_t pids[PIDS_MAX];
 	size_t n = 0;
 
@@ -49,7 +52,7 @@ static bool waits_on_sockets(const struct life *l)
 		n = 1;
 	}
 	for (size_t i = 0; i < n && i < PIDS_MAX; i++)
-		if (waiting_on(pids[i], fds, l->pool->conf->nlistens))
+		if (waiting_on(pids[i], fds, l->pool->conf->nlistens, filtered, &budget))
 			return true;
 	return false;
 }
@@ -60,9 +63,9 @@ static void on_look(struct timer *t)
 	struct life *l = container_of(t, struct life, readiness.look);
 	uint64_t age = now(l) - l->readiness.exec_ms;
 
-	if (l->state != LIFE_STARTING || !l->slot)
+	if ((l->state != LIFE_STARTING && l->state != LIFE_JOINING) || !l->slot)
 		return;
-	if (l->pool->conf->ready == READY_AFTER || waits_on_sockets(l) ||
+	if (l->pool->conf->ready != READY_AUTO || waits_on_sockets(l) ||
 	    (l->pool->conf->protocol == PROTO_SYSTEMD && age >= ALIVE_MS)) {
 		life_ready(l);
 		return;
@@ -97,6 +100,15 @@ void readiness_exec_seen(struct life *l)
 		l->readiness.step_ms = FIRST_LOOK_MS;
 		timer_set(&l->master->loop, &l->readiness.look, now(l) + FIRST_LOOK_MS);
 	}
+}
+
+/* A parked spare has long been executed, and has come as far as its bind(2). */
+void readiness_promoted(struct life *l)
+{
+	enum ready_rule rule = l->pool->conf->ready;
+
+	if (!is_native_tongue(l) && (rule == READY_EXEC || rule == READY_AFTER))
+		timer_set(&l->master->loop, &l->readiness.look, now(l));
 }
 
 void readiness_done(struct life *l)

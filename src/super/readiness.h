@@ -12,6 +12,7 @@
 
 void readiness_init(struct life *l);
 void readiness_exec_seen(struct life *l);
+void readiness_promoted(struct life *l);
 /* It said READY=1. False: --ready names another rule, that is not the word. */
 bool readiness_takes_word(const struct life *l);
 /* The same for its listen(2). */

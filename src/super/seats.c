@@ -218,5 +218,6 @@ void seat_close(struct seat *s)
 void seat_restore(struct seat *s)
 {
 	if (s->fd >= 0 && s->listens)
-		listener_restore(s->fd, s->listener->pool->conf->backlog);
+		listener_restore(s->fd, s->listener->pool->conf->backlog,
+				 s->listener->pool->wire->sock_type != 0);
 }

@@ -215,6 +215,8 @@ int live_birth(struct life *l, struct err *e)
 		goto fail;
 	nlisten = sockets_at_birth(l);
 	l->has_sockets = nlisten > 0;
+	if (l->has_sockets)
+		listeners_lend(l->slot);
 	r = birth_env_make(l, nlisten, &be);
 	if (r < 0) {
 		r = err_sys(e, r, "make its environment");

@@ -186,6 +186,8 @@ struct life {
 	bool was_ready, suicide, exec_seen, from_spare;
 	bool in_birth;		    /* one of pool->in_birth */
 	bool has_sockets;	    /* found them at its birth: LISTEN_FDS */
+	bool notify_is_sealed;	    /* only its own processes can reach its NOTIFY_SOCKET */
+	unsigned strangers;	    /* datagrams of others there */
 	bool pin_late;		    /* dealt other CPUs while it was born: pinned after exec */
 	bool replaced;		    /* its slot has (or will have) another: no respawn */
 	bool lost;		    /* dead, and how is not known yet */
@@ -197,6 +199,7 @@ struct life {
 	char status_text[STATUS_TEXT_BYTES];
 	char detail[160];
 	struct timer deadline, watchdog;
+	uint64_t watchdog_ms;	  /* --watchdog, or its own WATCHDOG_USEC */
 	uint64_t silent_since_ms; /* its last sign of life, or the question that is open */
 	struct timer quiet;	  /* a Node program is up: has it listened by then? */
 	bool online, wants_socket;
@@ -204,6 +207,7 @@ struct life {
 
 	struct binding {	       /* what it took by bind(2) */
 		uint64_t taken[FORMS]; /* bits: listeners */
+		uint64_t kept[FORMS];  /* it serves from those that it found at its birth */
 		uint64_t listening;    /* those that it listens on */
 		struct timer settle;   /* more listen() may follow */
 	} binding;

@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "super/life.h"
 
-#define AWAY_MS	 1000 /* a timer that is so late tells of our own sleep, not of the worker's */
-#define QUIET_MS 5000 /* contract: a Node program that has not listened gets a hint */
+#define AWAY_MS		1000 /* a timer that is so late tells of our own sleep, not of the worker's */
+#define WATCHDOG_MIN_MS 100
+#define WATCHDOG_MAX_MS (400ull * 86400 * 1000) /* as --watchdog */
+#define QUIET_MS	5000 /* contract: a Node program that has not listened gets a hint */
 
 static uint64_t now(const struct life *l)
 {
@@ -22,7 +24,7 @@ static uint64_t now(const struct life *l)
  * the end of a worker, and one and a half of it always is. */
 static void set(struct life *l, bool is_asked)
 {
-	uint64_t ms = l->pool->conf->watchdog_ms;
+	uint64_t ms = l->watchdog_ms;
 	uint64_t at = l->silent_since_ms + ms;
 
 	if (is_asked && at > now(l) + ms / 2)
@@ -32,7 +34,7 @@ static void set(struct life *l, bool is_asked)
 
 static void bite(struct life *l, int why)
 {
-	unsigned long long ms = l->pool->conf->watchdog_ms;
+	unsigned long long ms = l->watchdog_ms;
 	char name[LIFE_NAME_BYTES];
 
 	if (why == -EBUSY)
@@ -48,7 +50,7 @@ static void bite(struct life *l, int why)
 static void on_watchdog(struct timer *t)
 {
 	struct life *l = container_of(t, struct life, watchdog);
-	uint64_t ms = l->pool->conf->watchdog_ms;
+	uint64_t ms = l->watchdog_ms;
 	bool was_away = now(l) - t->at_ms > AWAY_MS;
 	int r = l->master->world->ask(l);
 
@@ -63,16 +65,32 @@ static void on_watchdog(struct timer *t)
 
 void life_watchdog_ping(struct life *l)
 {
-	if (l->pool->conf->watchdog_ms == 0 || l->state != LIFE_READY)
+	if (l->watchdog_ms == 0 || l->state != LIFE_READY)
 		return;
 	l->silent_since_ms = now(l);
 	if (!l->pool->wire->ask) /* else the timer goes on to the next question */
 		set(l, false);
 }
 
+/* WATCHDOG_USEC=n: from now on, whatever --watchdog says. It cannot be switched off. */
+void life_watchdog_set(struct life *l, uint64_t usec)
+{
+	uint64_t ms = usec / 1000;
+
+	if (usec == 0)
+		return;
+	if (ms < WATCHDOG_MIN_MS)
+		ms = WATCHDOG_MIN_MS;
+	if (ms > WATCHDOG_MAX_MS)
+		ms = WATCHDOG_MAX_MS;
+	l->watchdog_ms = ms;
+	if (l->state == LIFE_READY)
+		watchdog_start(l);
+}
+
 void watchdog_start(struct life *l)
 {
-	if (l->pool->conf->watchdog_ms == 0)
+	if (l->watchdog_ms == 0)
 		return;
 	l->silent_since_ms = now(l);
 	set(l, l->pool->wire->ask != NULL);
@@ -116,6 +134,7 @@ void watchdog_hint(struct death *d, const struct life *l)
 
 void watchdog_init(struct life *l)
 {
+	l->watchdog_ms = l->pool->conf->watchdog_ms;
 	timer_init(&l->watchdog, on_watchdog);
 	timer_init(&l->quiet, on_quiet);
 }

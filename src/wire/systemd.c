@@ -27,26 +27,37 @@ static int systemd_drain(struct channel *ch, uint64_t timeout_ms)
 	return -EOPNOTSUPP; /* by signal */
 }
 
+/* Each descriptor costs as much as a word: they are all to be closed. */
+static void close_fds(struct channel *ch, struct scm_message *m)
+{
+	for (unsigned i = 0; i < m->nfds; i++)
+		channel_word(ch);
+	scm_close_fds(m);
+}
+
 /* Rubbish harms nobody but its sender: the datagram is passed by, as systemd does. */
-static int systemd_input(struct channel *ch)
+int systemd_input(struct channel *ch)
 {
 	static char buf[WORDS_NOTE_MAX + 1]; /* single-threaded; nothing of it is kept */
 	struct scm_message m = { .buf = buf, .size = WORDS_NOTE_MAX, .max_fds = SCM_FDS_MAX };
 	int r = scm_recv(ch->fd, &m);
+	bool heard;
 
 	if (r == -EAGAIN)
 		return 0;
 	channel_word(ch);
-	/* FDSTORE=1 is not kept; BARRIER=1 is answered by closing what came with it. */
-	scm_close_fds(&m);
+	if (r == -EPROTO) /* more than 32 descriptors, up to 253 */
+		ch->in_window += SCM_FDS_MAX;
 	if (r < 0 && r != -EMSGSIZE && r != -EPROTO)
 		return channel_eof(ch);
-	if (r <= 0)
-		return 1;
-	if (!ch->up->owns(ch, m.pid, m.uid) || words_check(buf, m.len))
-		return 1;
-	buf[m.len] = '\0';
-	words_say(ch, buf, false);
+	heard = r == 1 && ch->up->owns(ch, m.pid, m.uid) && !words_check(buf, m.len);
+	if (heard) {
+		buf[m.len] = '\0';
+		words_say(ch, buf, false);
+	}
+	/* Only now: closing what came with BARRIER=1 is its answer, and its sender may end.
+	 * FDSTORE=1 is not kept. */
+	close_fds(ch, &m);
 	return ch->source.live ? 1 : -EPIPE;
 }
 

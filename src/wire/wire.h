@@ -36,6 +36,7 @@ struct wire_up {
 	void (*ready)(struct channel *ch);
 	void (*status)(struct channel *ch, const char *text, size_t len);
 	void (*watchdog)(struct channel *ch);
+	void (*watchdog_usec)(struct channel *ch, uint64_t usec);
 	void (*trigger)(struct channel *ch); /* it says that it hangs */
 	/* Is a sender on the channel one of the worker's own processes? */
 	bool (*owns)(struct channel *ch, pid_t pid, uid_t uid);

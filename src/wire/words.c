@@ -54,6 +54,8 @@ static void say(struct channel *ch, const char *key, const char *value, bool own
 		ch->up->watchdog(ch);
 	else if (strcmp(key, "WATCHDOG") == 0 && strcmp(value, "trigger") == 0)
 		ch->up->trigger(ch);
+	else if (strcmp(key, "WATCHDOG_USEC") == 0)
+		ch->up->watchdog_usec(ch, strtoull(value, NULL, 10));
 	else if (strcmp(key, "STOPPING") == 0 && strcmp(value, "1") == 0)
 		ch->up->stopping(ch);
 	else if (strcmp(key, "EXTEND_TIMEOUT_USEC") == 0)

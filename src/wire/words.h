@@ -16,4 +16,7 @@ const char *words_check(const char *buf, size_t len);
  * by. own: libmpsup's further words (PARKED, SUICIDE, ACCEPTED, REFUSED, MESSAGE) are understood. */
 void words_say(struct channel *ch, char *buf, bool own);
 
+/* systemd.c: one datagram of a NOTIFY_SOCKET. */
+int systemd_input(struct channel *ch);
+
 #endif

@@ -178,7 +178,7 @@ static void only_useful_controllers_count(void **state)
 static void a_leaf_lives_and_dies(void **state)
 {
 	char text[64];
-	pid_t pids[4];
+	pid_t pids[4], zombie;
 	size_t n = 0;
 
 	(void)state;
@@ -195,6 +195,11 @@ static void a_leaf_lives_and_dies(void **state)
 	assert_int_equal(cgroup_pids(fx.leaf_fd, pids, 4, &n), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(pids[0], fx.child.pid);
+	assert_int_equal(cgroup_leaf_holds(&fx.root, "web.1", fx.child.pid), 1);
+	assert_int_equal(cgroup_leaf_holds(&fx.root, "web.", fx.child.pid), 0);
+	assert_int_equal(cgroup_leaf_holds(&fx.root, "web.11", fx.child.pid), 0);
+	assert_int_equal(cgroup_leaf_holds(&fx.root, "web.1", getpid()), 0);
+	assert_int_equal(cgroup_leaf_holds(&fx.root, "web.1", 1), 0);
 	assert_int_equal(cgroup_leaf_remove(&fx.root, "web.1"), -EBUSY);
 	assert_int_equal(cgroup_read(fx.leaf_fd, "cgroup.type", text, sizeof(text)), 0);
 	assert_string_equal(text, "domain");
@@ -204,7 +209,10 @@ static void a_leaf_lives_and_dies(void **state)
 	assert_int_equal(cgroup_kill(fx.leaf_fd), 0);
 	assert_int_equal(poll(&(struct pollfd){ fx.events_fd, POLLPRI, 0 }, 1, 2000), 1);
 	assert_int_equal(cgroup_events_ack(fx.events_fd), 0);
+	zombie = fx.child.pid;
+	assert_int_equal(cgroup_leaf_holds(&fx.root, "web.1", zombie), 1);
 	reap();
+	assert_int_equal(cgroup_leaf_holds(&fx.root, "web.1", zombie), -ESRCH);
 	assert_int_equal(cgroup_leaf_remove(&fx.root, "web.1"), 0);
 	assert_int_equal(cgroup_leaf_remove(&fx.root, "web.1"), -ENOENT);
 	cgroup_base_remove(&fx.root);

@@ -36,7 +36,8 @@ static struct {
 	struct listen_spec specs[3];
 	char heard[65536 + 256]; /* "ready; status(x); " */
 	size_t heard_len;
-	unsigned messages, pings;
+	unsigned messages, pings, asked_owner;
+	bool is_stranger; /* the sender */
 	char *big;
 	int fds_before;
 } x;
@@ -70,6 +71,14 @@ static inline void h_watchdog(struct channel *ch)
 	(void)ch;
 	x.pings++;
 }
+static inline void h_watchdog_usec(struct channel *ch, uint64_t usec)
+{
+	char buf[32];
+
+	(void)ch;
+	(void)snprintf(buf, sizeof(buf), "%" PRIu64, usec);
+	hear("watchdog_usec", buf, strlen(buf));
+}
 static inline void h_trigger(struct channel *ch)
 {
 	(void)ch;
@@ -78,7 +87,8 @@ static inline void h_trigger(struct channel *ch)
 static inline bool h_owns(struct channel *ch, pid_t pid, uid_t uid)
 {
 	(void)ch;
-	return pid == getpid() && uid == getuid();
+	x.asked_owner++;
+	return pid == getpid() && uid == getuid() && !x.is_stranger;
 }
 static inline void h_stopping(struct channel *ch)
 {
@@ -190,6 +200,7 @@ static const struct wire_up ears = {
 	.ready = h_ready,
 	.status = h_status,
 	.watchdog = h_watchdog,
+	.watchdog_usec = h_watchdog_usec,
 	.trigger = h_trigger,
 	.owns = h_owns,
 	.stopping = h_stopping,
@@ -207,16 +218,18 @@ static const struct wire_up ears = {
 	.takes = h_takes,
 };
 
+/* One that has no channel of its own has the socket of NOTIFY_SOCKET. */
 static inline int wire_setup(const struct wire *wire)
 {
-	int sv[2];
+	int sv[2], type = wire->sock_type ? wire->sock_type : SOCK_DGRAM;
 
 	memset(&x, 0, sizeof(x));
 	x.fds_before = count_fds();
 	x.worker = x.fds[0] = x.fds[1] = x.fds[2] = -1;
 	x.ch = CHANNEL_NONE;
-	if (loop_init(&x.loop) < 0 ||
-	    socketpair(AF_UNIX, wire->sock_type | SOCK_CLOEXEC, 0, sv) < 0)
+	if (loop_init(&x.loop) < 0 || socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, sv) < 0 ||
+	    (wire->notifies &&
+	     setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0))
 		return -1;
 	x.worker = sv[1];
 	if (channel_open(&x.ch, &x.loop, wire, &ears, sv[0]) < 0)
