@@ -38,6 +38,15 @@ if (process.env.MPSUP_WORKER === '1') s.maxConnections = 1;
 s.listen(Number(process.argv[2]));
 """
 
+GREEDY = """
+const fs = require('fs'), me = process.env.MPSUP_WORKER;
+require('http').createServer((q, r) => r.end(`slot ${me}`)).listen(Number(process.argv[2]), () => {
+  if (me !== '1') return;
+  console.log('slot 1 has them all');
+  setImmediate(() => { try { for (;;) fs.openSync('/dev/null'); } catch (e) { } });
+});
+"""
+
 FAST = ("--restart-limit", "1000/60s", "--backoff", "0ms..0ms")
 
 
@@ -236,6 +245,37 @@ def test_full_worker_refuses(env):
         raise Failed(f"{slots}")
     if sum(dispatched(m, "refused")) == 0 or m.pool()["dispatch"]["redispatched"] == 0:
         raise Failed("nothing was refused")
+    m.stop()
+
+
+def test_node_worker_without_descriptors(env):
+    """It says NODE_HANDLE_NACK, lives on, and its sibling serves."""
+    port = env.port()
+    m = start_js(env, GREEDY, port, "--nofile", 200, workers=2)
+    m.wait_line("slot 1 has them all")
+    bad = [a for a in (http.get(port) for _ in range(20)) if a.text != "slot 0"]
+    if bad:
+        raise Failed(f"{len(bad)} of 20: {bad[0]}")
+    if dispatched(m, "refused")[1] == 0 or len(m.workers(state="ready")) != 2:
+        raise Failed(f"refused: {dispatched(m, 'refused')}")
+    m.stop()
+
+
+def test_full_builtin_workers(env):
+    """Two that take 64 each: one more is closed, and there is room again later."""
+    port = env.port()
+    m = start(env, port, "roundrobin", "--nofile", 96, workers=2, program="")
+    held = [http.KeepAlive(port) for _ in range(128)]
+    for h in held:
+        h.get()
+    if http.get(port).outcome != http.CUT:
+        raise Failed("there was room for one more")
+    for h in held[:8]:
+        h.close()
+    wait_until("there is room", lambda: http.get(port).outcome == http.OK)
+    for h in held[8:]:
+        h.get()
+        h.close()
     m.stop()
 
 
