@@ -198,10 +198,9 @@ static void up_closed(struct channel *ch)
 		life_drained(l);
 }
 
-static void up_answered(struct channel *ch, uint64_t number, bool taken)
+static bool up_answered(struct channel *ch, uint64_t number, bool taken)
 {
-	if (dispatch_answered(life_of(ch), number, taken))
-		channel_answer(ch);
+	return dispatch_answered(life_of(ch), number, taken);
 }
 
 static void up_takes(struct channel *ch)

@@ -344,9 +344,10 @@ static int cluster_command(struct channel *ch, const json_t *msg)
 	const json_t *ack = json_object_get(msg, "ack");
 	char line[96];
 
-	if (!act && ch->hello.dispatch && json_is_integer(ack) && json_integer_value(ack) > 0)
-		ch->up->answered(ch, (uint64_t)json_integer_value(ack),
-				 json_is_true(json_object_get(msg, "accepted")));
+	if (!act && ch->hello.dispatch && json_is_integer(ack) && json_integer_value(ack) > 0 &&
+	    ch->up->answered(ch, (uint64_t)json_integer_value(ack),
+			     json_is_true(json_object_get(msg, "accepted"))))
+		channel_answer(ch);
 	if (!act)
 		return 0;
 	if (strcmp(act, "queryServer") == 0)
@@ -379,7 +380,7 @@ static int connection_arrived(struct channel *ch, bool ack)
 	channel_answer(ch);
 	ch->up->watchdog(ch);
 	if (ch->fd >= 0 && !ack)
-		ch->up->answered(ch, number, false);
+		ignore((int)ch->up->answered(ch, number, false));
 	return ch->fd < 0 ? -EPIPE : take_up(ch);
 }
 

@@ -56,8 +56,9 @@ struct wire_up {
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
 	void (*room)(struct channel *ch); /* some of what waited is out; NULL: not asked */
-	/* It has taken the connection of that number, or will not. Any number may come. */
-	void (*answered)(struct channel *ch, uint64_t number, bool taken);
+	/* It has taken the connection of that number, or will not. Any number may come:
+	 * false, it has none such. */
+	bool (*answered)(struct channel *ch, uint64_t number, bool taken);
 	/* What wire->takes() says has changed. */
 	void (*takes)(struct channel *ch);
 };
