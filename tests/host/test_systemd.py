@@ -346,6 +346,61 @@ def test_stop_and_start(env):
         check_program(m, port)
 
 
+def check_auto(env, port, *command, cwd=None, more=()):
+    m = env.start("--workers", 3, "--port", port, *AUTO, *more, "--", *command,
+                  cwd=cwd or env.dir, seconds=60)
+    check_program(m, port)
+
+
+def test_auto_http_server(env):
+    port = env.port()
+    check_auto(env, port, env.need_program("python3"), "-m", "http.server", port)
+    check_auto(env, port, env.need_program("python3"), "-m", "http.server", "--bind", "::", port)
+
+
+def test_auto_nginx(env):
+    port = env.port()
+    app = env.app(nginx_conf=f"""
+        daemon off; pid /tmp/nginx.pid; worker_processes 2; error_log stderr;
+        events {{ worker_connections 256; }}
+        http {{ access_log off; client_body_temp_path /tmp/b; proxy_temp_path /tmp/p;
+               fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
+               server {{ listen {port}; location / {{ return 200 "here"; }} }} }}""")
+    check_auto(env, port, env.need_program("nginx"), "-e", "stderr", "-c", app / "nginx.conf",
+               cwd=app)
+
+
+@timeout(90)
+def test_auto_npm_start(env):
+    npm = env.need_program("npm")
+    port = env.port()
+    app = env.app(package_json='{"name": "x", "version": "1.0.0", "scripts": '
+                               '{"start": "node app.js"}}',
+                  app_js="require('http').createServer((q, r) => r.end('here'))"
+                         ".listen(process.env.PORT)")
+    check_auto(env, port, npm, "start", cwd=app)
+
+
+def test_auto_node_with_an_option(env):
+    node = env.need_program("node")
+    port = env.port()
+    check_auto(env, port, node, "-e",
+               f"require('http').createServer((q, r) => r.end('here')).listen({port})")
+
+
+def test_auto_a_slow_start(env):
+    """It has what it was given for a long time, and means to bind."""
+    port = env.port()
+    python = env.need_program("python3")
+    m = env.start("--workers", 2, "--port", port, *AUTO, "--", "/bin/sh", "-c",
+                  f"sleep 2; exec {python} -m http.server {port}")
+    took = seconds_between(m.events("worker.spawn")[0]["time"], m.events("worker.ready")[0]["time"])
+    if took < 1.9:
+        raise Failed(f"ready after {took} s, and it listened after 2")
+    check_answers(port, "after a slow start")
+    m.stop()
+
+
 def test_auto_one_cannot_take_the_others_sockets(env):
     """They serve from what they found at their birth; one that binds in another form is told
     that it is in use, and they go on."""
