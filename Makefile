@@ -118,7 +118,7 @@ run:  ## install what is missing (apt, as root), build, and run the main job on 
 	$(Q)$(MAKE) --no-print-directory all
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(O)/mpsup $(RUN_ARGS)
 
-.PHONY: check check-unit check-host check-vm vm-shell tests
+.PHONY: check check-unit check-host check-node check-vm vm-shell tests
 check:  ## install what is missing (apt, as root), build, and run all tests
 	$(Q)scripts/install-deps.sh vm || scripts/install-deps.sh check
 	$(Q)$(MAKE) --no-print-directory all tests
@@ -129,6 +129,11 @@ check-unit: tests  ## layers and unit tests, no root needed
 
 check-host: all tests  ## births, deaths and attacks with real programs on this kernel, as root
 	$(Q)scripts/run-tests.sh $(O) host
+
+check-node:  ## Node 12 to 26 with the same programs, frameworks and Next.js, by npm (0.7 GB), as root
+	$(Q)scripts/install-deps.sh check
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)scripts/run-tests.sh $(O) node
 
 check-vm:  ## what needs controllers and systemd, in an emulated machine (qemu), as root
 	$(Q)scripts/install-deps.sh vm || scripts/install-deps.sh check

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # run-tests.sh BUILD KIND... - run tests and print their sum.
 #
-# KIND is layers, unit, host or vm. The last line of the output is always
+# KIND is layers, unit, host, node or vm. The last line of the output is always
 # "N passed, N failed, N skipped". Exit 1 when one failed, or when one was
 # skipped and MPSUP_TEST_MUST_RUN=1.
 set -eu
@@ -57,22 +57,24 @@ run_unit() {
 	done
 }
 
-# run_python KIND: a test program that writes its counts.
+# run_python KIND PROGRAM [ARG...]: a test program that writes its counts.
 run_python() {
 	status=0
-	python3 "tests/$1/run.py" --counts "$out" || status=$?
+	what=$1; shift
+	python3 "$@" --counts "$out" || status=$?
 	if [ -s "$out" ]; then
 		set -- $(cat "$out")
 		add "$@"
 	fi
 	if [ "$status" -ne 0 ] && [ ! -s "$out" ]; then
-		echo "$1: the test program itself ended with status $status"
+		echo "$what: the test program itself ended with status $status"
 		add 0 1 0
 	fi
 }
 
-run_host() { run_python host; }
-run_vm() { run_python vm; }
+run_host() { run_python host tests/host/run.py; }
+run_node() { run_python node tests/host/run.py --dir tests/node; }
+run_vm() { run_python vm tests/vm/run.py; }
 
 run_layers() {
 	if scripts/check-layers.sh; then
@@ -85,7 +87,7 @@ run_layers() {
 
 for kind; do
 	case $kind in
-	layers|unit|host|vm) : >"$out"; "run_$kind" ;;
+	layers|unit|host|node|vm) : >"$out"; "run_$kind" ;;
 	*) echo "$0: unknown kind '$kind'" >&2; exit 2 ;;
 	esac
 done

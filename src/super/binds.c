@@ -47,6 +47,15 @@ static bool takes_all(const struct life *l)
 	return true;
 }
 
+static bool has_taken_all(const struct life *l)
+{
+	uint64_t all = (1ull << l->pool->conf->nlistens) - 1, taken = 0;
+
+	for (unsigned f = 0; f < FORMS; f++)
+		taken |= l->binding.taken[f];
+	return (taken & all) == all;
+}
+
 static void on_bind(struct binder *b, struct bind_call *c)
 {
 	struct life *l = life_of(b);
@@ -75,13 +84,34 @@ static void on_bind(struct binder *b, struct bind_call *c)
 		return;
 	}
 	if (takes_all(l))
-		l->pool->binds = true;
+		/* All that it might have found at its birth: then it looks for nothing there. */
+		if (has_taken_all(l))
+			l->pool->binds = true;
 	binder_give(b, c, fd);
+}
+
+/* Node's sockets listen from the start: who connects there waits for the program. */
+static void say_unused(const struct life *l)
+{
+	struct pool *p = l->pool;
+
+	if (p->conf->protocol != PROTO_NODE_CLUSTER || p->said_unused)
+		return;
+	for (unsigned i = 0; i < p->conf->nlistens; i++) {
+		if (l->binding.listening & (1ull << i))
+			continue;
+		p->said_unused = true;
+		log_warn("%s: the program is up and has not listened on %s: clients wait there",
+			 p->conf->name, p->conf->listens[i].shown);
+	}
 }
 
 static void on_settled(struct timer *t)
 {
-	life_ready(container_of(t, struct life, binding.settle));
+	struct life *l = container_of(t, struct life, binding.settle);
+
+	say_unused(l);
+	life_ready(l);
 }
 
 /* All that was configured listens: ready. Some of it: more may follow. */

@@ -68,6 +68,7 @@ static void up_trigger(struct channel *ch)
 	struct life *l = life_of(ch);
 	char name[LIFE_NAME_BYTES];
 
+	(void)snprintf(l->detail, sizeof(l->detail), "WATCHDOG=trigger");
 	log_warn("%s (pid %d) says that it hangs (WATCHDOG=trigger); it is ended",
 		 life_name(l, name), (int)l->pid);
 	life_kill(l, REASON_WATCHDOG);
@@ -192,13 +193,16 @@ static void up_protocol_error(struct channel *ch, const char *what)
  * question, and its readiness timeout or its death answers it. */
 static void up_closed(struct channel *ch)
 {
-	dispatch_gone(life_of(ch));
+	struct life *l = life_of(ch);
+
+	dispatch_gone(l);
+	if (l->pool->wire->closes_when_drained)
+		life_drained(l);
 }
 
-static void up_answered(struct channel *ch, uint64_t number, bool taken)
+static bool up_answered(struct channel *ch, uint64_t number, bool taken)
 {
-	if (dispatch_answered(life_of(ch), number, taken))
-		channel_answer(ch);
+	return dispatch_answered(life_of(ch), number, taken);
 }
 
 static void up_takes(struct channel *ch)

@@ -20,6 +20,7 @@
 #include "super/watchdog.h"
 
 #define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
+#define DRAINED_MS    1000    /* then it gets the signal, when it has nothing more to serve */
 #define KILL_GRACE_MS 5000    /* a killed leaf that is not empty by then is worth a line */
 #define EXTEND_MAX_MS 3600000 /* EXTEND_TIMEOUT_USEC at the most */
 
@@ -205,6 +206,9 @@ static void leave(struct life *l)
 	birth_over(l);
 	watchdog_stop(l);
 	deadline_in(l, l->pool->conf->drain_timeout_ms);
+	/* It may have said so and go on to accept: a wire that has a word for it asks. */
+	if (l->suicide)
+		ignore(l->master->world->drain(l, l->pool->conf->drain_timeout_ms));
 	if (current)
 		slot_replace_leaving(s, l);
 }
@@ -354,8 +358,10 @@ static void on_deadline(struct timer *t)
 		life_kill(l, REASON_READY_TIMEOUT);
 		break;
 	case LIFE_DRAINING:
-		if (!l->asked)
+		if (!l->asked && !l->drained)
 			l->asked = REASON_DRAIN_TIMEOUT;
+		else if (!l->asked && !l->suicide)
+			l->asked = REASON_STOP;
 		stop_by_signal(l);
 		break;
 	case LIFE_STOPPING:
@@ -369,6 +375,17 @@ static void on_deadline(struct timer *t)
 	default:
 		break;
 	}
+}
+
+/* Its servers are closed and their connections ended; what keeps it alive now, a
+ * connection to a database or a timer, keeps no client. */
+void life_drained(struct life *l)
+{
+	if (l->state != LIFE_DRAINING || l->drained)
+		return;
+	l->drained = true;
+	if (l->deadline.at_ms > now(l) + DRAINED_MS)
+		deadline_in(l, DRAINED_MS);
 }
 
 void life_extend(struct life *l, uint64_t usec)

@@ -129,8 +129,17 @@ static int allocate(struct pool *p)
 	return 0;
 }
 
+bool listeners_are_offered(const struct pool *p)
+{
+	enum protocol proto = p->conf->protocol;
+
+	return proto == PROTO_SYSTEMD || (proto == PROTO_AUTO && !p->binds && p->conf->spares == 0);
+}
+
 int listeners_open(struct pool *p, struct err *e)
 {
+	enum protocol proto = p->conf->protocol;
+	bool at_once = (proto != PROTO_BIND && proto != PROTO_AUTO) || listeners_are_offered(p);
 	int r = allocate(p);
 
 	if (r < 0)
@@ -139,7 +148,7 @@ int listeners_open(struct pool *p, struct err *e)
 		struct listener *l = listener_add(p, &p->conf->listens[i]);
 
 		/* A program that opens its socket itself says when it listens. */
-		r = listener_begin(l, p->conf->protocol != PROTO_BIND, e);
+		r = listener_begin(l, at_once, e);
 	}
 	return r;
 }
@@ -353,7 +362,9 @@ int listeners_occupy(struct slot *s, struct err *e)
 	struct pool *p = s->pool;
 	int r = 0;
 
-	if (p->conf->protocol == PROTO_BIND || p->binds) /* its program says when */
+	/* Its program says when. */
+	if (p->conf->protocol == PROTO_BIND ||
+	    (p->conf->protocol == PROTO_AUTO && !listeners_are_offered(p)))
 		return 0;
 	for (unsigned i = 0; p->listeners && i < p->nlisteners && r == 0; i++) {
 		struct listener *l = &p->listeners[i];

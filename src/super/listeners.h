@@ -20,6 +20,11 @@ void listeners_close(struct pool *p);
 /* After a worker's death: what it may have left on the sockets. */
 void listeners_restore(struct pool *p);
 
+/* Workers find them at their birth (LISTEN_FDS): by protocol systemd; by auto as long as
+ * its program is not known to open them itself, and not with spares, which must park
+ * inside bind() and would find others than those that they replace (traps 32). */
+bool listeners_are_offered(const struct pool *p);
+
 /* The sockets of a slot, by the number of the listener; -1: it does not listen yet.
  * At the same place in memory as long as the pool listens. */
 const int *listeners_fds(const struct pool *p, unsigned slot);

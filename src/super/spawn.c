@@ -134,16 +134,13 @@ static pid_t inner_pid(const struct life *l)
 	return (pid_t)(INNER_PID_FIRST + l->number % INNER_PID_SPAN);
 }
 
-/* A program of socket activation finds its sockets at its birth; a spare does not
- * (traps 32), nor one that is known to open them itself. */
+/* A program of socket activation finds its sockets at its birth. */
 static unsigned sockets_at_birth(const struct life *l)
 {
-	enum protocol proto = l->pool->conf->protocol;
-	bool offered = proto == PROTO_SYSTEMD || (proto == PROTO_AUTO && !l->pool->binds);
 	unsigned n = l->pool->conf->nlistens;
 	const int *fds;
 
-	if (!offered || !l->slot)
+	if (!listeners_are_offered(l->pool) || !l->slot)
 		return 0;
 	fds = listeners_fds(l->pool, l->slot->index);
 	for (unsigned i = 0; i < n; i++)

@@ -203,6 +203,7 @@ struct life {
 	uint64_t silent_since_ms; /* its last sign of life, or the question that is open */
 	struct timer quiet;	  /* a Node program is up: has it listened by then? */
 	bool online, wants_socket;
+	bool drained;	      /* it leaves, and serves nobody any more */
 	uint64_t extended_ms; /* EXTEND_TIMEOUT_USEC moved the deadline up to here */
 
 	struct binding {	       /* what it took by bind(2) */
@@ -295,6 +296,7 @@ struct pool {
 	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
 	bool binds;	     /* its program has opened a socket itself */
+	bool said_unused;    /* that it has sockets which its program does not take */
 	struct dispatch {
 		struct list waiting; /* accepted, and nobody takes them just now */
 		unsigned nheld;	     /* all that are not taken, wherever they wait */

@@ -60,7 +60,8 @@ static int read_want(const json_t *msg, struct listen_want *ret)
 {
 	const json_t *at = json_object_get(msg, "port");
 	const json_t *type = json_object_get(msg, "addressType");
-	const char *address = json_string_value(json_object_get(msg, "address"));
+	const json_t *name = json_object_get(msg, "address");
+	const char *address = json_string_value(name);
 	json_int_t port = json_integer_value(at);
 	struct in6_addr addr = IN6ADDR_ANY_INIT;
 	bool v6 = true;
@@ -69,10 +70,12 @@ static int read_want(const json_t *msg, struct listen_want *ret)
 		return -ENOTSUP;
 	if (json_integer_value(json_object_get(msg, "fd")) > 0)
 		return -EBADF;
-	if (!json_is_integer(type))
+	if (!json_is_integer(type) || (name && !address && !json_is_null(name)))
 		return -EINVAL;
 	if (json_integer_value(type) == -1)
 		return want_unix(ret, address);
+	if (json_integer_value(type) != 4 && json_integer_value(type) != 6)
+		return -EINVAL;
 	if (!json_is_integer(at) || port < 0 || port > UINT16_MAX)
 		return -EINVAL;
 	if (address && *address && inet_pton(AF_INET6, address, &addr) != 1) {
@@ -341,9 +344,10 @@ static int cluster_command(struct channel *ch, const json_t *msg)
 	const json_t *ack = json_object_get(msg, "ack");
 	char line[96];
 
-	if (!act && ch->hello.dispatch && json_is_integer(ack) && json_integer_value(ack) > 0)
-		ch->up->answered(ch, (uint64_t)json_integer_value(ack),
-				 json_is_true(json_object_get(msg, "accepted")));
+	if (!act && ch->hello.dispatch && json_is_integer(ack) && json_integer_value(ack) > 0 &&
+	    ch->up->answered(ch, (uint64_t)json_integer_value(ack),
+			     json_is_true(json_object_get(msg, "accepted"))))
+		channel_answer(ch);
 	if (!act)
 		return 0;
 	if (strcmp(act, "queryServer") == 0)
@@ -376,7 +380,7 @@ static int connection_arrived(struct channel *ch, bool ack)
 	channel_answer(ch);
 	ch->up->watchdog(ch);
 	if (ch->fd >= 0 && !ack)
-		ch->up->answered(ch, number, false);
+		ignore((int)ch->up->answered(ch, number, false));
 	return ch->fd < 0 ? -EPIPE : take_up(ch);
 }
 
@@ -420,6 +424,7 @@ const struct wire wire_node_cluster = {
 	.env_name = "NODE_CHANNEL_FD",
 	.wants_id = true,
 	.parks_by_itself = true,
+	.closes_when_drained = true,
 	.hand_over = cluster_hand_over,
 	.drain = cluster_drain,
 	.ask = node_ask,

@@ -56,8 +56,9 @@ struct wire_up {
 	void (*protocol_error)(struct channel *ch, const char *what);
 	void (*closed)(struct channel *ch);
 	void (*room)(struct channel *ch); /* some of what waited is out; NULL: not asked */
-	/* It has taken the connection of that number, or will not. Any number may come. */
-	void (*answered)(struct channel *ch, uint64_t number, bool taken);
+	/* It has taken the connection of that number, or will not. Any number may come:
+	 * false, it has none such. */
+	bool (*answered)(struct channel *ch, uint64_t number, bool taken);
 	/* What wire->takes() says has changed. */
 	void (*takes)(struct channel *ch);
 };
@@ -77,11 +78,12 @@ struct wire_hello { /* borrowed for the call */
 struct wire {
 	const char *name;
 	int sock_type; /* of the channel's socketpair: SOCK_SEQPACKET, SOCK_STREAM; 0: none */
-	const char *env_name;  /* variable that names the channel's descriptor */
-	unsigned hand_over_ms; /* a promoted spare must be ready within this */
-	bool notifies;	       /* the channel is a socket that the child makes: NOTIFY_SOCKET */
-	bool wants_id;	       /* NODE_UNIQUE_ID, never used twice, in the environment */
-	bool parks_by_itself;  /* false: counts as parked when exec was seen */
+	const char *env_name;	  /* variable that names the channel's descriptor */
+	unsigned hand_over_ms;	  /* a promoted spare must be ready within this */
+	bool notifies;		  /* the channel is a socket that the child makes: NOTIFY_SOCKET */
+	bool wants_id;		  /* NODE_UNIQUE_ID, never used twice, in the environment */
+	bool closes_when_drained; /* asked to leave, it closes its channel after its servers */
+	bool parks_by_itself;	  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
 	/* Ask to leave: stop accepting, finish, end. -EOPNOTSUPP: cannot be asked. */

@@ -23,8 +23,8 @@ static void answer(struct channel *ch, const char *value, bool taken)
 	char *end;
 	unsigned long long number = strtoull(value, &end, 10);
 
-	if (*value >= '0' && *value <= '9' && *end == '\0')
-		ch->up->answered(ch, number, taken);
+	if (*value >= '0' && *value <= '9' && *end == '\0' && ch->up->answered(ch, number, taken))
+		channel_answer(ch);
 }
 
 static void say_own(struct channel *ch, const char *key, const char *value)

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from harness import Failed, timeout, wait_until
-from harness import http
+from harness import http, nodes
 
 IPC = ("--protocol", "node-ipc")
 
@@ -184,6 +184,95 @@ def test_program_that_listens_elsewhere_is_told(env):
     m.wait_exit(70, 15)
     if f"{other}" not in m.output() or "mpsup was given" not in m.output():
         raise Failed(f"no line names the other port:\n{m.output()}")
+
+
+def test_program_that_waits_for_its_server_is_told(env):
+    """The tutorial's worker without --protocol node-ipc: it is up, and silent for ever."""
+    node = env.need_program("node")
+    app = env.fixture("serve.js")
+    m = env.start("--port", env.port(), "--workers", 1, "--", node, "serve.js", cwd=app.parent,
+                  ready=False)
+    m.wait_line(r"web/0: it is up and has not listened in 5 s; .*--protocol node-ipc", 15)
+    m.stop()
+    m = env.start("--port", env.port(), "--workers", 1, "--ready-timeout", "500ms",
+                  "--boot-limit", 1, "--", node, "serve.js", cwd=app.parent, ready=False)
+    m.wait_line(r"web/0: hint: it never listened; .*--protocol node-ipc", 15)
+    m.wait_exit(70)
+
+
+def test_ipc_worker_that_blocks_is_replaced(env):
+    node, port = env.need_program("node"), env.port()
+    app = env.fixture("node/ipc.js")
+    m = env.start("--port", port, "--workers", 2, *IPC, "--watchdog", "500ms", "--", node,
+                  "ipc.js", cwd=app.parent)
+    m.wait_workers(2)
+    before = {w["pid"] for w in m.workers()}
+    time.sleep(1.5)
+    if {w["pid"] for w in m.workers()} != before:
+        raise Failed("a worker that was idle was replaced")
+    http.background(port, "/block")
+    end = m.wait_event("worker.exit", 15)
+    if end["reason"] != "watchdog" or end["pid"] not in before:
+        raise Failed(f"the first end was {end}")
+    m.wait_workers(2)
+    m.stop()
+
+
+def test_npm_with_nodes_protocol_is_told(env):
+    """npm takes the channel: what it starts is served by its bind(2), and the log says why."""
+    npm, port = env.need_program("npm"), env.port()
+    app = env.fixture("cluster.js").parent
+    (app / "package.json").write_text(json.dumps({"scripts": {"start": "node cluster.js"}}))
+    m = env.start("--port", port, "--workers", 1, "--protocol", "node-cluster", "--", npm,
+                  "start", cwd=app, ready=False)
+    m.wait_line("npm takes Node's channel for itself, .*: leave --protocol to auto")
+    m.stop()
+
+
+def test_framework_that_listens_on_localhost_alone(env):
+    """Fastify's default. Never wider than the program asks for: the log has the option."""
+    node, port = nodes.Node(env, "system"), env.port()
+    framework = ("--env", f"FRAMEWORK={node.framework('fastify')}", "--env", "HOST=default")
+    m = node.start("fastify.js", "--workers", 1, "--port", port, "--boot-limit", 1, *framework,
+                   ready=False)
+    found = m.wait_line(r"app listens on (\S+), but --port \d+ listens on all addresses; "
+                        r"use --listen (\S+)", 20)
+    m.wait_exit(70)
+    if found.group(2) not in (f"127.0.0.1:{port}", f"[::1]:{port}"):
+        raise Failed(f"the log advises --listen {found.group(2)}")
+    other = env.port()
+    m = node.start("fastify.js", "--workers", 2, "--listen", found.group(2), "--listen",
+                   f"127.0.0.1:{other}", "--env", f"PORT={port}", *framework)
+    m.wait_workers(2)
+    where = ("127.0.0.1" if found.group(2)[0] == "1" else "::1", port)
+    if http.get(where).status != 200:
+        raise Failed(f"no answer on {where}: {http.get(where)}")
+    if m.output().count(f"has not listened on 127.0.0.1:{other}: clients wait there") != 1:
+        raise Failed(f"not one line about the address that nobody takes:\n{m.output()}")
+    m.stop()
+
+
+@timeout(120)
+def test_kills_under_load_refuse_nobody(env):
+    """A worker dies every half second. Cut is at most what it had accepted."""
+    port, kills, parallel = env.port(), 12, 8
+    m = start_cluster(env, port, "--workers", 3, "--restart-limit", "1000/60s", "--backoff",
+                      "10ms..50ms")
+    m.wait_workers(3)
+    with http.Load(port, parallel, seconds=20) as load:
+        for n in range(kills):
+            os.kill(m.wait_workers(3)[n % 3]["pid"], 9)
+            time.sleep(0.5)
+            if not load.wait_more(1):
+                raise Failed("nobody answers any more")
+    bad = [r for r in load.results if r.outcome in (http.REFUSED, http.HUNG)]
+    if bad:
+        raise Failed(f"{len(bad)} refused or hung of {len(load.results)}: {bad[0]}")
+    if load.count(http.CUT) > kills * parallel:
+        raise Failed(f"{load.count(http.CUT)} cut by {kills} kills")
+    if len(load.results) < 200:
+        raise Failed(f"only {len(load.results)} requests: that was no load")
+    m.stop()
 
 
 SHOW_HOME = """

@@ -279,6 +279,53 @@ static void suicide_of_a_dead_one_is_nothing(void **state)
 	empty_leaves();
 }
 
+static void one_that_serves_nobody_gets_the_signal_soon(void **state)
+{
+	struct life *l;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	l = at(0);
+	life_drained(l); /* it is not leaving: that says nothing */
+	pass(5000);
+	assert_int_equal(w.signalled, 0);
+	master_stop(&w.m, 0);
+	life_drained(l);
+	life_drained(at(1));
+	dies(at(1), 0, 0); /* by itself, as most do */
+	pass(999);
+	life_drained(l); /* again: no more time for it */
+	assert_int_equal(w.signalled, 0);
+	pass(1);
+	assert_int_equal(w.signalled, 1);
+	assert_ptr_equal(w.last_signalled, l);
+	dies(l, 0, SIGTERM);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_STOP);
+}
+
+static void one_that_left_by_itself_and_stays(void **state)
+{
+	struct life *l, *s;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	l = at(0);
+	s = at(1);
+	life_leaving(l);
+	life_drained(l);
+	life_suicide(s, "", 0);
+	assert_ptr_equal(w.last_drained, s); /* it may go on to accept: it is asked */
+	life_drained(s);
+	pass(1000);
+	assert_int_equal(w.signalled, 2);
+	dies(l, 0, SIGTERM);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_STOP);
+	dies(s, 0, SIGTERM);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_SUICIDE);
+}
+
 /* ---- silence and noise ---- */
 
 static void watchdog_ends_a_silent_worker(void **state)
@@ -700,6 +747,8 @@ int main(void)
 		W(suicide_as_a_flood_of_new_workers),
 		W(suicide_in_a_stop_is_a_stop),
 		W(suicide_of_a_dead_one_is_nothing),
+		W(one_that_serves_nobody_gets_the_signal_soon),
+		W(one_that_left_by_itself_and_stays),
 		W(watchdog_ends_a_silent_worker),
 		W(a_blocked_loop_is_noticed),
 		W(a_loop_that_is_late_lives),

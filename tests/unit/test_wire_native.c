@@ -297,6 +297,26 @@ static void a_connection_and_its_answer(void **state)
 	assert_int_equal(wire_native.give(&x.ch, 0, 1, x.fds[0]), -EPIPE);
 }
 
+/* Five hundred words a second are for what nobody asked. */
+static void answers_are_not_counted(void **state)
+{
+	char text[32];
+
+	(void)state;
+	for (unsigned i = 1; i <= 3 * CHANNEL_RATE; i++) {
+		(void)snprintf(text, sizeof(text), "ACCEPTED=%u", i);
+		send_bytes(text, strlen(text));
+		listen_to_it();
+	}
+	assert_false(channel_is_deaf(&x.ch));
+	/* Those to nothing are, so one a second more than the rate is paused. */
+	for (unsigned i = 0; i < 3 * CHANNEL_RATE && !channel_is_deaf(&x.ch); i++) {
+		send_bytes("ACCEPTED=9999999", 16);
+		listen_to_it();
+	}
+	assert_true(channel_is_deaf(&x.ch));
+}
+
 /* It goes without having read what it was sent last: its own last words still count. */
 static void last_answers_are_heard(void **state)
 {
@@ -345,6 +365,7 @@ int main(void)
 		T(a_paused_worker_that_goes_is_seen),
 		T(hello_without_sockets),
 		T(a_connection_and_its_answer),
+		T(answers_are_not_counted),
 		T(last_answers_are_heard),
 		T(only_built_protocols_are_found),
 	};

@@ -125,7 +125,7 @@ static inline int world_drain(struct life *l, uint64_t timeout_ms)
 static inline int world_ask(struct life *l)
 {
 	w.asked++;
-	return channel_is_deaf(&l->channel) ? -EAGAIN : w.ask_result;
+	return channel_was_deaf(&l->channel) ? -EAGAIN : w.ask_result;
 }
 
 static inline void world_signal(struct life *l, int sig)

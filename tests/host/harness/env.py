@@ -77,7 +77,7 @@ class Env:
         """A copy of tests/host/fixtures/NAME where a worker can read it."""
         folder = self.dir / "app"
         folder.mkdir(exist_ok=True)
-        path = folder / name
+        path = folder / pathlib.Path(name).name
         shutil.copyfile(FIXTURES / name, path)
         path.chmod(0o755)
         return path
