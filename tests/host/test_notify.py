@@ -162,6 +162,7 @@ def test_root_of_the_host_is_a_stranger(env):
         raise Failed(f"NOTIFY_SOCKET={where}")
     check_strangers(m, port, w, f"/proc/{w['pid']}/root{where}")
     check_still_well(m, port, w)
+    m.wait_line("web/0: [3-9] datagrams at its NOTIFY_SOCKET were not its own")
 
 
 def test_an_abstract_name_is_open_to_strangers_and_they_are_not_heard(env):
@@ -311,8 +312,8 @@ def test_an_ordinary_user(env):
         shutil.copy(env.build / name, mpsup / name)
     shutil.copytree(env.build.parent / "policy", env.dir / "policy")
     env.build = mpsup
-    m = start(env, port, "says", workers=2, under=(
-        "/usr/bin/setpriv", "--reuid", str(nobody), "--regid", str(nobody), "--clear-groups"))
+    under = ("/usr/bin/setpriv", "--reuid", str(nobody), "--regid", str(nobody), "--clear-groups")
+    m = start(env, port, "says", workers=2, under=under)
     for _ in range(4):
         if do(port, "child") != "closed":
             raise Failed("a barrier is not answered")
@@ -320,6 +321,10 @@ def test_an_ordinary_user(env):
         w["status_text"] == "said by a child" for w in m.workers()))
     check_answers(port, "as an ordinary user")
     m.stop()
+    for how in ("poll", "epoll"):  # whether it waits can be seen
+        m = start(env, port, how, "--protocol", "auto", workers=2, under=under)
+        check_answers(port, how)
+        m.stop()
 
 
 def test_a_long_run_of_deaths(env):
