@@ -47,15 +47,6 @@ static bool takes_all(const struct life *l)
 	return true;
 }
 
-static bool has_taken_all(const struct life *l)
-{
-	uint64_t all = (1ull << l->pool->conf->nlistens) - 1, taken = 0;
-
-	for (unsigned f = 0; f < FORMS; f++)
-		taken |= l->binding.taken[f];
-	return (taken & all) == all;
-}
-
 static void on_bind(struct binder *b, struct bind_call *c)
 {
 	struct life *l = life_of(b);
@@ -84,9 +75,7 @@ static void on_bind(struct binder *b, struct bind_call *c)
 		return;
 	}
 	if (takes_all(l))
-		/* All that it might have found at its birth: then it looks for nothing there. */
-		if (has_taken_all(l))
-			l->pool->binds = true;
+		l->pool->binds = true;
 	binder_give(b, c, fd);
 }
 

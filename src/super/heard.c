@@ -92,6 +92,8 @@ static bool up_owns(struct channel *ch, pid_t pid, uid_t uid)
 	char name[LIFE_NAME_BYTES];
 	int own = is_own(l, pid);
 
+	/* It was born before it could say anything; let us know that first. */
+	live_catch_up(l);
 	if (own == -ESRCH)
 		own = l->notify_is_sealed;
 	if (own > 0 && (!cage_has(c, CAGE_UID) || uid == c->uid))

@@ -409,6 +409,9 @@ static void log_certificate(struct life *l, const struct death *d)
 
 	death_cause(d, cause, sizeof(cause));
 	text_duration(d->uptime_ms, age);
+	if (l->strangers > 1)
+		log_warn("%s: %u datagrams at its NOTIFY_SOCKET were not its own",
+			 life_name(l, name), l->strangers);
 	if (expected && log_wants(LOG_L_INFO) == false)
 		return;
 	log_line(expected ? LOG_L_INFO : LOG_L_WARN, "%s (pid %d) died after %s: %s%s%s%s",

@@ -97,6 +97,12 @@ static bool read_report(struct life *l)
 	return false;
 }
 
+void live_catch_up(struct life *l)
+{
+	while (read_report(l))
+		;
+}
+
 void live_on_report(struct source *s, uint32_t events)
 {
 	(void)events;
@@ -108,8 +114,7 @@ void live_on_report(struct source *s, uint32_t events)
 static void end_known(struct life *l)
 {
 	/* The last words of the birth may wait in another source of this batch. */
-	while (read_report(l))
-		;
+	live_catch_up(l);
 	/* So may its answer for a connection, which else goes to another as well. */
 	if (l->dispatch.sent)
 		channel_finish(&l->channel);

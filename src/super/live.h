@@ -8,6 +8,8 @@
 int live_birth(struct life *l, struct err *e); /* spawn.c: struct world's birth */
 void live_init_timers(struct life *l);
 
+/* What the birth has said so far, before anything that was said after it. */
+void live_catch_up(struct life *l);
 void live_on_report(struct source *s, uint32_t events);
 void live_on_worker(struct source *s, uint32_t events);
 void live_on_lifeline(struct source *s, uint32_t events);

@@ -324,11 +324,12 @@ def test_auto_one_that_binds(env):
     check_program(m, port)
 
 
-def test_auto_stop_and_start(env):
+@timeout(90)
+def test_stop_and_start(env):
     """The same program finds both ways open again."""
-    for how in ("binds", "poll"):
+    for how, protocol in (("binds", AUTO), ("poll", AUTO), ("poll", SYSTEMD)):
         port = env.port()
-        m = start(env, port, how, "--on-failed", "hold", protocol=AUTO, program=(port,))
+        m = start(env, port, how, "--on-failed", "hold", protocol=protocol, program=(port,))
         for target in ("web/1", "web"):
             m.ctl("stop", target)
             wait_until("stopped", lambda: m.workers(state="stopped"))
@@ -337,7 +338,67 @@ def test_auto_stop_and_start(env):
             m.ctl("start", target)
             m.wait_workers(3, seconds=30)
             check_answers(port, f"{how} after {target}")
+        before = {w["pid"] for w in m.workers()}
+        m.ctl("restart", "web", seconds=60)
+        m.wait_workers(3, seconds=30)
+        if before & {w["pid"] for w in m.workers()}:
+            raise Failed("a worker was there before the restart")
         check_program(m, port)
+
+
+def check_auto(env, port, *command, cwd=None, more=()):
+    m = env.start("--workers", 3, "--port", port, *AUTO, *more, "--", *command,
+                  cwd=cwd or env.dir, seconds=60)
+    check_program(m, port)
+
+
+def test_auto_http_server(env):
+    port = env.port()
+    check_auto(env, port, env.need_program("python3"), "-m", "http.server", port)
+    check_auto(env, port, env.need_program("python3"), "-m", "http.server", "--bind", "::", port)
+
+
+def test_auto_nginx(env):
+    port = env.port()
+    app = env.app(nginx_conf=f"""
+        daemon off; pid /tmp/nginx.pid; worker_processes 2; error_log stderr;
+        events {{ worker_connections 256; }}
+        http {{ access_log off; client_body_temp_path /tmp/b; proxy_temp_path /tmp/p;
+               fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
+               server {{ listen {port}; location / {{ return 200 "here"; }} }} }}""")
+    check_auto(env, port, env.need_program("nginx"), "-e", "stderr", "-c", app / "nginx.conf",
+               cwd=app)
+
+
+@timeout(90)
+def test_auto_npm_start(env):
+    npm = env.need_program("npm")
+    port = env.port()
+    app = env.app(package_json='{"name": "x", "version": "1.0.0", "scripts": '
+                               '{"start": "node app.js"}}',
+                  app_js="require('http').createServer((q, r) => r.end('here'))"
+                         ".listen(process.env.PORT)")
+    check_auto(env, port, npm, "start", cwd=app)
+
+
+def test_auto_node_with_an_option(env):
+    node = env.need_program("node")
+    port = env.port()
+    check_auto(env, port, node, "-e",
+               f"require('http').createServer((q, r) => r.end('here')).listen({port})")
+
+
+def test_auto_a_slow_start(env):
+    """It has what it was given for a long time, and means to bind."""
+    port = env.port()
+    python = env.need_program("python3")
+    m = env.start("--workers", 2, "--port", port, *AUTO, "--", "/bin/sh", "-c",
+                  f"sleep 2; exec {python} -m http.server {port}")
+    took = seconds_between(m.events("worker.spawn")[0]["time"], m.events("worker.ready")[0]["time"])
+    if took < 1.9:
+        raise Failed(f"ready after {took} s, and it listened after 2")
+    check_answers(port, "after a slow start")
+    m.stop()
 
 
 def test_auto_one_cannot_take_the_others_sockets(env):
@@ -392,307 +453,4 @@ def test_a_spare_that_cannot_park_is_ended(env):
     m = start(env, env.port(), "spare", "--spares", 1, protocol=AUTO, workers=1)
     m.wait_line("a spare says READY=1 and has asked for no socket")
     m.wait_event("worker.exit", reason="protocol")
-    m.stop()
-
-
-# ---- the notify socket ----
-
-def one_worker(env, *more, **kw):
-    port = env.port()
-    m = start(env, port, "says", *more, workers=1, **kw)
-    return m, port, m.workers()[0]
-
-
-def status_is(m, text):
-    wait_until(f"the status is {text!r}", lambda: m.workers()[0]["status_text"] == text)
-
-
-def check_still_well(m, port, worker):
-    status_of = m.workers()[0]
-    if status_of["pid"] != worker["pid"] or status_of["state"] != "ready":
-        raise Failed(f"it was ended: {status_of}")
-    check_answers(port, "after all that")
-    m.stop()
-
-
-def test_megabytes(env):
-    m, port, w = one_worker(env)
-    answer = do(port, "big")
-    if not answer.startswith("sent sent sent sent ") or not answer.endswith(" closed"):
-        raise Failed(answer)
-    status_is(m, "after the big ones")
-    check_still_well(m, port, w)
-
-
-def test_descriptors(env):
-    m, port, w = one_worker(env)
-    before = proc.descriptors(m.pid)
-    answer = do(port, "descriptors")
-    if answer != "closed none left":
-        raise Failed(answer)
-    status_is(m, "after the descriptors")
-    wait_until("the master holds none of them", lambda:
-               len(proc.descriptors(m.pid)) <= len(before))
-    check_still_well(m, port, w)
-
-
-def test_sockets_that_linger(env):
-    m, port, w = one_worker(env)
-    started = time.monotonic()
-    if do(port, "linger") != "closed":
-        raise Failed("the master waits for a socket of the worker")
-    m.status()
-    if time.monotonic() - started > 25:  # twelve of them would take 36 s
-        raise Failed("the master waited for sockets of the worker")
-    check_still_well(m, port, w)
-
-
-def test_rubbish(env):
-    m, port, w = one_worker(env)
-    if do(port, "rubbish") != "closed":
-        raise Failed("not listened to any more")
-    status_is(m, r"\xff\xfe\x1b[31m")
-    check_still_well(m, port, w)
-
-
-@timeout(60)
-def test_flood(env):
-    m, port, w = one_worker(env)
-    do(port, "flood")
-    def cpu():
-        with open(f"/proc/{m.pid}/stat", encoding="ascii") as f:
-            return sum(map(int, f.read().rpartition(")")[2].split()[11:13])) / 100
-    before = cpu()
-    time.sleep(5)
-    if cpu() - before > 2.5:
-        raise Failed(f"the master used {cpu() - before:.2f} s of 5 for one loud worker")
-    m.status()
-    check_still_well(m, port, w)
-
-
-def test_a_child_may_speak_and_end(env):
-    m, port, w = one_worker(env)
-    if do(port, "child") != "closed":
-        raise Failed("not answered")
-    status_is(m, "said by a child")
-    check_still_well(m, port, w)
-
-
-def test_systemd_notify(env):
-    env.need_program("systemd-notify")
-    m, port, w = one_worker(env)
-    if do(port, "systemd_notify") != "closed":
-        raise Failed("not answered")
-    status_is(m, "said by systemd-notify")
-    check_still_well(m, port, w)
-
-
-def notify_as_root(address, text):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.sendto(text, address)
-
-
-def check_strangers(m, port, w, address, uid=None):
-    send = notify_as_root
-    if uid is not None:  # with the right uid, but not one of its processes
-        code = ("import socket,sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
-                "s.sendto(sys.argv[2].encode(), sys.argv[1].replace('@', '\\0', 1))")
-        def send(to, text):
-            to = to.replace("\0", "@", 1) if to[0] == "\0" else to
-            subprocess.run(["/usr/bin/python3", "-c", code, to, text.decode()], check=True,
-                           user=uid, group=uid, extra_groups=[])
-    for text in (b"STATUS=by a stranger", b"WATCHDOG=trigger", b"STOPPING=1"):
-        send(address, text)
-    # What it says itself comes after that, and is heard.
-    if do(port, "child") != "closed":
-        raise Failed("not answered")
-    status_is(m, "said by a child")
-    found = re.findall("which is not its own, wrote to its NOTIFY_SOCKET; ignored", m.log())
-    if len(found) != 1:
-        raise Failed(f"named {len(found)} times")
-    if m.workers()[0]["pid"] != w["pid"]:
-        raise Failed("a stranger ended it")
-
-
-def test_root_of_the_host_is_a_stranger(env):
-    env.need_root()
-    m, port, w = one_worker(env)
-    where = do(port, "where")
-    if not where.startswith("/run/"):
-        raise Failed(f"NOTIFY_SOCKET={where}")
-    check_strangers(m, port, w, f"/proc/{w['pid']}/root{where}")
-    check_still_well(m, port, w)
-
-
-def test_an_abstract_name_is_open_to_strangers_and_they_are_not_heard(env):
-    env.need_root()
-    m, port, w = one_worker(env, "--no-sandbox", "view", "--user", 54321)
-    where = do(port, "where")
-    if not where.startswith("@"):
-        raise Failed(f"NOTIFY_SOCKET={where}")
-    check_strangers(m, port, w, "\0" + where[1:], uid=54321)
-    check_still_well(m, port, w)
-
-
-def test_a_sibling_is_a_stranger(env):
-    """By an abstract name it could be reached; it has the same uid, and is told apart."""
-    env.need_root()
-    port = env.port()
-    m = start(env, port, "says", "--no-sandbox", "view", workers=2)
-    first = m.workers()[0]
-    place = proc.environ(first["pid"])["NOTIFY_SOCKET"]
-    uid = proc.status(first["pid"])["Uid"].split()[0]
-    done = subprocess.run(["/usr/bin/nsenter", "--target", str(m.workers()[1]["pid"]), "--pid",
-                           "--mount", "/usr/bin/python3", "-c",
-                           "import os,socket,sys; os.setuid(int(sys.argv[1]));"
-                           "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
-                           "s.sendto(b'STATUS=by a sibling', '\\0' + sys.argv[2][1:])",
-                           uid, place], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failed(done.stderr)
-    m.wait_line("web/0: process .* which is not its own")
-    if m.workers()[0]["status_text"] != "serving":
-        raise Failed("the sibling was heard")
-    m.stop()
-
-
-# ---- the watchdog ----
-
-def test_a_hanging_one_is_ended(env):
-    m, port, w = one_worker(env, "--watchdog", "800ms")
-    time.sleep(1.5)
-    if m.workers()[0]["pid"] != w["pid"]:
-        raise Failed("it was ended, and it said that it lives")
-    do(port, "quiet")
-    m.wait_event("worker.exit", pid=w["pid"], reason="watchdog")
-    wait_until("it is replaced", lambda: [
-        v for v in m.workers(state="ready") if v["pid"] != w["pid"]])
-    m.stop()
-
-
-def test_it_may_ask_for_it(env):
-    m, port, w = one_worker(env)
-    do(port, "trigger")
-    m.wait_event("worker.exit", pid=w["pid"], reason="watchdog")
-    m.stop()
-
-
-def test_it_may_shorten_its_time(env):
-    for more in ((), ("--watchdog", "1h")):
-        m, port, w = one_worker(env, *more)
-        do(port, "shorter")
-        m.wait_event("worker.exit", pid=w["pid"], reason="watchdog")
-        m.stop()
-
-
-# ---- with less of a cage ----
-
-def check_less(env, *more, where=None, under=()):
-    port = env.port()
-    m = start(env, port, "says", *more, workers=2, under=under)
-    for _ in range(4):
-        if do(port, "child") != "closed":
-            raise Failed("a barrier is not answered")
-    if where and not do(port, "where").startswith(where):
-        raise Failed(f"NOTIFY_SOCKET is {do(port, 'where')}")
-    wait_until("both are heard", lambda: {w["status_text"] for w in m.workers()} <= {
-        "serving", "said by a child"} and any(
-            w["status_text"] == "said by a child" for w in m.workers()))
-    proc.kill(m.workers()[1]["pid"])
-    m.wait_event("worker.respawn")
-    m.wait_workers(2)
-    check_answers(port, f"with {more}")
-    m.stop()
-
-
-def test_no_pid_namespace(env):
-    env.need_root()
-    check_less(env, "--no-sandbox", "pid", "--watchdog", "10s", "--compat", "einhorn",
-               where="/run/")
-
-
-def test_no_mount_namespace(env):
-    env.need_root()
-    check_less(env, "--no-sandbox", "mount", where="@")
-
-
-def test_no_view(env):
-    env.need_root()
-    check_less(env, "--no-sandbox", "view", where="@")
-
-
-def test_a_run_of_a_persons_own(env):
-    env.need_root()
-    check_less(env, "--ro", "/run", where="@")
-
-
-def test_no_cgroup(env):
-    env.need_root()
-    check_less(env, "--no-sandbox", "cgroup")
-    check_less(env, "--no-sandbox", "cgroup,pid,view", where="@")
-
-
-def test_no_uid_of_its_own(env):
-    env.need_root()
-    check_less(env, "--no-sandbox", "uid,caps")
-
-
-def test_no_filter(env):
-    env.need_root()
-    port = env.port()
-    for how in ("accept", "epoll", "select"):  # the last is ready because it lives
-        m = start(env, port, how, "--no-sandbox", "seccomp", workers=1)
-        check_answers(port, how)
-        m.stop()
-
-
-def test_no_network(env):
-    """Abstract names are of a network namespace: it is made in the worker's own."""
-    env.need_root()
-    path = env.dir / "web.sock"
-    for more in ((), ("--no-sandbox", "view")):
-        m = start(env, None, "says", "--listen", f"unix:{path},mode=0666", "--net", "none",
-                  *more, workers=2)
-        status_is(m, "serving")
-        if http.get(str(path), "/do/child").text != "closed":
-            raise Failed("a barrier is not answered")
-        m.stop()
-
-
-def test_an_ordinary_user(env):
-    env.need_root()
-    nobody = 65534
-    shutil.chown(env.root, nobody, nobody)
-    env.dir.chmod(0o755)
-    port = env.port()
-    mpsup = env.dir / "build"
-    mpsup.mkdir()
-    for name in ("mpsup", "mpsup-init", "mpsup-worker", "mpsup-scope"):
-        shutil.copy(env.build / name, mpsup / name)
-    shutil.copytree(env.build.parent / "policy", env.dir / "policy")
-    env.build = mpsup
-    m = start(env, port, "says", workers=2, under=(
-        "/usr/bin/setpriv", "--reuid", str(nobody), "--regid", str(nobody), "--clear-groups"))
-    for _ in range(4):
-        if do(port, "child") != "closed":
-            raise Failed("a barrier is not answered")
-    wait_until("it is heard", lambda: any(
-        w["status_text"] == "said by a child" for w in m.workers()))
-    check_answers(port, "as an ordinary user")
-    m.stop()
-
-
-def test_a_long_run_of_deaths(env):
-    """Nothing of their sockets stays in the master."""
-    port = env.port()
-    m = start(env, port, "says", "--restart-limit", "1000/60s", "--backoff", "0ms..0ms",
-              workers=2)
-    before = len(proc.descriptors(m.pid))
-    for _ in range(12):
-        victim = m.workers()[0]["pid"]
-        proc.kill(victim)
-        wait_until("it is replaced", lambda pid=victim: len([
-            w for w in m.workers(state="ready") if w["pid"] != pid]) == 2)
-    wait_until("the master has as many descriptors as before",
-               lambda: len(proc.descriptors(m.pid)) <= before)
     m.stop()
