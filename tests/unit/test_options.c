@@ -451,6 +451,7 @@ static const struct {
 	{ "-p1 -- /usr/bin/python3.11", "python3" },
 	{ "-p1 -- python3 -u web.py", "web" },
 	{ "-p1 -- node ---.js", "node" },
+	{ "-p1 -- gunicorn -b 0.0.0.0:80 wsgi:app", "gunicorn" },
 	{ "-p1 -- ./---", "mpsup" },
 	{ "-p1 -- a-name-that-is-much-longer-than-it-may-be", "a-name-that-is-much-longer-t" },
 	{ "-p1 -n x -- node app.js", "x" },
