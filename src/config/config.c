@@ -311,6 +311,14 @@ static int check(const struct reading *rd, struct err *e)
 	return check_view(p, e);
 }
 
+/* It has an ending; an address or a number has none. */
+static bool is_script(const char *word)
+{
+	const char *dot = strrchr(word, '.');
+
+	return word[0] != '-' && dot && ((dot[1] | 32) >= 'a' && (dot[1] | 32) <= 'z');
+}
+
 /* "server" of /srv/app/server.js, "mpsup" for the built-in worker. */
 static const char *default_name(struct reading *rd)
 {
@@ -322,7 +330,7 @@ static const char *default_name(struct reading *rd)
 	if (argv) {
 		word = argv[0];
 		for (int i = 1; argv[i]; i++)
-			if (argv[i][0] != '-' && strchr(argv[i], '.')) {
+			if (is_script(argv[i])) {
 				word = argv[i]; /* the script, not its interpreter */
 				break;
 			}

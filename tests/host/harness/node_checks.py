@@ -213,6 +213,24 @@ def check_socketio(env, which):
     m.stop()
 
 
+def check_dispatch_under_watch(env, which):
+    """Connections that the master deals, and questions in between, on one channel."""
+    node, port = Node(env, which), env.port()
+    m = node.start("http.js", "--workers", 2, "--port", port, "--balance", "roundrobin",
+                   "--watchdog", "100ms")
+    m.wait_workers(2)
+    before = {w["pid"] for w in m.workers()}
+    all_serve(port, 2)
+    with http.Load(port, 6, seconds=20) as load:
+        time.sleep(1.5)
+    bad = [r for r in load.results if r.status != 200]
+    if bad or not load.results:
+        raise Failed(f"{len(bad)} of {len(load.results)} failed: {bad[:1]}")
+    if {w["pid"] for w in m.workers(state="ready")} != before:
+        raise Failed(f"a worker was replaced:\n{m.output()}")
+    m.stop()
+
+
 def check_nothing_is_held(env, which):
     """Listening, closing and being asked again and again keeps nothing in the master."""
     node, port = Node(env, which), env.port()
