@@ -213,7 +213,7 @@ def test_a_hanging_one_is_ended(env):
 
 def test_it_may_ask_for_it(env):
     m, port, w = one_worker(env)
-    do(port, "trigger")
+    http.get(port, "/do/trigger")  # it may be ended before it has answered
     m.wait_event("worker.exit", pid=w["pid"], reason="watchdog")
     m.stop()
 
