@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "kernel/pidfd.h"
+#include "kernel/proc.h"
 
 /* A later kernel's structs may be longer (SECCOMP_GET_NOTIF_SIZES). */
 union notif {
@@ -111,23 +112,6 @@ static int proc_number(pid_t tid, const char *file, const char *key, int base, u
 	return 0;
 }
 
-/* socket:[INODE], as the kernel shows it: nothing is opened for that. */
-static int read_inode(pid_t tid, int theirs, char *path, size_t size, uint64_t *ret)
-{
-	char target[64];
-	ssize_t n;
-
-	(void)snprintf(path, size, "/proc/%d/fd/%d", (int)tid, theirs);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		return errno == ENOENT ? -EBADF : -errno;
-	target[n] = '\0';
-	if (strncmp(target, "socket:[", 8) != 0)
-		return -ENOTSOCK;
-	*ret = strtoull(target + 8, NULL, 10);
-	return 0;
-}
-
 /* The protocol's name is an attribute of each socket (net/socket.c, sockfs). */
 static void read_kind(const char *path, struct notify_socket *ret)
 {
@@ -155,10 +139,11 @@ int notify_socket(pid_t tid, int theirs, struct notify_socket *ret)
 	struct notify_socket s = { 0 };
 	char path[64], file[48];
 	unsigned long flags;
-	int r = theirs < 0 ? -EBADF : read_inode(tid, theirs, path, sizeof(path), &s.inode);
+	int r = theirs < 0 ? -EBADF : proc_fd_socket(tid, theirs, &s.inode);
 
 	if (r < 0)
 		return r;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)tid, theirs);
 	(void)snprintf(file, sizeof(file), "fdinfo/%d", theirs);
 	r = proc_number(tid, file, "flags:", 8, &flags);
 	if (r < 0)

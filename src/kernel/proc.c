@@ -80,6 +80,19 @@ int proc_descends(pid_t pid, pid_t from)
 	return 0;
 }
 
+int proc_fd_socket(pid_t pid, int fd, uint64_t *ret_inode)
+{
+	char path[48], target[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	target[n] = '\0';
+	return sscanf(target, "socket:[%" SCNu64 "]", ret_inode) == 1 ? 0 : -ENOTSOCK;
+}
+
 int proc_sockets(pid_t pid, size_t max, proc_socket_fn *fn, void *ctx)
 {
 	char path[64], link[64];

@@ -23,6 +23,10 @@ MUST_CHECK int proc_usage(pid_t pid, struct proc_usage *ret_usage);
  * -ESRCH: it is gone. */
 MUST_CHECK int proc_descends(pid_t pid, pid_t from);
 
+/* The inode of the socket that is its descriptor fd, as fstat(2) has it; nothing is
+ * opened for that. -EBADF: there is none; -ENOTSOCK; -EACCES: not ours to look at. */
+MUST_CHECK int proc_fd_socket(pid_t pid, int fd, uint64_t *ret_inode);
+
 typedef void proc_socket_fn(void *ctx, uint64_t inode);
 
 /* Call fn for each descriptor of pid that is a socket, at most max of them.

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "kernel/proc.h"
 
 #define SOCKETS_MAX 32
 #define POLL_MAX    256
@@ -47,17 +48,11 @@ static bool has_inode(const struct wanted *w, uint64_t inode)
 /* The socket behind a number of the process is one of them. */
 static bool is_wanted(const struct wanted *w, long fd)
 {
-	char path[64], target[64];
-	ssize_t len;
+	uint64_t inode;
 
 	if (fd < 0 || fd > INT32_MAX || !may_look(w))
 		return false;
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%ld", (int)w->pid, fd);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		return false;
-	target[len] = '\0';
-	return strncmp(target, "socket:[", 8) == 0 && has_inode(w, strtoull(target + 8, NULL, 10));
+	return proc_fd_socket(w->pid, (int)fd, &inode) == 0 && has_inode(w, inode);
 }
 
 static bool read_memory(const struct wanted *w, uint64_t at, void *buf, size_t size)

@@ -9,6 +9,7 @@ import time
 
 from harness import Failed, timeout, wait_until
 from harness import http, proc
+from harness.spread import all_serve
 
 BIND = ("--protocol", "bind")
 
@@ -32,20 +33,6 @@ def slots(where, count=60, path="/"):
     return seen
 
 
-def check_all_serve(m, port, workers=3):
-    """Idle connections to the port are taken by every worker, whatever program it is."""
-    held = []
-    try:
-        def spread():
-            for _ in range(8):
-                held.append(socket.create_connection(("127.0.0.1", port), 5))
-            return {w["slot"] for w in m.workers() if w["connections"]} >= set(range(workers))
-        wait_until("each worker has connections of its own", spread, 15, 0.2)
-    finally:
-        for s in held:
-            s.close()
-
-
 # ---- real programs ----
 
 def check_program(env, port, *command, more=(), path="/", workers=3, seconds=40, cwd=None):
@@ -54,7 +41,7 @@ def check_program(env, port, *command, more=(), path="/", workers=3, seconds=40,
     for a in http.many(port, 30, 5, path=path):
         if a.outcome != http.OK or a.status != 200:
             raise Failed(f"{command[0]}: {a}")
-    check_all_serve(m, port, workers)
+    all_serve(m, port, workers)
     victim = m.workers()[1]
     proc.kill(victim["pid"])
     wait_until("another took the place of the dead one", lambda: [
@@ -133,7 +120,7 @@ def test_redis(env):
     port = env.port()
     m = env.start("--workers", 3, "--port", port, *BIND, "--", redis, "--port", port,
                   "--protected-mode", "no", "--save", "")
-    check_all_serve(m, port)
+    all_serve(m, port)
     for host in ("127.0.0.1", "::1"):
         with socket.create_connection((host, port), 5) as s:
             s.sendall(b"PING\r\n")

@@ -9,6 +9,7 @@ import time
 
 from harness import Failed, timeout, wait_until
 from harness import http, proc
+from harness.spread import all_serve
 
 SECONDS = 60 if os.environ.get("MPSUP_TEST_LONG") else 6
 
@@ -67,20 +68,6 @@ def start(env, program, *more):
     m = env.start("--port", port, "--workers", 3, "--restart-limit", "100000/60s", "--backoff",
                   "0ms..0ms", *more, "--", *command, cwd=app, seconds=40)
     return m, port
-
-
-def all_serve(m, port):
-    """Idle connections are taken by every worker."""
-    held = []
-    try:
-        def spread():
-            for _ in range(12):
-                held.append(socket.create_connection(("127.0.0.1", port), 5))
-            return all(w["connections"] for w in m.workers())
-        wait_until("each worker has connections of its own", spread, 15, 0.2)
-    finally:
-        for s in held:
-            s.close()
 
 
 def descriptors(m):

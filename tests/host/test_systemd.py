@@ -10,6 +10,7 @@ import time
 
 from harness import Failed, timeout, wait_until
 from harness import http, proc
+from harness.spread import all_serve
 
 SYSTEMD = ("--protocol", "systemd")
 AUTO = ("--protocol", "auto")
@@ -30,20 +31,6 @@ def do(port, what, seconds=30.0):
     return a.text
 
 
-def check_all_serve(m, port, workers=3):
-    """Idle connections to the port are taken by every worker, whatever program it is."""
-    held = []
-    try:
-        def spread():
-            for _ in range(8):
-                held.append(socket.create_connection(("127.0.0.1", port), 5))
-            return {w["slot"] for w in m.workers() if w["connections"]} >= set(range(workers))
-        wait_until("each worker has connections of its own", spread, 15, 0.2)
-    finally:
-        for s in held:
-            s.close()
-
-
 def check_answers(port, what):
     for a in http.many(port, 30, 5):
         if a.outcome != http.OK or a.status != 200:
@@ -53,13 +40,13 @@ def check_answers(port, what):
 def check_program(m, port, workers=3):
     """All of them serve, one is killed, and it is replaced by one that serves."""
     check_answers(port, "at first")
-    check_all_serve(m, port, workers)
+    all_serve(m, port, workers)
     victim = [w for w in m.workers() if w["slot"] == 1][0]
     proc.kill(victim["pid"])
     wait_until("another took the place of the dead one", lambda: [
         w for w in m.workers(state="ready") if w["slot"] == 1 and w["pid"] != victim["pid"]], 40)
     check_answers(port, "after a death")
-    check_all_serve(m, port, workers)
+    all_serve(m, port, workers)
     m.stop()
 
 
@@ -409,7 +396,7 @@ def test_auto_one_cannot_take_the_others_sockets(env):
     m.wait_line("web/1 . odd 98")
     wait_until("the others serve", lambda: len(m.workers(state="ready")) == 2)
     check_answers(port, "the others")
-    check_all_serve(m, port, 1)
+    all_serve(m, port, 1)
     m.stop()
 
 
