@@ -270,6 +270,8 @@ int main(int argc, char **argv)
 		complain("usage: mpsup-worker [--demo]");
 		return EXIT_USAGE;
 	}
+	w.pid = getpid();
+	w.parent = getppid();
 	r = set_up(&w);
 	if (r < 0) {
 		complain("cannot start: %s", strerror(-r));

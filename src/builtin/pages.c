@@ -42,8 +42,8 @@ static enum MHD_Result page_root(struct worker *w, struct request *req)
 	(void)snprintf(text, sizeof(text),
 		       "I am worker, pid:%d, ppid:%d\n"
 		       "slot:%u host-pid:%s generation:%u cpu:%d\n",
-		       (int)getpid(), (int)getppid(), w->hello->slot, host_pid,
-		       w->hello->generation, sched_getcpu());
+		       (int)w->pid, (int)w->parent, w->hello->slot, host_pid, w->hello->generation,
+		       sched_getcpu());
 	return answer(w, req, MHD_HTTP_OK, text);
 }
 

@@ -40,6 +40,7 @@ struct worker {
 	struct mpsup *sup;
 	const struct mpsup_hello *hello; /* NULL: not told yet */
 	int epoll_fd, signal_fd;
+	pid_t pid, parent; /* they do not change: we end with init */
 	struct MHD_Daemon *http;
 	struct conn *conns;
 	struct request *slow;

@@ -66,7 +66,7 @@ def of_builtin(env):
               ready=False)
     # A program of 40 lines plays its master: the same worker and socket, and no cage.
     alone = subprocess.Popen(["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable,
-                              FAKE_MASTER, env.build / "mpsup-worker"], stdout=subprocess.PIPE,
+                              FAKE_MASTER, "--dual", env.build / "mpsup-worker"], stdout=subprocess.PIPE,
                              text=True)
     port = int(re.search(r":(\d+)", alone.stdout.readline())[1])
     return Pair(env, "built-in worker", mine, alone, port)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Plays the master for one worker on the native protocol, without any cage.
 
-As a program: fake_master.py [--spare] [--bench N] PROGRAM [ARG...]
+As a program: fake_master.py [--spare] [--dual] [--bench N] PROGRAM [ARG...]
 starts the worker on a free port of loopback, prints the address and what the
 worker says until Ctrl-C. --bench N: N births, and the median time from exec to
 READY in ms.
@@ -27,8 +27,12 @@ def words(text):
 class FakeMaster:
     """A worker, its channel and one listener, on loopback."""
 
-    def __init__(self, argv, spare=False):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    def __init__(self, argv, spare=False, dual=False):
+        if dual:
+            self.listener = socket.create_server(("::", 0), family=socket.AF_INET6, backlog=4096,
+                                                 dualstack_ipv6=True)
+        else:
+            self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.listener.setblocking(False)        # as the real master's
         self.port = self.listener.getsockname()[1]
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -98,6 +102,7 @@ def birth_ms(argv):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--spare", action="store_true")
+    parser.add_argument("--dual", action="store_true", help="listen as --port does")
     parser.add_argument("--bench", metavar="N", type=int)
     parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="PROGRAM [ARG...]")
     args = parser.parse_args()
@@ -109,7 +114,7 @@ def main():
               f"least {min(times):.2f} ms")
         return 0
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with FakeMaster(args.argv, args.spare) as master:
+    with FakeMaster(args.argv, args.spare, args.dual) as master:
         if args.spare:
             master.hear_until("PARKED=1")
         master.hello()
