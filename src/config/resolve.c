@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "config/resolve.h"
 #include "config/uid.h"
+#include "kernel/steer.h"
 #include "policy/policy.h"
 
 #define NOFILE_DEFAULT 65536
@@ -194,6 +195,12 @@ static int resolve_workers(struct pool_config *p, struct err *e)
 	if (n < 1)
 		return err_set(e, -EINVAL, "--workers %d leaves none: there are %u CPUs",
 			       p->workers, p->ncpus);
+	if (config_has_groups(p) && n > STEER_SEATS_MAX)
+		return err_set(
+			e, -EINVAL,
+			"--workers %d: with a socket for each slot at most %d get connections; "
+			"--balance shared has one for all",
+			n, STEER_SEATS_MAX);
 	p->workers = n;
 	if (p->parallel == 0)
 		p->parallel = p->ncpus > 2 ? p->ncpus : 2;

@@ -735,6 +735,10 @@ static void workers_and_cpus(void **state)
 	assert_int_equal(web->workers, 7);
 	bad(-EINVAL, "--workers -1 leaves none: there are 1 CPUs", "--cwd", dir, "--cpus", one,
 	    "--workers", "-1");
+	good("--cwd", dir, "--workers", "1301");
+	good("--cwd", dir, "--workers", "1300", "--balance", "reuseport");
+	bad(-EINVAL, "--workers 1301: with a socket for each slot at most 1300", "--cwd", dir,
+	    "--workers", "1301", "--balance", "reuseport");
 	(void)snprintf(all_but, sizeof(all_but), "-%u", web->ncpus + 4000);
 	bad(-EINVAL, "leaves none", "--cwd", dir, "--workers", all_but);
 	bad(-EINVAL, "CPU 1023 is not there for us; usable are: ", "--cwd", dir, "--cpus", "1023");
