@@ -12,7 +12,7 @@ import sys
 from harness import Env, Failed, http, wait_until
 
 FAKE_MASTER = pathlib.Path(__file__).resolve().parent.parent / "host" / "fake_master.py"
-ROUNDS, SECONDS = 8, 2
+ROUNDS, SECONDS = 24, 1     # many short ones: a slow second of the machine is one of many
 NODE = """
 require('http').createServer((q, r) => r.end('host-pid:' + process.pid + '\\n'))
   .listen({port: Number(process.argv[2]), host: '::', backlog: 4096});
@@ -34,42 +34,43 @@ def wrk(env, port):
 class Pair:
     """The same program under mpsup and alone, both on the first CPU, in turn."""
 
-    def __init__(self, env, name, mine, alone, port):
-        self.name, self._env, self._ports = name, env, (mine, port)
-        self._alone = alone
+    def __init__(self, env, name, master, alone, ports):
+        self.name, self._env, self.ports = name, env, ports  # under mpsup, alone
+        self._master, self._alone = master, alone
         self.values = ([], [])
 
     def once(self, number):
         # Who is first changes, so that a machine that grows slower is slower for both.
         for k in ((0, 1) if number % 2 else (1, 0)):
-            self.values[k].append(wrk(self._env, self._ports[k]))
+            self.values[k].append(wrk(self._env, self.ports[k]))
 
     def stop(self):
         self._alone.terminate()
         self._alone.wait(10)
+        self._master.stop()
 
 
 def of_node(env):
     node = env.need_program("node")
     app = env.app(server_js=NODE)
     mine, port = env.port(), env.port()
-    env.start("--port", mine, "--workers", 1, "--cpus", min(os.sched_getaffinity(0)), "--quiet",
-              "--", node, "server.js", mine, cwd=app, ready=False)
+    master = env.start("--port", mine, "--workers", 1, "--cpus", min(os.sched_getaffinity(0)),
+                       "--quiet", "--", node, "server.js", mine, cwd=app, ready=False)
     alone = subprocess.Popen(["taskset", "-c", str(min(os.sched_getaffinity(0))), node,
                               app / "server.js", str(port)], stdin=subprocess.DEVNULL)
-    return Pair(env, "Node", mine, alone, port)
+    return Pair(env, "Node", master, alone, (mine, port))
 
 
 def of_builtin(env):
     mine = env.port()
-    env.start("--port", mine, "--workers", 1, "--cpus", min(os.sched_getaffinity(0)), "--quiet",
-              ready=False)
+    master = env.start("--port", mine, "--workers", 1, "--cpus", min(os.sched_getaffinity(0)),
+                       "--quiet", ready=False)
     # A program of 40 lines plays its master: the same worker and socket, and no cage.
     alone = subprocess.Popen(["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable,
                               FAKE_MASTER, "--dual", env.build / "mpsup-worker"], stdout=subprocess.PIPE,
                              text=True)
     port = int(re.search(r":(\d+)", alone.stdout.readline())[1])
-    return Pair(env, "built-in worker", mine, alone, port)
+    return Pair(env, "built-in worker", master, alone, (mine, port))
 
 
 def throughput(env, report):
@@ -78,7 +79,7 @@ def throughput(env, report):
     try:
         pairs += [of_node(env), of_builtin(other)]
         for pair in pairs:
-            for port in pair._ports:
+            for port in pair.ports:
                 wait_until(pair.name, lambda p=port: http.get(p).outcome == http.OK, 15)
                 wrk(env, port)
         for number in range(ROUNDS):
