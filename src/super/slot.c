@@ -60,6 +60,7 @@ void slot_birth(struct slot *s)
 	if (!l) {
 		log_error("%s: no memory for a worker; tried again", s->pool->conf->name);
 		ignore(slot_step(s, SV_WAIT));
+		listeners_vacate(s);
 		timer_set(&s->pool->master->loop, &s->timer,
 			  s->pool->master->world->now_ms() + s->pool->conf->backoff_max_ms);
 		return;
@@ -268,6 +269,8 @@ static void boot_failure(struct slot *s, const struct death *d)
 		return;
 	}
 	ignore(slot_step(s, SV_WAIT));
+	if (delay >= VACATE_MS)
+		listeners_vacate(s);
 	timer_set(&p->master->loop, &s->timer, p->master->world->now_ms() + delay);
 }
 
@@ -303,6 +306,13 @@ static void lost_in_hand_over(struct slot *s)
 		slot_birth(s);
 }
 
+/* In a stop of the whole pool all sockets are closed, and at its end. */
+static void vacate_if_halted(struct slot *s)
+{
+	if (s->halted && !s->pool->draining)
+		listeners_vacate(s);
+}
+
 void slot_died(struct slot *s, struct life *l, const struct death *d)
 {
 	if (s->current != l) { /* one that left; its place is taken or given up */
@@ -314,6 +324,7 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 	s->current = NULL;
 	if (!slot_is_wanted(s) || l->asked == REASON_STOP) {
 		ignore(slot_step(s, SV_STOP));
+		vacate_if_halted(s);
 		return;
 	}
 	if (l->asked == REASON_RESTART) {
@@ -337,10 +348,12 @@ void slot_stop(struct slot *s)
 	timer_clear(&s->pool->master->loop, &s->timer);
 	list_each(it, &s->leaving)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
-	if (s->current)
+	if (s->current) {
 		life_stop(s->current, REASON_STOP);
-	else
-		ignore(slot_step(s, SV_STOP));
+		return;
+	}
+	ignore(slot_step(s, SV_STOP));
+	vacate_if_halted(s);
 }
 
 static void print_tail(void *ctx, const char *line)
