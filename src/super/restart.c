@@ -80,6 +80,7 @@ static void restart_slot(struct slot *s)
 	}
 	s->halted = false;
 	forget(s);
+	s->renew = s->current->lost;
 	life_stop(s->current, REASON_RESTART); /* slot_died() gives birth */
 }
 

@@ -66,6 +66,7 @@ void slot_birth(struct slot *s)
 		return;
 	}
 	timer_clear(&s->pool->master->loop, &s->timer);
+	s->renew = false;
 	s->current = l;
 	ignore(slot_step(s, SV_BIRTH));
 	if (s->boot_failures > 0 && s->pool->boot_stderr)
@@ -327,7 +328,8 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 		vacate_if_halted(s);
 		return;
 	}
-	if (l->asked == REASON_RESTART) {
+	/* Not a spare's: who asked for a restart waits for one that is younger than the order. */
+	if (l->asked == REASON_RESTART || s->renew) {
 		slot_birth(s);
 	} else if (d->code >= 0 && is_fatal(s->pool->conf, d)) {
 		char why[64];

@@ -110,7 +110,8 @@ class Chaos:
 def settled(m, port, spares):
     m.ctl("start", "web", seconds=40)
     m.wait_workers(WORKERS, seconds=40)
-    m.wait_workers(spares, state="parked", role="spare", seconds=40)
+    if spares:
+        m.wait_workers(spares, state="parked", role="spare", seconds=40)
     all_serve(m, port)
 
 

@@ -181,17 +181,26 @@ static void restart_of_the_first_that_starts(void **state)
 static void restart_of_one_that_died_just_now(void **state)
 {
 	struct life *l;
+	uint64_t born;
 
 	(void)state;
 	w.conf[0].fatal_exit = (uint8_t[]){ 42 };
 	w.conf[0].nfatal_exit = 1; /* so that its certificate is waited for */
+	w.conf[0].spares = 1;
 	start_pools(1);
 	all_ready();
+	life_parked(w.alive[w.nalive - 1]);
 	l = at(0);
 	life_lost(l);
+	born = w.m.births;
 	restart(&w.pools[0], 0);
-	dies(l, 1, 0);
-	assert_ptr_not_equal(at(0), l);
+	dies(l, 42, 0);
+	assert_non_null(at(0));
+	assert_true(at(0)->number > born); /* the spare is older than the order */
+	get_ready(at(0));
+	assert_int_equal(told("worker.promoted"), 0);
+	dies(at(0), 1, 0);
+	assert_true(at(0)->from_spare);
 	get_ready(at(0));
 	assert_int_equal(w.pools[0].phase, POOL_READY);
 }
