@@ -314,6 +314,12 @@ static void vacate_if_halted(struct slot *s)
 		listeners_vacate(s);
 }
 
+/* And started again meanwhile: pool_kick() gives birth. */
+static bool was_stopped(const struct life *l)
+{
+	return l->asked == REASON_STOP || l->asked == REASON_STOP_TIMEOUT;
+}
+
 void slot_died(struct slot *s, struct life *l, const struct death *d)
 {
 	if (s->current != l) { /* one that left; its place is taken or given up */
@@ -323,13 +329,13 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 		return;
 	}
 	s->current = NULL;
-	if (!slot_is_wanted(s) || l->asked == REASON_STOP) {
+	if (!slot_is_wanted(s) || (was_stopped(l) && !s->renew)) {
 		ignore(slot_step(s, SV_STOP));
 		vacate_if_halted(s);
 		return;
 	}
 	/* Not a spare's: who asked for a restart waits for one that is younger than the order. */
-	if (l->asked == REASON_RESTART || s->renew) {
+	if (s->renew) {
 		slot_birth(s);
 	} else if (d->code >= 0 && is_fatal(s->pool->conf, d)) {
 		char why[64];
@@ -423,6 +429,7 @@ void spare_birth(struct pool *p)
 void spare_died(struct pool *p, struct life *l)
 {
 	list_remove(&l->node);
-	if (!p->draining && p->phase != POOL_FAILED && l->asked != REASON_RESTART)
+	if (!p->draining && p->phase != POOL_FAILED && l->asked != REASON_RESTART &&
+	    l->asked != REASON_STOP_TIMEOUT) /* of a restart */
 		spare_backoff(p);
 }

@@ -162,7 +162,7 @@ struct slot {
 	unsigned index;
 	enum slot_state state; /* written by fsm.c only */
 	bool halted;	       /* by a person: nothing is born before it is started */
-	bool renew;	       /* to be restarted, when its worker had just died by itself */
+	bool renew;	       /* by a person: however its worker ends, a new one follows */
 	bool vacant;	       /* nobody serves it soon: its sockets are closed, or anybody's */
 	struct life *current;
 	struct list leaving; /* lives that were replaced and are not gone */
