@@ -313,6 +313,7 @@ void life_stop(struct life *l, enum reason why)
 		drain_ms = STOP_DRAIN_MS;
 	if (!l->asked)
 		l->asked = why;
+	listeners_steer(l->pool);	 /* who comes from now on goes elsewhere */
 	if (l->state == LIFE_DRAINING) { /* a suicide that is still finishing */
 		if (l->deadline.at_ms > now(l) + drain_ms)
 			deadline_in(l, drain_ms);

@@ -57,12 +57,30 @@ static int make_seats(struct listener *l, enum listener_form form)
 	return 0;
 }
 
+/* The last one of a form outlives its slot, since it keeps the address: see vacate_seat(). */
+static struct seat *nobodys(const struct listener *l, enum listener_form form)
+{
+	if (l->nseats > 1)
+		each_seat(s, l,
+			  form) if (s->fd >= 0 && l->pool->slots[seat_index(s)].vacant) return s;
+	return NULL;
+}
+
 int listener_seat(struct listener *l, enum listener_form form, unsigned slot, struct seat **ret)
 {
 	int r = make_seats(l, form);
+	struct seat *s, *from;
 
-	if (r == 0)
-		*ret = &l->seats[form][l->nseats > 1 ? slot : 0];
+	if (r < 0)
+		return r;
+	s = &l->seats[form][l->nseats > 1 ? slot : 0];
+	from = s->fd < 0 ? nobodys(l, form) : NULL;
+	if (from) {
+		r = seat_adopt(s, from);
+		publish(l);
+		l->pool->steer_anew = true;
+	}
+	*ret = s;
 	return r;
 }
 
@@ -249,7 +267,8 @@ int listener_start_seat(struct seat *s, struct err *e)
 
 static bool is_serving(const struct slot *s)
 {
-	return s->current && s->current->state == LIFE_READY && !s->current->lost;
+	return s->current && s->current->state == LIFE_READY && !s->current->lost &&
+	       !s->current->asked;
 }
 
 static bool may_serve(const struct slot *s)
@@ -334,7 +353,7 @@ static void vacate_seat(struct seat *s)
 	struct listener *l = s->listener;
 	struct pool *p = l->pool;
 
-	/* The last one keeps the address. */
+	/* The last one keeps the address: see nobodys(). */
 	if (!s->listens || l->nlistening[s->form] < 2)
 		return;
 	l->closing = s;
@@ -351,10 +370,27 @@ void listeners_vacate(struct slot *s)
 {
 	struct pool *p = s->pool;
 
+	s->vacant = true;
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++)
 			if (p->listeners[i].nseats > 1 && p->listeners[i].seats[f])
 				vacate_seat(&p->listeners[i].seats[f][s->index]);
+}
+
+void listeners_silence(struct pool *p)
+{
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++) {
+		for (unsigned f = 0; f < FORMS; f++)
+			each_seat(s, &p->listeners[i], f) seat_silence(s);
+		publish(&p->listeners[i]);
+	}
+}
+
+/* Its form is that which its program finds at its birth, or would but for a failed pool. */
+static bool is_open(const struct listener *l)
+{
+	each_seat(s, l, FORM_CONFIGURED) if (s->silent) return true;
+	return l->nlistening[FORM_CONFIGURED] > 0;
 }
 
 int listeners_occupy(struct slot *s, struct err *e)
@@ -362,15 +398,22 @@ int listeners_occupy(struct slot *s, struct err *e)
 	struct pool *p = s->pool;
 	int r = 0;
 
+	s->vacant = false;
 	/* Its program says when. */
 	if (p->conf->protocol == PROTO_BIND ||
 	    (p->conf->protocol == PROTO_AUTO && !listeners_are_offered(p)))
 		return 0;
 	for (unsigned i = 0; p->listeners && i < p->nlisteners && r == 0; i++) {
 		struct listener *l = &p->listeners[i];
+		struct seat *own;
 
-		if (l->nseats > 1 && l->nlistening[FORM_CONFIGURED] > 0)
-			r = listener_start_seat(&l->seats[FORM_CONFIGURED][s->index], e);
+		if (!is_open(l))
+			continue;
+		r = listener_seat(l, FORM_CONFIGURED, s->index, &own);
+		if (r == 0)
+			r = listener_start_seat(own, e);
+		else
+			r = err_sys(e, r, "%s", l->spec.shown);
 	}
 	return r;
 }

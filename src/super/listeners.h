@@ -39,14 +39,18 @@ void listeners_lend(const struct slot *s);
 /* New connections go to slots that have a ready worker. Cheap when nothing changed. */
 void listeners_steer(struct pool *p);
 /* Nobody will take what waits for this slot for long: its sockets are closed, so that
- * the clients hear of it; they are opened again with its next worker. */
+ * the clients hear of it; they are opened again with its next worker. The last one keeps
+ * the address, and goes to the slot that has a worker first. */
 void listeners_vacate(struct slot *s);
+/* The pool has failed: clients are refused instead of waiting; the addresses stay ours. */
+void listeners_silence(struct pool *p);
 /* The other way round, before a birth. -errno with a sentence. */
 MUST_CHECK int listeners_occupy(struct slot *s, struct err *e);
 
 /* Between listeners.c and listeners_want.c: one listener. */
 struct listener *listener_add(struct pool *p, const struct listen_spec *spec); /* NULL: full */
 MUST_CHECK int listener_begin(struct listener *l, bool at_once, struct err *e);
+/* A slot's seat: where it is closed, and an open one is nobody's, it becomes that. */
 MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, unsigned slot,
 			     struct seat **ret);
 MUST_CHECK int listener_start_seat(struct seat *s, struct err *e);

@@ -222,10 +222,12 @@ int listeners_take(struct listener *l, const struct listen_want *w, struct life 
 	struct seat *s;
 	int r = make_room(l, form, who, e);
 
-	if (r == 0)
-		r = listener_seat(l, form, who->slot->index, &s);
-	if (r == 0)
-		r = seat_hold(s, e);
+	if (r < 0)
+		return r;
+	r = listener_seat(l, form, who->slot->index, &s);
+	if (r < 0)
+		return err_sys(e, r, "%s", l->spec.shown);
+	r = seat_hold(s, e);
 	if (r < 0)
 		return r;
 	if (!((who->binding.taken[form] | who->binding.kept[form]) & bit_of(l)))

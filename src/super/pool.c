@@ -196,6 +196,7 @@ static void fail_pool(struct pool *p)
 	list_each(it, &p->spares)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
 	dispatch_update(p);
+	listeners_silence(p);
 	tell(p, "pool.failed");
 	master_check_ready(p->master);
 }

@@ -80,7 +80,8 @@ static void restart_slot(struct slot *s)
 	}
 	s->halted = false;
 	forget(s);
-	life_stop(s->current, REASON_RESTART); /* slot_died() gives birth */
+	s->renew = true; /* slot_died() gives birth */
+	life_stop(s->current, REASON_RESTART);
 }
 
 static void forget_spares(struct pool *p)

@@ -190,22 +190,21 @@ int seat_listen(struct seat *s, struct err *e)
 		return r;
 	s->rank = l->nlistening[s->form]++;
 	s->listens = true;
+	s->silent = false;
 	r = watch(s);
 	return r < 0 ? err_sys(e, r, "watch %s", spec.shown) : 0;
 }
 
-void seat_close(struct seat *s)
+static void unwatch(struct seat *s)
 {
-	struct listener *l = s->listener;
-	struct listener_spec spec = seat_spec(l, s->form);
-
-	if (s->fd < 0)
-		return;
 	timer_clear(loop_of(s), &s->again);
 	source_remove(loop_of(s), &s->src);
-	listener_unlink(&spec);
-	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
-	scm_close(&s->fd);
+}
+
+static void leave_group(struct seat *s)
+{
+	struct listener *l = s->listener;
+
 	if (!s->listens)
 		return;
 	s->listens = s->accepts = false;
@@ -213,6 +212,46 @@ void seat_close(struct seat *s)
 	/* As reuseport_detach_sock() does. */
 	each_seat(o, l, s->form) if (o->listens && o->rank == l->nlistening[s->form])
 		o->rank = s->rank;
+}
+
+void seat_close(struct seat *s)
+{
+	struct listener_spec spec = seat_spec(s->listener, s->form);
+
+	s->silent = false;
+	if (s->fd < 0)
+		return;
+	unwatch(s);
+	listener_unlink(&spec);
+	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
+	scm_close(&s->fd);
+	leave_group(s);
+}
+
+void seat_silence(struct seat *s)
+{
+	if (!s->listens)
+		return;
+	if (s->listener->spec.addr.ss_family == AF_UNIX) {
+		seat_close(s); /* shut down, it would never listen again */
+	} else {
+		unwatch(s);
+		(void)shutdown(s->fd, SHUT_RDWR);
+		leave_group(s);
+	}
+	s->silent = true;
+}
+
+int seat_adopt(struct seat *s, struct seat *from)
+{
+	struct timer again = s->again;
+
+	unwatch(from);
+	*s = *from;
+	s->again = again;
+	s->src = SOURCE_NONE;
+	seat_init(from, from->listener, from->form);
+	return s->listens ? watch(s) : 0;
 }
 
 void seat_restore(struct seat *s)

@@ -14,6 +14,12 @@ MUST_CHECK int seat_hold(struct seat *s, struct err *e);
 MUST_CHECK int seat_listen(struct seat *s, struct err *e);
 /* Close it; the last of its group takes its number. Harmless when closed. */
 void seat_close(struct seat *s);
+/* Who waits there and who comes is refused; the address stays ours (a unix socket's is
+ * the file, which goes). Until seat_listen(). Harmless when it does not listen. */
+void seat_silence(struct seat *s);
+/* Make this closed one what another of its form is, with all who wait there; the other
+ * one is closed then. */
+MUST_CHECK int seat_adopt(struct seat *s, struct seat *from);
 void seat_restore(struct seat *s);
 /* Tell dispatch_accept() of connections that wait, or no more. */
 void seat_accept(struct seat *s, bool on);

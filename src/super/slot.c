@@ -60,11 +60,13 @@ void slot_birth(struct slot *s)
 	if (!l) {
 		log_error("%s: no memory for a worker; tried again", s->pool->conf->name);
 		ignore(slot_step(s, SV_WAIT));
+		listeners_vacate(s);
 		timer_set(&s->pool->master->loop, &s->timer,
 			  s->pool->master->world->now_ms() + s->pool->conf->backoff_max_ms);
 		return;
 	}
 	timer_clear(&s->pool->master->loop, &s->timer);
+	s->renew = false;
 	s->current = l;
 	ignore(slot_step(s, SV_BIRTH));
 	if (s->boot_failures > 0 && s->pool->boot_stderr)
@@ -268,6 +270,8 @@ static void boot_failure(struct slot *s, const struct death *d)
 		return;
 	}
 	ignore(slot_step(s, SV_WAIT));
+	if (delay >= VACATE_MS)
+		listeners_vacate(s);
 	timer_set(&p->master->loop, &s->timer, p->master->world->now_ms() + delay);
 }
 
@@ -303,6 +307,19 @@ static void lost_in_hand_over(struct slot *s)
 		slot_birth(s);
 }
 
+/* In a stop of the whole pool all sockets are closed, and at its end. */
+static void vacate_if_halted(struct slot *s)
+{
+	if (s->halted && !s->pool->draining)
+		listeners_vacate(s);
+}
+
+/* And started again meanwhile: pool_kick() gives birth. */
+static bool was_stopped(const struct life *l)
+{
+	return l->asked == REASON_STOP || l->asked == REASON_STOP_TIMEOUT;
+}
+
 void slot_died(struct slot *s, struct life *l, const struct death *d)
 {
 	if (s->current != l) { /* one that left; its place is taken or given up */
@@ -312,11 +329,13 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 		return;
 	}
 	s->current = NULL;
-	if (!slot_is_wanted(s) || l->asked == REASON_STOP) {
+	if (!slot_is_wanted(s) || (was_stopped(l) && !s->renew)) {
 		ignore(slot_step(s, SV_STOP));
+		vacate_if_halted(s);
 		return;
 	}
-	if (l->asked == REASON_RESTART) {
+	/* Not a spare's: who asked for a restart waits for one that is younger than the order. */
+	if (s->renew) {
 		slot_birth(s);
 	} else if (d->code >= 0 && is_fatal(s->pool->conf, d)) {
 		char why[64];
@@ -337,10 +356,12 @@ void slot_stop(struct slot *s)
 	timer_clear(&s->pool->master->loop, &s->timer);
 	list_each(it, &s->leaving)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
-	if (s->current)
+	if (s->current) {
 		life_stop(s->current, REASON_STOP);
-	else
-		ignore(slot_step(s, SV_STOP));
+		return;
+	}
+	ignore(slot_step(s, SV_STOP));
+	vacate_if_halted(s);
 }
 
 static void print_tail(void *ctx, const char *line)
@@ -408,6 +429,7 @@ void spare_birth(struct pool *p)
 void spare_died(struct pool *p, struct life *l)
 {
 	list_remove(&l->node);
-	if (!p->draining && p->phase != POOL_FAILED && l->asked != REASON_RESTART)
+	if (!p->draining && p->phase != POOL_FAILED && l->asked != REASON_RESTART &&
+	    l->asked != REASON_STOP_TIMEOUT) /* of a restart */
 		spare_backoff(p);
 }

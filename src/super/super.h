@@ -122,6 +122,7 @@ struct seat {
 	int fd; /* -1: not opened */
 	bool listens;
 	bool accepts;	/* the master takes its connections, now */
+	bool silent;	/* listened until its pool failed, and will with its next worker */
 	unsigned rank;	/* its number in the kernel's group */
 	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
@@ -161,6 +162,8 @@ struct slot {
 	unsigned index;
 	enum slot_state state; /* written by fsm.c only */
 	bool halted;	       /* by a person: nothing is born before it is started */
+	bool renew;	       /* by a person: however its worker ends, a new one follows */
+	bool vacant;	       /* nobody serves it soon: its sockets are closed, or anybody's */
 	struct life *current;
 	struct list leaving; /* lives that were replaced and are not gone */
 	cpu_set_t cpus;

@@ -181,19 +181,87 @@ static void restart_of_the_first_that_starts(void **state)
 static void restart_of_one_that_died_just_now(void **state)
 {
 	struct life *l;
+	uint64_t born;
 
 	(void)state;
 	w.conf[0].fatal_exit = (uint8_t[]){ 42 };
 	w.conf[0].nfatal_exit = 1; /* so that its certificate is waited for */
+	w.conf[0].spares = 1;
 	start_pools(1);
 	all_ready();
+	life_parked(w.alive[w.nalive - 1]);
 	l = at(0);
 	life_lost(l);
+	born = w.m.births;
 	restart(&w.pools[0], 0);
-	dies(l, 1, 0);
-	assert_ptr_not_equal(at(0), l);
+	dies(l, 42, 0);
+	assert_non_null(at(0));
+	assert_true(at(0)->number > born); /* the spare is older than the order */
+	get_ready(at(0));
+	assert_int_equal(told("worker.promoted"), 0);
+	dies(at(0), 1, 0);
+	assert_true(at(0)->from_spare);
 	get_ready(at(0));
 	assert_int_equal(w.pools[0].phase, POOL_READY);
+}
+
+/* One that hears neither the drain nor the signal. */
+static void must_be_killed(struct life *l)
+{
+	pass(30000);
+	assert_ptr_equal(w.last_signalled, l);
+	pass(10000);
+	assert_ptr_equal(w.last_killed, l);
+	dies(l, 0, SIGKILL);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_STOP_TIMEOUT);
+}
+
+static void restart_of_one_that_must_be_killed(void **state)
+{
+	struct life *spare;
+	uint64_t born;
+
+	(void)state;
+	w.conf[0].spares = 1;
+	w.conf[0].restart_limit.count = 0;
+	start_pools(1);
+	all_ready();
+	spare = spare_in(LIFE_STARTING);
+	park(spare);
+	for (unsigned i = 0; i < 3; i++) {
+		born = w.m.births;
+		forget();
+		restart(&w.pools[0], 0);
+		must_be_killed(at(0));
+		assert_non_null(at(0));
+		assert_true(at(0)->number > born); /* the client waits for such a one */
+		get_ready(at(0));
+		assert_int_equal(told("worker.respawn"), 0);
+	}
+	assert_ptr_equal(spare_in(LIFE_PARKED), spare);
+	assert_int_equal(w.pools[0].slots[0].total_restarts, 0);
+}
+
+static void start_of_a_stopped_one_that_must_be_killed(void **state)
+{
+	struct pool *p = &w.pools[0];
+
+	(void)state;
+	w.conf[0].restart_limit.count = 0;
+	start_pools(1);
+	all_ready();
+	halt(p, 0);
+	begin(p, 0);
+	must_be_killed(at(0));
+	assert_non_null(at(0));
+	get_ready(at(0));
+	assert_int_equal(p->slots[0].total_restarts, 0);
+	halt(p, 0);
+	restart(p, 0);
+	halt(p, 0); /* the last word counts */
+	must_be_killed(at(0));
+	assert_null(at(0));
+	assert_int_equal(pool_count_ready(p), 3);
 }
 
 /* ---- stop and start of a pool ---- */
@@ -512,6 +580,8 @@ int main(void)
 		W(restart_replaces_spares_too),
 		W(restart_of_the_first_that_starts),
 		W(restart_of_one_that_died_just_now),
+		W(restart_of_one_that_must_be_killed),
+		W(start_of_a_stopped_one_that_must_be_killed),
 		W(a_stopped_pool_keeps_its_place_and_the_master),
 		W(sockets_close_when_the_last_leaf_is_empty),
 		W(sockets_that_are_taken_leave_it_stopped),

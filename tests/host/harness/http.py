@@ -30,12 +30,14 @@ class Response:
 
 
 def _connect(where, seconds):
-    """where: a port on 127.0.0.1, (host, port), or the path of a unix socket."""
+    """where: a port on 127.0.0.1, (host, port), (host, port, own address), or the path of a
+    unix socket."""
     seconds = patience(seconds)
     if isinstance(where, int):
         where = ("127.0.0.1", where)
     if isinstance(where, tuple):
-        return socket.create_connection(where, seconds)
+        own = (where[2], 0) if len(where) > 2 else None
+        return socket.create_connection(where[:2], seconds, own)
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     s.settimeout(seconds)
     try:
