@@ -274,12 +274,6 @@ static int check_serving(const struct pool_config *p, struct err *e)
 		return err_set(e, -EINVAL,
 			       "--protocol bind needs the seccomp filter: it cannot go with "
 			       "--no-sandbox seccomp");
-	if (p->compat && p->protocol != PROTO_SYSTEMD && p->protocol != PROTO_AUTO)
-		return err_set(
-			e, -EINVAL,
-			"--compat goes with --protocol systemd or auto: %s has no descriptors "
-			"at its start",
-			protocol_name(p->protocol));
 	if (p->protocol == PROTO_SYSTEMD && p->spares > 0)
 		return err_set(e, -EINVAL,
 			       "--spares: a program under --protocol systemd has its sockets when "

@@ -2,6 +2,7 @@
 /* resolve.c - one pool's world: users, CPUs, protocol, limits. Read-only but for
  * the lock of a dynamic uid. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -291,6 +292,21 @@ static int check_ready(const struct pool_config *p, struct err *e)
 	return 0;
 }
 
+/* These masters tell a program of the sockets that it has from its start on. */
+static int check_compat(const struct pool_config *p, struct err *e)
+{
+	if (p->compat && p->protocol != PROTO_SYSTEMD && p->protocol != PROTO_AUTO)
+		return err_set(
+			e, -EINVAL,
+			"--compat goes with --protocol systemd or auto: %s has no descriptors "
+			"at its start",
+			protocol_name(p->protocol));
+	if (p->compat && p->spares > 0)
+		return err_set(e, -EINVAL,
+			       "--compat: with --spares no program has descriptors at its start");
+	return 0;
+}
+
 /* What auto means: native without a command, Node's own protocol for Node; for all
  * others systemd is offered and bind armed. */
 static int resolve_protocol(struct pool_config *p, struct err *e)
@@ -305,12 +321,27 @@ static int resolve_protocol(struct pool_config *p, struct err *e)
 		p->unlisted = p->nlistens ? UNLISTED_REFUSE : UNLISTED_OPEN;
 	if (p->protocol == PROTO_NODE_CLUSTER || p->protocol == PROTO_NODE_IPC)
 		p->eats_channel = eats_channel(p);
-	if (check_watchdog(p, e) < 0 || check_ready(p, e) < 0)
+	if (check_watchdog(p, e) < 0 || check_ready(p, e) < 0 || check_compat(p, e) < 0)
 		return e->code;
 	return resolve_balance(p, e);
 }
 
-static int resolve_listens(struct pool_config *p, struct err *e)
+/* start_server(1) opens a port without a host for IPv4 alone, and its programs read an
+ * IPv4 peer from whatever accept(2) gives them: Starlet answers nobody on [::]. */
+static int narrow_to_v4(struct listen_spec *s, struct arena *a, struct err *e)
+{
+	uint16_t port = ((const struct sockaddr_in6 *)(const void *)&s->addr)->sin6_port;
+	const struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = port };
+
+	memset(&s->addr, 0, sizeof(s->addr));
+	memcpy(&s->addr, &any, sizeof(any));
+	s->addr_len = sizeof(any);
+	s->dual_stack = false;
+	s->shown = arena_printf(a, "0.0.0.0:%u", ntohs(port));
+	return s->shown ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+static int resolve_listens(struct pool_config *p, struct arena *a, struct err *e)
 {
 	for (unsigned i = 0; i < p->nlistens; i++) {
 		struct listen_spec *s = &p->listens[i];
@@ -327,6 +358,8 @@ static int resolve_listens(struct pool_config *p, struct err *e)
 				       s->user);
 		if (s->group)
 			r = find_group("--listen", s->group, &s->gid, e);
+		if (r == 0 && s->dual_stack && (p->compat & COMPAT_SERVER_STARTER))
+			r = narrow_to_v4(s, a, e);
 		if (r < 0)
 			return r;
 	}
@@ -385,7 +418,7 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 	if (r == 0)
 		r = resolve_workers(p, e);
 	if (r == 0)
-		r = resolve_listens(p, e);
+		r = resolve_listens(p, &c->arena, e);
 	if (r == 0)
 		r = resolve_io(p, e);
 	return r == 0 ? resolve_nofile(p, e) : r;

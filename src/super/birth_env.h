@@ -6,7 +6,7 @@
 #include "super/super.h"
 
 struct birth_env {
-	char text[CAGE_ENV_EXTRA][96];
+	char text[CAGE_ENV_EXTRA][128]; /* EINHORN_FDS of CAGE_LISTEN_MAX sockets is 101 */
 	unsigned n;
 	char **envp; /* owned: free() it; the strings are ours and the pool's */
 	/* Where the child writes what only it knows: its number, its notify socket. */

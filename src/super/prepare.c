@@ -302,7 +302,8 @@ static int prepare_names(struct pool *p, struct err *e)
 		ports = arena_strdup(a, "SERVER_STARTER_PORT=");
 	for (unsigned i = 0; i < p->conf->nlistens && names; i++) {
 		const struct listen_spec *s = &p->conf->listens[i];
-		const char *shown = s->dual_stack ? strrchr(s->shown, ':') + 1 : s->shown;
+		/* --port, which has no host, is only its number there. */
+		const char *shown = strchr(s->text, ':') ? s->shown : strrchr(s->shown, ':') + 1;
 
 		if (strncmp(shown, "unix:", 5) == 0)
 			shown += 5;

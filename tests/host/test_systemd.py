@@ -185,6 +185,14 @@ def test_einhorn(env):
     check_program(m, port)
 
 
+def test_einhorn_with_as_many_sockets_as_there_can_be(env):
+    ports = [env.port() for _ in range(32)]
+    more = [word for port in ports[1:] for word in ("--listen", f"127.0.0.1:{port}")]
+    m = start(env, ports[0], "einhorn", *more, "--compat", "einhorn", workers=1)
+    check_answers(ports[-1], "the last port")
+    m.stop()
+
+
 def test_server_starter(env):
     port, other = env.port(), env.port()
     path = env.dir / "web.sock"
@@ -194,6 +202,8 @@ def test_server_starter(env):
     check_answers(other, "the second port")
     if http.get(str(path)).outcome != http.OK:
         raise Failed("the unix socket")
+    if m.pool()["listen"][0] != f"0.0.0.0:{port}":
+        raise Failed(f"listens on {m.pool()['listen']}")
     check_program(m, port)
 
 
@@ -295,7 +305,9 @@ def test_rules_that_cannot_come_true_are_refused(env):
                        (("--protocol", "bind", "--ready", "notify"), "--ready notify"),
                        (("--protocol", "node-ipc", "--ready", "exec"), "--ready"),
                        (("--protocol", "systemd", "--spares", "1"), "--spares"),
-                       (("--protocol", "bind", "--compat", "einhorn"), "--compat")):
+                       (("--protocol", "bind", "--compat", "einhorn"), "--compat"),
+                       (("--protocol", "node-ipc", "--compat", "einhorn"), "--compat"),
+                       (("--spares", "1", "--compat", "einhorn"), "--compat")):
         done = env.client("--port", env.port(), *args, "--", "/bin/true")
         if done.returncode != 2 or word not in done.stderr:
             raise Failed(f"{args}: exit {done.returncode}: {done.stderr}")

@@ -627,7 +627,6 @@ static const char *const wrong[][2] = {
 	{ "-p1 --protocol systemd --spares 1 -- x", "cannot be parked" },
 	{ "--protocol node-ipc -- x", "--port is missing" },
 	{ "--unlisted pass -- x", "--port is missing" },
-	{ "-p1 --protocol bind --compat einhorn -- x", "goes with --protocol systemd or auto" },
 	{ "-p1 --no-sandbox secomp", "did you mean 'seccomp'?|landlock" },
 	{ "-p1 --no-sandbox all", "'all' is no word of the cage" },
 	{ "-p1 --no-sandbox pid,", "no word of the cage" },
