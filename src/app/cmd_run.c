@@ -27,7 +27,7 @@
 #include "super/pool.h"
 #include "super/prepare.h"
 
-enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_CANNOT = 69 };
+enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2 };
 
 struct run {
 	struct master master;
@@ -50,7 +50,7 @@ static void reopen_logs(void *ctx)
 {
 	struct run *run = ctx;
 
-	shown_reopen(&run->shown);
+	shown_reopen(&run->shown, &run->master);
 }
 
 /* Nobody got ready, and the master stays all the same (--on-failed hold, or a person
@@ -61,7 +61,7 @@ static bool is_start_lost(const struct master *m, int *ret_status)
 	bool stays = false;
 
 	for (unsigned i = 0; i < m->npools; i++) {
-		const struct pool *p = &m->pools[i];
+		const struct pool *p = m->pools[i];
 
 		if (p->phase != POOL_FAILED && p->phase != POOL_STOPPED)
 			return false;
@@ -99,47 +99,36 @@ static void on_event(struct master *m, const struct event *ev)
 
 /* ---- start ---- */
 
-static int exit_status(int code)
-{
-	switch (code) {
-	case -EOPNOTSUPP:
-		return EXIT_CANNOT;
-	case -ENOMEM:
-	case -EMFILE:
-	case -ENFILE:
-	case -EAGAIN:
-	case -EIO:
-		return EXIT_OTHER;
-	default:
-		return EXIT_USAGE; /* what was asked for is wrong, missing or taken */
-	}
-}
-
-static int start_pools(struct run *run, struct err *e)
+/* Each has its place before any is opened: CPUs are dealt over all of them. */
+static int make_pools(struct run *run, struct err *e)
 {
 	struct master *m = &run->master;
-	struct config *c = m->config;
 
-	m->pools = calloc(c->npools, sizeof(*m->pools));
-	if (!m->pools)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < c->npools; i++) {
-		struct pool *p = &m->pools[i];
-		int r;
+	for (unsigned i = 0; i < m->config->npools; i++) {
+		struct pool *p = pool_new(m, m->config->pools[i]);
+		int r = p ? shown_add_pool(&run->shown, p, e) : -ENOMEM;
 
-		p->config = c;
-		p->conf = &c->pools[i];
-		p->cage = CAGE_NONE;
-		p->master = m;
-		list_init(&p->spares);
-		r = prepare_pool(m, p, e);
+		if (!p)
+			return err_set(e, r, "out of memory");
 		if (r < 0)
 			return r;
-		m->npools++;
-		r = pool_init(p, m);
+	}
+	return 0;
+}
+
+/* What is wrong with one pool's world is the end of that pool, when there are others. */
+static int open_pools(struct run *run, struct err *e)
+{
+	struct master *m = &run->master;
+	bool alone = m->npools == 1 || m->config->strict;
+
+	for (unsigned i = 0; i < m->npools; i++) {
+		int r = pool_open(m->pools[i], e);
+
+		if (r < 0 && alone)
+			return r;
 		if (r < 0)
-			return err_sys(e, r, "pool %s", p->conf->name);
-		pool_deal_cpus(p);
+			pool_break(m->pools[i], e);
 	}
 	return 0;
 }
@@ -168,26 +157,31 @@ static int start(struct run *run, struct err *e)
 	r = prepare_master(m, e);
 	if (r == 0) /* before CPUs are dealt; after it has its place in the tree */
 		pins_open(m);
-	for (unsigned i = 0; r == 0 && i < m->config->npools; i++)
-		r = config_resolve_pool(m->config, &m->config->pools[i], e);
 	if (r == 0)
-		r = start_pools(run, e);
+		r = config_resolve(m->config, e);
+	if (r == 0)
+		r = make_pools(run, e);
 	if (r == 0)
 		r = ctl_open(&run->ctl, m, run->instance.run_dir, e);
+	if (r == 0) {
+		prepare_say_limits(m);
+		m->on_event = on_event;
+		m->ctx = &run->ctl;
+		r = open_pools(run, e);
+	}
 	if (r == 0 && m->config->pidfile)
 		r = pidfile_write(&run->pidfile, m->config->pidfile, e);
 	if (r < 0)
 		return r;
-	m->on_event = on_event;
-	m->ctx = &run->ctl;
 	r = signals_open(&run->signals, m);
 	if (r < 0)
 		return err_set(e, -EOPNOTSUPP, "this host gives no signalfd: %s", strerror(-r));
 	upward_open(&run->upward, m);
-	prepare_say(m);
 	master_event(m, &ev);
 	for (unsigned i = 0; i < m->npools; i++)
-		pool_start(&m->pools[i]);
+		pool_start(m->pools[i]);
+	master_check_ready(m);
+	master_check_idle(m); /* none could be opened */
 	return 0;
 }
 
@@ -203,9 +197,9 @@ static void give_back(struct run *run)
 	if (run->signals.fd >= 0)
 		signals_close(&run->signals);
 	pins_close(m);
-	for (unsigned i = 0; i < m->npools; i++) {
-		prepare_pool_done(&m->pools[i]);
-		pool_done(&m->pools[i]);
+	while (m->npools > 0) {
+		shown_drop_pool(&run->shown, m->pools[0]);
+		pool_free(m->pools[0]);
 	}
 	free(m->pools);
 	prepare_master_done(m);
@@ -224,7 +218,7 @@ static int run_master(struct run *run)
 
 	if (r < 0) {
 		log_error("%s", e.msg);
-		return exit_status(r);
+		return exit_status_of(r);
 	}
 	r = loop_run(&run->master.loop);
 	if (r < 0) {
@@ -242,7 +236,14 @@ static int read_options(struct run *run, int argc, char **argv)
 	struct err e = { 0 };
 	char ask = 0;
 	int status = -1;
-	int r = config_from_argv(argc, argv, &run->master.config, &ask, &e);
+	struct complaints cs = { 0 };
+	int r = config_from_argv(argc, argv, &cs, &run->master.config, &ask, &e);
+
+	for (unsigned i = 0; i < cs.n; i++)
+		(void)fprintf(stderr, "mpsup: %s\n", cs.text[i]);
+	if (cs.dropped)
+		(void)fprintf(stderr, "mpsup: and %u more\n", cs.dropped);
+	complaints_done(&cs);
 
 	if (ask == 'h')
 		keys_print_help(stdout);
@@ -267,7 +268,7 @@ static int read_options(struct run *run, int argc, char **argv)
 		return -1;
 	if (r < 0) {
 		(void)fprintf(stderr, "mpsup: %s\n", e.msg);
-		status = exit_status(r);
+		status = exit_status_of(r);
 	}
 	config_unref(run->master.config);
 	daemon_done(&run->daemon);

@@ -77,11 +77,9 @@ static size_t frame_json(const struct logline *line, char text[LINE_BYTES])
 		slot_name(line->slot, name), line->is_err ? "err" : "out", quoted);
 }
 
-static struct logfile *file_of(struct shown *s, const struct logline *line)
+static struct logfile *file_of(const struct logline *line)
 {
-	const struct pool *p = line->slot->pool;
-
-	return s->pools ? &s->pools[p->conf - s->config->pools] : NULL;
+	return line->slot->pool->ctx;
 }
 
 static void line_to_file(struct shown *s, struct logfile *f, const struct logline *line)
@@ -101,7 +99,7 @@ static void line_to_file(struct shown *s, struct logfile *f, const struct loglin
 
 void shown_line(struct shown *s, const struct logline *line)
 {
-	struct logfile *f = file_of(s, line);
+	struct logfile *f = file_of(line);
 	bool tty = line->is_err ? s->err_tty : s->out_tty;
 	char text[LINE_BYTES];
 	size_t n;
@@ -147,26 +145,49 @@ static int make_folders(char *path, struct err *e)
 
 int shown_open_daemon(struct shown *s, struct loop *loop, struct err *e)
 {
-	const struct config *c = s->config;
-	char dir[PATH_MAX / 2], path[PATH_MAX];
+	char path[PATH_MAX];
 	int r;
 
-	paths_log_dir(dir, sizeof(dir), c->name);
-	r = make_folders(dir, e);
-	s->pools = calloc(c->npools, sizeof(*s->pools));
-	if (!s->pools)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < c->npools; i++)
-		s->pools[i] = LOGFILE_NONE;
-	for (unsigned i = 0; r == 0 && i < c->npools; i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s.log", dir, c->pools[i].name);
-		r = logfile_open(&s->pools[i], loop, path, true, e);
-	}
+	paths_log_dir(s->dir, sizeof(s->dir), s->config->name);
+	s->loop = loop;
+	r = make_folders(s->dir, e);
 	if (r == 0 && s->own.fd < 0) {
-		(void)snprintf(path, sizeof(path), "%s/mpsup.log", dir);
+		(void)snprintf(path, sizeof(path), "%s/mpsup.log", s->dir);
 		r = logfile_open(&s->own, loop, path, true, e);
 	}
 	return r;
+}
+
+int shown_add_pool(struct shown *s, struct pool *p, struct err *e)
+{
+	char path[PATH_MAX];
+	struct logfile *f;
+	int r;
+
+	if (!s->dir[0])
+		return 0;
+	f = malloc(sizeof(*f));
+	if (!f)
+		return err_set(e, -ENOMEM, "out of memory");
+	*f = LOGFILE_NONE;
+	(void)snprintf(path, sizeof(path), "%s/%s.log", s->dir, p->conf->name);
+	r = logfile_open(f, s->loop, path, true, e);
+	if (r < 0)
+		free(f);
+	else
+		p->ctx = f;
+	return r;
+}
+
+void shown_drop_pool(struct shown *s, struct pool *p)
+{
+	struct logfile *f = p->ctx;
+
+	(void)s;
+	if (f)
+		logfile_close(f);
+	free(f);
+	p->ctx = NULL;
 }
 
 void shown_leave_terminal(struct shown *s)
@@ -176,15 +197,15 @@ void shown_leave_terminal(struct shown *s)
 	s->terminal = false;
 }
 
-void shown_reopen(struct shown *s)
+void shown_reopen(struct shown *s, const struct master *m)
 {
 	bool any = s->own.fd >= 0;
 	struct err e;
 
 	if (any && logfile_reopen(&s->own, &e) < 0)
 		log_error("%s; the old file is kept", e.msg);
-	for (unsigned i = 0; s->pools && i < s->config->npools; i++)
-		if (logfile_reopen(&s->pools[i], &e) < 0)
+	for (unsigned i = 0; i < m->npools; i++)
+		if (m->pools[i]->ctx && logfile_reopen(m->pools[i]->ctx, &e) < 0)
 			log_error("%s; the old file is kept", e.msg);
 	if (any)
 		log_info("log reopened");
@@ -194,9 +215,5 @@ void shown_close(struct shown *s)
 {
 	log_to(NULL, NULL);
 	shown_leave_terminal(s);
-	for (unsigned i = 0; s->pools && i < s->config->npools; i++)
-		logfile_close(&s->pools[i]);
-	free(s->pools);
-	s->pools = NULL;
 	logfile_close(&s->own);
 }

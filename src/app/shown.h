@@ -13,8 +13,10 @@ struct shown {
 	bool terminal;	      /* false: a daemon that has told its starter that it is ready */
 	struct sink out, err; /* the terminal's */
 	bool out_tty, err_tty;
-	struct logfile own;    /* --log-file, or a daemon's mpsup.log */
-	struct logfile *pools; /* a daemon's: config->npools of them, owned; else NULL */
+	struct logfile own; /* --log-file, or a daemon's mpsup.log */
+	/* A daemon's: */
+	struct loop *loop;
+	char dir[PATH_MAX / 2]; /* of its pools' files; "" for others */
 };
 
 /* Opens the files, if any, and takes over base/log. */
@@ -27,7 +29,10 @@ void shown_close(struct shown *s);
 void shown_line(struct shown *s, const struct logline *line);
 /* From here on nothing goes to the terminal. */
 void shown_leave_terminal(struct shown *s);
+/* A daemon's pool has a file of its own. */
+MUST_CHECK int shown_add_pool(struct shown *s, struct pool *p, struct err *e);
+void shown_drop_pool(struct shown *s, struct pool *p);
 /* USR1: somebody renamed the files. */
-void shown_reopen(struct shown *s);
+void shown_reopen(struct shown *s, const struct master *m);
 
 #endif

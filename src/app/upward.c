@@ -19,7 +19,7 @@ static void describe(const struct upward *u, char *buf, size_t size)
 	unsigned ready = 0, all = 0, failed = 0, stopped = 0;
 
 	for (unsigned i = 0; i < m->npools; i++) {
-		const struct pool *p = &m->pools[i];
+		const struct pool *p = m->pools[i];
 
 		ready += pool_count_ready(p);
 		all += m->stopping ? p->nslots : pool_count_wanted(p);

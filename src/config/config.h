@@ -83,11 +83,31 @@ struct env_var {
 enum env_inherit { ENV_INHERIT_ALL, ENV_INHERIT_NONE, ENV_INHERIT_NAMES };
 enum view_kind { VIEW_KIND_APP, VIEW_KIND_HOST };
 enum on_failed { ON_FAILED_EXIT, ON_FAILED_HOLD };
+struct key;
 enum cpus_kind { CPUS_ALL, CPUS_PHYSICAL, CPUS_NUMA, CPUS_LLC, CPUS_LIST };
 
 #define WORKERS_PER_CPU 0 /* default and --workers max: one per CPU */
 
+/* One value as a person gave it, and where. */
+struct given {
+	const struct key *key;
+	const char *value; /* NULL: a flag */
+	const char *file;  /* NULL: an option of the command line, or `mpsup set` */
+	unsigned line, column;
+};
+
+struct givens {
+	struct given *list; /* in the arena, in the order of their taking */
+	unsigned n;
+};
+
 struct pool_config {
+	unsigned refs;
+	struct arena arena;
+	struct givens given;
+	const char *file; /* NULL: a command line */
+	unsigned line, column;
+
 	const char *name;      /* "web" for a command line */
 	const char *exec_path; /* resolved argv[0], absolute; NULL: the built-in worker */
 	char **command;	       /* argv, NULL-terminated; NULL: the built-in worker */
@@ -162,6 +182,9 @@ struct pool_config {
 struct config {
 	unsigned refs;
 	struct arena arena;
+	struct givens given; /* of the instance; what options say comes last */
+	const char *file;    /* --config: absolute, or "-"; NULL: a command line */
+	bool strict;	     /* refuse to start if any pool cannot */
 
 	const char *name; /* [a-z0-9][a-z0-9._-]{0,31} */
 	bool name_given;  /* false: app may append -2, -3 when taken */
@@ -173,22 +196,43 @@ struct config {
 	const char *control_group, *view_group; /* names, or NULL */
 	gid_t control_gid, view_gid;		/* (gid_t)-1: none */
 
-	struct pool_config *pools;
+	struct pool_config **pools; /* a reference each */
 	unsigned npools;
 };
+
+/* What is wrong in a text, all of it: a sentence each, with file:line:column. */
+struct complaints {
+	struct arena arena;
+	char **text;
+	unsigned n, dropped; /* those that were too many */
+};
+#define COMPLAINTS_MAX 200
+void complaints_done(struct complaints *cs);
 
 /* Parse "run" options (argv after the verb). *ret_config is new with one
  * reference. Text errors only: no file is opened but --env-file.
  * Errors: -EINVAL with the option, what was found, what would be right and the
  * nearest known word; -ENOMEM. */
 /* *ret_config may also say help or version was asked for: then it is NULL and
- * *ret_ask is 'h' or 'v'. */
-MUST_CHECK int config_from_argv(int argc, char **argv, struct config **ret_config, char *ret_ask,
-				struct err *e);
+ * *ret_ask is 'h' or 'v'. With --config the pools come from that file, and all that is
+ * wrong in it goes to *cs (NULL: only the first, into *e), with a sum in *e. */
+MUST_CHECK int config_from_argv(int argc, char **argv, struct complaints *cs,
+				struct config **ret_config, char *ret_ask, struct err *e);
+
+/* Read a file of pools. args: values of options, which overrule its own (NULL: none).
+ * by_hand: a person starts mpsup now, so that files of the sudo caller are trusted too.
+ * -EINVAL: the text; -ENOENT, -EACCES and others: the file itself. */
+MUST_CHECK int config_from_file(const char *path, const struct givens *args, bool by_hand,
+				struct complaints *cs, struct config **ret_config, struct err *e);
+/* Another configuration of a pool: the values of this one, with some of its keys given
+ * anew (a value of NULL takes the key away). -EINVAL with a sentence. */
+MUST_CHECK int pool_config_changed(const struct pool_config *p, const struct given *changes,
+				   unsigned n, struct pool_config **ret, struct err *e);
 
 /* Look at the host: users, groups, folders, command, CPUs, and settle every
  * default that depends on it. Errors carry the contract's sentence; -EINVAL,
  * -ENOENT, -EACCES: exit 2. One pool's world at a time. */
+MUST_CHECK int config_resolve(struct config *c, struct err *e); /* of the instance */
 MUST_CHECK int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e);
 
 struct topology;
@@ -211,5 +255,10 @@ bool config_arms_bind(const struct pool_config *p);
 
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */
+struct pool_config *pool_config_ref(struct pool_config *p);
+void pool_config_unref(struct pool_config *p); /* accepts NULL */
+/* "shop.yaml:12:5: " of the key that the sentence is about, or of the pool; "" for a
+ * command line. Options in it get the words of a file. */
+void pool_config_place(const struct pool_config *p, struct err *e);
 
 #endif

@@ -14,7 +14,8 @@ static const struct {
 	       { LEVEL_LIMITS, "Limits of each worker" },
 	       { LEVEL_RESTART, "Life and restarts" },
 	       { LEVEL_LOG, "Log" },
-	       { LEVEL_INSTANCE, "The instance" } };
+	       { LEVEL_INSTANCE, "The instance" },
+	       { LEVEL_CONTROL, "Who may look and change" } };
 
 /* Words from column INDENT on, further lines likewise. */
 static void print_wrapped(FILE *to, const char *text)
@@ -63,7 +64,7 @@ void keys_print_help(FILE *to)
 	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
 		(void)fprintf(to, "\n%s:\n", groups[g].title);
 		for (size_t i = 0; i < keys_count; i++)
-			if (keys[i].level == groups[g].level)
+			if (keys[i].option && keys[i].level == groups[g].level)
 				print_key(to, &keys[i]);
 	}
 	(void)fprintf(

@@ -36,6 +36,11 @@ static bool covers(const struct listen_spec *a, const struct listen_spec *b)
 	return a->addr.ss_family == b->addr.ss_family || a->dual_stack;
 }
 
+bool listen_specs_collide(const struct listen_spec *a, const struct listen_spec *b)
+{
+	return strcmp(a->shown, b->shown) == 0 || covers(a, b) || covers(b, a);
+}
+
 static int append(struct reading *rd, const struct key *k, struct listen_spec *s, struct err *e)
 {
 	struct pool_config *p = rd->p;
@@ -56,9 +61,8 @@ static int append(struct reading *rd, const struct key *k, struct listen_spec *s
 	if (p->nlistens == 32)
 		return reading_wrong(k, e, -EINVAL, "more than 32 sockets");
 	if (!s->name)
-		s->name = p->nlistens ? arena_printf(&rd->c->arena, "http%u", p->nlistens + 1) :
-					"http";
-	more = arena_alloc(&rd->c->arena, (p->nlistens + 1) * sizeof(*more));
+		s->name = p->nlistens ? arena_printf(rd->arena, "http%u", p->nlistens + 1) : "http";
+	more = arena_alloc(rd->arena, (p->nlistens + 1) * sizeof(*more));
 	if (!more || !s->name)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (p->nlistens)
@@ -100,8 +104,8 @@ int reading_add_port(struct reading *rd, const struct key *k, const char *text, 
 	a->sin6_family = AF_INET6;
 	a->sin6_port = htons(port);
 	s.addr_len = sizeof(*a);
-	s.text = arena_strdup(&rd->c->arena, text);
-	s.shown = arena_printf(&rd->c->arena, "[::]:%u", port);
+	s.text = arena_strdup(rd->arena, text);
+	s.shown = arena_printf(rd->arena, "[::]:%u", port);
 	return append(rd, k, &s, e);
 }
 
@@ -119,7 +123,7 @@ static int unix_address(struct reading *rd, const struct key *k, const char *pat
 	a->sun_family = AF_UNIX;
 	memcpy(a->sun_path, path, n + 1);
 	s->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
-	s->shown = arena_printf(&rd->c->arena, "unix:%s", path);
+	s->shown = arena_printf(rd->arena, "unix:%s", path);
 	return 0;
 }
 
@@ -154,7 +158,7 @@ static int inet_address(struct reading *rd, const struct key *k, char *text, str
 			return reading_wrong(k, e, -EINVAL, "'%.80s' is no IPv6 address", host);
 		/* One spelling, so that the same address is seen to be the same. */
 		(void)inet_ntop(AF_INET6, &a6->sin6_addr, plain, sizeof(plain));
-		s->shown = arena_printf(&rd->c->arena, "[%s]:%u", plain, port);
+		s->shown = arena_printf(rd->arena, "[%s]:%u", plain, port);
 		return 0;
 	}
 	a4->sin_family = AF_INET;
@@ -165,7 +169,7 @@ static int inet_address(struct reading *rd, const struct key *k, char *text, str
 				     "'%.80s' is no address (IPv6 goes in brackets, names "
 				     "are not looked up); right is: %s",
 				     host, k->form);
-	s->shown = arena_printf(&rd->c->arena, "%s:%u", strcmp(host, "*") ? host : "0.0.0.0", port);
+	s->shown = arena_printf(rd->arena, "%s:%u", strcmp(host, "*") ? host : "0.0.0.0", port);
 	return 0;
 }
 
@@ -177,7 +181,7 @@ static int suffix(struct reading *rd, const struct key *k, const char *text, str
 	if (strncmp(text, "name=", 5) == 0) {
 		if (!text[5] || strchr(text + 5, ':') || strlen(text + 5) > 255)
 			return reading_wrong(k, e, -EINVAL, "'%.40s': a name has no ':'", text);
-		s->name = arena_strdup(&rd->c->arena, text + 5);
+		s->name = arena_strdup(rd->arena, text + 5);
 		return 0;
 	}
 	if (is_unix && strncmp(text, "mode=", 5) == 0) {
@@ -191,11 +195,11 @@ static int suffix(struct reading *rd, const struct key *k, const char *text, str
 		return 0;
 	}
 	if (is_unix && strncmp(text, "user=", 5) == 0 && text[5]) {
-		s->user = arena_strdup(&rd->c->arena, text + 5);
+		s->user = arena_strdup(rd->arena, text + 5);
 		return 0;
 	}
 	if (is_unix && strncmp(text, "group=", 6) == 0 && text[6]) {
-		s->group = arena_strdup(&rd->c->arena, text + 6);
+		s->group = arena_strdup(rd->arena, text + 6);
 		return 0;
 	}
 	return reading_wrong(k, e, -EINVAL, "'%.40s' is not known here; right is: name=%s", text,
@@ -204,10 +208,10 @@ static int suffix(struct reading *rd, const struct key *k, const char *text, str
 
 int reading_add_listen(struct reading *rd, const struct key *k, const char *text, struct err *e)
 {
-	struct listen_spec s = { .text = arena_strdup(&rd->c->arena, text),
+	struct listen_spec s = { .text = arena_strdup(rd->arena, text),
 				 .uid = (uid_t)-1,
 				 .gid = (gid_t)-1 };
-	char *copy = arena_strdup(&rd->c->arena, text), *save = NULL, *part;
+	char *copy = arena_strdup(rd->arena, text), *save = NULL, *part;
 	int r;
 
 	if (!copy || !s.text)

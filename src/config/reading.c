@@ -19,6 +19,8 @@ int reading_wrong(const struct key *k, struct err *e, int code, const char *fmt,
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (!k->option)
+		return err_set(e, code, "%s%s: %s", keys_folder(k->level), k->key, text);
 	return err_set(e, code, "--%s: %s", k->option, text);
 }
 
@@ -60,12 +62,12 @@ int reading_append_text(struct reading *rd, const char ***list, const char *text
 
 	while (*list && (*list)[n])
 		n++;
-	more = arena_alloc(&rd->c->arena, (n + 2) * sizeof(*more));
+	more = arena_alloc(rd->arena, (n + 2) * sizeof(*more));
 	if (!more)
 		return -ENOMEM;
 	if (n)
 		memcpy(more, *list, n * sizeof(*more));
-	more[n] = arena_strdup(&rd->c->arena, text);
+	more[n] = arena_strdup(rd->arena, text);
 	*list = more;
 	return more[n] ? 0 : -ENOMEM;
 }
@@ -73,14 +75,14 @@ int reading_append_text(struct reading *rd, const char ***list, const char *text
 int reading_append_env(struct reading *rd, const char *name, const char *value)
 {
 	struct pool_config *p = rd->p;
-	struct env_var *more = arena_alloc(&rd->c->arena, (p->nenv + 1) * sizeof(*more));
+	struct env_var *more = arena_alloc(rd->arena, (p->nenv + 1) * sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
 	if (p->nenv)
 		memcpy(more, p->env, p->nenv * sizeof(*more));
-	more[p->nenv] = (struct env_var){ .name = arena_strdup(&rd->c->arena, name),
-					  .value = arena_strdup(&rd->c->arena, value) };
+	more[p->nenv] = (struct env_var){ .name = arena_strdup(rd->arena, name),
+					  .value = arena_strdup(rd->arena, value) };
 	if (!more[p->nenv].name || !more[p->nenv].value)
 		return -ENOMEM;
 	p->env = more;
@@ -93,7 +95,7 @@ int reading_text(struct reading *rd, const char **to, const struct key *k, const
 {
 	if (!*value)
 		return reading_not_right(k, value, -EINVAL, e);
-	*to = arena_strdup(&rd->c->arena, value);
+	*to = arena_strdup(rd->arena, value);
 	return *to ? 0 : reading_no_memory(e);
 }
 
@@ -123,7 +125,7 @@ int reading_duration(const struct key *k, const char *value, uint64_t min_ms, ui
 int reading_words(struct reading *rd, const char ***list, const struct key *k, const char *value,
 		  struct err *e)
 {
-	char *copy = arena_strdup(&rd->c->arena, value), *save = NULL;
+	char *copy = arena_strdup(rd->arena, value), *save = NULL;
 
 	*list = NULL;
 	if (!copy)
@@ -132,4 +134,118 @@ int reading_words(struct reading *rd, const char ***list, const struct key *k, c
 		if (reading_append_text(rd, list, w) < 0)
 			return reading_no_memory(e);
 	return *list ? 0 : reading_not_right(k, value, -EINVAL, e);
+}
+
+static int keep_given(struct givens *to, struct arena *a, const struct given *g)
+{
+	struct given *more;
+
+	if ((to->n & (to->n - 1)) == 0) {
+		more = arena_alloc(a, (to->n ? 2 * to->n : 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		if (to->n)
+			memcpy(more, to->list, to->n * sizeof(*more));
+		to->list = more;
+	}
+	to->list[to->n] = *g;
+	if (g->value)
+		to->list[to->n].value = arena_strdup(a, g->value);
+	/* Most come from the same file. */
+	if (g->file && to->n > 0 && to->list[to->n - 1].file &&
+	    strcmp(to->list[to->n - 1].file, g->file) == 0)
+		to->list[to->n].file = to->list[to->n - 1].file;
+	else if (g->file)
+		to->list[to->n].file = arena_strdup(a, g->file);
+	if ((g->value && !to->list[to->n].value) || (g->file && !to->list[to->n].file))
+		return -ENOMEM;
+	to->n++;
+	return 0;
+}
+
+int reading_take(struct reading *rd, const struct key *k, const char *value, struct err *e)
+{
+	bool of_pool = keys_is_pool(k);
+	struct given g = rd->at;
+	int r;
+
+	rd->arena = of_pool ? &rd->p->arena : &rd->c->arena;
+	r = k->take(rd, k, value, e);
+	/* What is only of the command line (--set, --help) has done its work. */
+	if (r < 0 || k->shape == SHAPE_ARGV_ONLY)
+		return r;
+	g.key = k;
+	g.value = value;
+	r = keep_given(of_pool ? &rd->p->given : &rd->c->given, rd->arena, &g);
+	return r < 0 ? reading_no_memory(e) : 0;
+}
+
+const char *reading_path(struct reading *rd, const char *path)
+{
+	if (!rd->dir || path[0] == '/')
+		return arena_strdup(rd->arena, path);
+	if (strcmp(path, ".") == 0)
+		return arena_strdup(rd->arena, rd->dir);
+	return arena_printf(rd->arena, "%s/%s", rd->dir, path);
+}
+
+int reading_finish_pool(struct reading *rd, struct err *e)
+{
+	struct pool_config *p = rd->p;
+
+	rd->arena = &p->arena;
+	/* The built-in worker needs no folder: root's 0700 home is not in its way. */
+	if (!p->cwd)
+		p->cwd = p->command ? reading_path(rd, ".") : "/";
+	return p->cwd ? 0 : reading_no_memory(e);
+}
+
+/* The values of a key that has changed come where its first one was, or last. */
+static const struct given *change_of(const struct key *k, const struct given *changes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (changes[i].key == k)
+			return &changes[i];
+	return NULL;
+}
+
+static int take_given(struct reading *rd, const struct given *g, struct err *e)
+{
+	const char *slash = g->file ? strrchr(g->file, '/') : NULL;
+
+	rd->at = *g;
+	rd->dir = slash ? arena_strndup(&rd->p->arena, g->file, (size_t)(slash - g->file)) : NULL;
+	return reading_take(rd, g->key, g->value, e);
+}
+
+int pool_config_changed(const struct pool_config *p, const struct given *changes, unsigned n,
+			struct pool_config **ret, struct err *e)
+{
+	struct reading rd = { .p = pool_config_new() };
+	int r = 0;
+
+	if (!rd.p)
+		return reading_no_memory(e);
+	rd.p->name = arena_strdup(&rd.p->arena, p->name);
+	rd.p->line = p->line;
+	rd.p->column = p->column;
+	if (p->file) {
+		rd.p->file = arena_strdup(&rd.p->arena, p->file);
+		rd.p->env_inherit = ENV_INHERIT_NONE;
+	}
+	for (unsigned i = 0; r == 0 && i < p->given.n; i++)
+		if (!change_of(p->given.list[i].key, changes, n))
+			r = take_given(&rd, &p->given.list[i], e);
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		if (changes[i].value)
+			r = take_given(&rd, &changes[i], e);
+	if (r == 0)
+		r = reading_check_pool(rd.p, e);
+	if (r == 0)
+		r = reading_finish_pool(&rd, e);
+	if (r < 0)
+		pool_config_unref(rd.p);
+	else
+		*ret = rd.p;
+	return r;
 }

@@ -8,16 +8,35 @@
 
 struct reading {
 	struct config *c;
-	struct pool_config *p;
-	bool no_ports; /* no --port or --listen so far */
-	bool quiet, verbose, backlog_set;
+	struct pool_config *p; /* NULL: keys of a pool have no place */
+	struct arena *arena;   /* of the one that takes the value */
+	struct given at;       /* file, line and column of what is taken; file NULL: an option */
+	const char *dir;       /* what paths of a file are relative to; NULL: they stay */
+	bool quiet, verbose;
 	bool help, version; /* asked for instead of a run */
 };
+
+/* One value of a key, as written: checked, taken, and kept in `given`. A flag has none. */
+MUST_CHECK int reading_take(struct reading *rd, const struct key *k, const char *value,
+			    struct err *e);
+/* What contradicts what in a pool whose values were all taken. */
+MUST_CHECK int reading_check_pool(const struct pool_config *p, struct err *e);
+/* Defaults that depend on other keys of the text: cwd, ... */
+MUST_CHECK int reading_finish_pool(struct reading *rd, struct err *e);
+struct pool_config *pool_config_new(void); /* with the defaults; NULL: no memory */
+struct config *config_new(void);
+MUST_CHECK int config_add_pool(struct config *c, struct pool_config *p);
+/* From words to config, without what a file or several pools are checked for: options.c */
+MUST_CHECK int reading_take_argv(struct reading *rd, int argc, char **argv, struct err *e);
+/* An absolute path of it, in the arena; NULL: no memory. */
+const char *reading_path(struct reading *rd, const char *path);
 
 /* take*.c: one function a type or special case, named in the table. */
 #define TAKE(name)                                                                                 \
 	int take_##name(struct reading *rd, const struct key *k, const char *value, struct err *e)
 TAKE(name);
+TAKE(config);
+TAKE(command);
 TAKE(port);
 TAKE(listen);
 TAKE(backlog);
@@ -106,6 +125,8 @@ MUST_CHECK int reading_append_env(struct reading *rd, const char *name, const ch
 /* envfile.c */
 MUST_CHECK int reading_env_file(struct reading *rd, const char *path, struct err *e);
 /* listen.c */
+/* The kernel would let only one of them listen. */
+bool listen_specs_collide(const struct listen_spec *a, const struct listen_spec *b);
 MUST_CHECK int reading_add_listen(struct reading *rd, const struct key *k, const char *text,
 				  struct err *e);
 MUST_CHECK int reading_add_port(struct reading *rd, const struct key *k, const char *text,

@@ -46,41 +46,40 @@ static int find_group(const char *option, const char *text, gid_t *ret, struct e
 	return err_set(e, -ENOENT, "%s: there is no group '%.64s' on this host", option, text);
 }
 
-static int from_passwd(struct config *c, struct pool_config *p, const struct passwd *pw,
-		       struct err *e)
+static int from_passwd(struct pool_config *p, const struct passwd *pw, struct err *e)
 {
 	p->uid = pw->pw_uid;
 	p->gid = pw->pw_gid;
-	p->user_name = arena_strdup(&c->arena, pw->pw_name);
-	p->home = arena_strdup(&c->arena, pw->pw_dir && *pw->pw_dir ? pw->pw_dir : "/");
+	p->user_name = arena_strdup(&p->arena, pw->pw_name);
+	p->home = arena_strdup(&p->arena, pw->pw_dir && *pw->pw_dir ? pw->pw_dir : "/");
 	p->shell =
-		arena_strdup(&c->arena, pw->pw_shell && *pw->pw_shell ? pw->pw_shell : "/bin/sh");
+		arena_strdup(&p->arena, pw->pw_shell && *pw->pw_shell ? pw->pw_shell : "/bin/sh");
 	return p->user_name && p->home && p->shell ? 0 : no_memory(e);
 }
 
 /* A uid that passwd does not know still needs a HOME: os.homedir() throws. */
-static int from_number(struct config *c, struct pool_config *p, uid_t uid, gid_t gid, struct err *e)
+static int from_number(struct pool_config *p, uid_t uid, gid_t gid, struct err *e)
 {
 	const struct passwd *pw = getpwuid(uid);
 
 	if (pw)
-		return from_passwd(c, p, pw, e);
+		return from_passwd(p, pw, e);
 	p->uid = uid;
 	p->gid = gid;
-	p->user_name = arena_printf(&c->arena, "%u", uid);
+	p->user_name = arena_printf(&p->arena, "%u", uid);
 	p->home = "/";
 	p->shell = "/usr/sbin/nologin";
 	return p->user_name ? 0 : no_memory(e);
 }
 
-static int named_user(struct config *c, struct pool_config *p, struct err *e)
+static int named_user(struct pool_config *p, struct err *e)
 {
 	const struct passwd *pw = getpwnam(p->user);
 	const struct group *g;
 	uint64_t n;
 
 	if (pw)
-		return from_passwd(c, p, pw, e);
+		return from_passwd(p, pw, e);
 	if (parse_u64(p->user, 0, UINT32_MAX - 1, &n) == 0) {
 		/* The number of some group, sudo's perhaps: never by accident. */
 		g = p->group || getpwuid((uid_t)n) ? NULL : getgrgid((gid_t)n);
@@ -89,7 +88,7 @@ static int named_user(struct config *c, struct pool_config *p, struct err *e)
 				       "--user %s: passwd does not know it, and group %s is '%s'; "
 				       "name the --group too",
 				       p->user, p->user, g->gr_name);
-		return from_number(c, p, (uid_t)n, (gid_t)n, e);
+		return from_number(p, (uid_t)n, (gid_t)n, e);
 	}
 	return err_set(e, -ENOENT, "--user: there is no user '%.64s' on this host", p->user);
 }
@@ -116,19 +115,19 @@ static int dynamic_user(struct config *c, struct pool_config *p, struct err *e)
 		return r;
 	p->dynamic_uid = true;
 	p->gid = (gid_t)p->uid;
-	p->user_name = arena_printf(&c->arena, "mpsup-%s-%s", c->name, p->name);
+	p->user_name = arena_printf(&p->arena, "mpsup-%s-%s", c->name, p->name);
 	p->home = "/";
 	p->shell = "/usr/sbin/nologin";
 	return p->user_name ? 0 : no_memory(e);
 }
 
-static int resolve_groups(struct config *c, struct pool_config *p, struct err *e)
+static int resolve_groups(struct pool_config *p, struct err *e)
 {
 	unsigned n = 0;
 
 	while (p->groups && p->groups[n])
 		n++;
-	p->gids = arena_alloc(&c->arena, (n + 1) * sizeof(*p->gids));
+	p->gids = arena_alloc(&p->arena, (n + 1) * sizeof(*p->gids));
 	if (!p->gids)
 		return no_memory(e);
 	for (unsigned i = 0; i < n; i++) {
@@ -142,10 +141,10 @@ static int resolve_groups(struct config *c, struct pool_config *p, struct err *e
 }
 
 /* An ordinary user can give workers nothing but what is their own. */
-static int own_user(struct config *c, struct pool_config *p, struct err *e)
+static int own_user(struct pool_config *p, struct err *e)
 {
 	gid_t gid = getegid();
-	int r = p->user ? named_user(c, p, e) : 0;
+	int r = p->user ? named_user(p, e) : 0;
 
 	if (r == 0 && p->user && p->uid != geteuid())
 		return err_set(e, -EOPNOTSUPP, "--user %.64s: only root gives workers another user",
@@ -156,7 +155,7 @@ static int own_user(struct config *c, struct pool_config *p, struct err *e)
 		return err_set(e, -EOPNOTSUPP, "--%s: only root gives workers other groups",
 			       p->groups ? "groups" : "group");
 	if (r == 0)
-		r = from_number(c, p, geteuid(), gid, e);
+		r = from_number(p, geteuid(), gid, e);
 	if (r == 0)
 		p->gid = gid;
 	return r;
@@ -169,20 +168,20 @@ static int resolve_user(struct config *c, struct pool_config *p, struct err *e)
 	int r;
 
 	if (geteuid() != 0)
-		return own_user(c, p, e);
+		return own_user(p, e);
 	if (p->user) {
-		r = named_user(c, p, e);
+		r = named_user(p, e);
 	} else if (p->cage_off & CAGE_BIT(CAGE_UID)) {
-		r = from_number(c, p, 0, 0, e);
-	} else if (sudo_caller(&caller, &caller_gid) == 0) {
+		r = from_number(p, 0, 0, e);
+	} else if (!p->file && sudo_caller(&caller, &caller_gid) == 0) {
 		p->caller_uid = true;
-		r = from_number(c, p, caller, caller_gid, e);
+		r = from_number(p, caller, caller_gid, e);
 	} else {
 		r = dynamic_user(c, p, e);
 	}
 	if (r == 0 && p->group)
 		r = find_group("--group", p->group, &p->gid, e);
-	return r == 0 ? resolve_groups(c, p, e) : r;
+	return r == 0 ? resolve_groups(p, e) : r;
 }
 
 /* ---- how many ---- */
@@ -366,7 +365,7 @@ static int resolve_listens(struct pool_config *p, struct arena *a, struct err *e
 	return 0;
 }
 
-static int resolve_instance(struct config *c, struct err *e)
+int config_resolve(struct config *c, struct err *e)
 {
 	int r = 0;
 
@@ -401,24 +400,22 @@ static int resolve_nofile(struct pool_config *p, struct err *e)
 
 int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 {
-	int r = resolve_instance(c, e);
+	int r = resolve_cwd(p, e);
 
-	if (r == 0)
-		r = resolve_cwd(c, p, e);
 	if (r == 0)
 		r = resolve_user(c, p, e);
 	if (r == 0)
-		r = resolve_command(c, p, e);
+		r = resolve_command(p, e);
 	if (r == 0)
 		r = resolve_reach(p, e);
 	if (r == 0)
 		r = resolve_protocol(p, e);
 	if (r == 0)
-		r = resolve_cpus(c, p, e);
+		r = resolve_cpus(p, e);
 	if (r == 0)
 		r = resolve_workers(p, e);
 	if (r == 0)
-		r = resolve_listens(p, &c->arena, e);
+		r = resolve_listens(p, &p->arena, e);
 	if (r == 0)
 		r = resolve_io(p, e);
 	return r == 0 ? resolve_nofile(p, e) : r;

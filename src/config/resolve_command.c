@@ -22,7 +22,7 @@ static int no_memory(struct err *e)
 	return err_set(e, -ENOMEM, "out of memory");
 }
 
-int resolve_cwd(struct config *c, struct pool_config *p, struct err *e)
+int resolve_cwd(struct pool_config *p, struct err *e)
 {
 	char real[PATH_MAX];
 	struct stat st;
@@ -33,7 +33,7 @@ int resolve_cwd(struct config *c, struct pool_config *p, struct err *e)
 		return err_set(e, -ENOTDIR, "--cwd %s: it is not a folder", p->cwd);
 	if (access(real, R_OK | X_OK) < 0)
 		return err_sys(e, -errno, "--cwd %s", p->cwd);
-	p->cwd = arena_strdup(&c->arena, real);
+	p->cwd = arena_strdup(&p->arena, real);
 	return p->cwd ? 0 : no_memory(e);
 }
 
@@ -234,7 +234,7 @@ static int check_interpreter(const char *path, struct err *e)
 }
 
 /* As execvp(3): what may not be run is passed by, and named if nothing else is there. */
-static int find_in_path(struct config *c, struct pool_config *p, struct err *e)
+static int find_in_path(struct pool_config *p, struct err *e)
 {
 	const char *dirs = worker_path(p), *cmd = p->command[0];
 	char path[PATH_MAX], refused[PATH_MAX] = "";
@@ -248,7 +248,7 @@ static int find_in_path(struct config *c, struct pool_config *p, struct err *e)
 
 		if (len < (int)sizeof(path) && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
 			if (may(p, path, &st)) {
-				p->exec_path = arena_strdup(&c->arena, path);
+				p->exec_path = arena_strdup(&p->arena, path);
 				return p->exec_path ? 0 : no_memory(e);
 			}
 			if (!*refused)
@@ -260,11 +260,11 @@ static int find_in_path(struct config *c, struct pool_config *p, struct err *e)
 	}
 	if (!*refused)
 		return err_set(e, -ENOENT, "command '%.100s' is not found in PATH", cmd);
-	p->exec_path = arena_strdup(&c->arena, refused);
+	p->exec_path = arena_strdup(&p->arena, refused);
 	return p->exec_path ? 0 : no_memory(e);
 }
 
-int resolve_command(struct config *c, struct pool_config *p, struct err *e)
+int resolve_command(struct pool_config *p, struct err *e)
 {
 	const char *cmd;
 	int r = 0;
@@ -273,9 +273,9 @@ int resolve_command(struct config *c, struct pool_config *p, struct err *e)
 		return 0;
 	cmd = p->command[0];
 	if (!strchr(cmd, '/'))
-		r = find_in_path(c, p, e);
+		r = find_in_path(p, e);
 	else
-		p->exec_path = cmd[0] == '/' ? cmd : arena_printf(&c->arena, "%s/%s", p->cwd, cmd);
+		p->exec_path = cmd[0] == '/' ? cmd : arena_printf(&p->arena, "%s/%s", p->cwd, cmd);
 	if (r < 0)
 		return r;
 	if (!p->exec_path)

@@ -113,21 +113,20 @@ static int check_list(const struct pool_config *p, const cpu_set_t *allowed, str
 	return 0;
 }
 
-static const char *part_reason(struct config *c, const struct pool_config *p,
-			       const struct topology *t, const cpu_set_t *allowed)
+static const char *part_reason(struct pool_config *p, const struct topology *t,
+			       const cpu_set_t *allowed)
 {
 	const char *what = p->cpus_kind == CPUS_NUMA ? "NUMA node" : "last-level cache";
 	struct err e;
 	cpu_set_t whole;
 
 	if (whole_set(p, t, allowed, &whole, &e) < 0 || CPU_EQUAL(&whole, &p->cpus))
-		return arena_printf(&c->arena, "%s %u", what, p->cpus_number);
-	return arena_printf(&c->arena, "%s %u, %d of its %d CPUs are allowed", what, p->cpus_number,
+		return arena_printf(&p->arena, "%s %u", what, p->cpus_number);
+	return arena_printf(&p->arena, "%s %u, %d of its %d CPUs are allowed", what, p->cpus_number,
 			    CPU_COUNT(&p->cpus), CPU_COUNT(&whole));
 }
 
-static const char *reason(struct config *c, const struct pool_config *p, const struct topology *t,
-			  const cpu_set_t *allowed)
+static const char *reason(struct pool_config *p, const struct topology *t, const cpu_set_t *allowed)
 {
 	static const char *const why[] = {
 		[ALLOWED_ALL] = "all that this process may run on",
@@ -141,10 +140,10 @@ static const char *reason(struct config *c, const struct pool_config *p, const s
 		return "one hardware thread of each core";
 	case CPUS_NUMA:
 	case CPUS_LLC:
-		return part_reason(c, p, t, allowed);
+		return part_reason(p, t, allowed);
 	case CPUS_LIST:
 		text_cpus(&p->cpus, list);
-		return arena_printf(&c->arena, "CPU%s %s as listed",
+		return arena_printf(&p->arena, "CPU%s %s as listed",
 				    CPU_COUNT(&p->cpus) == 1 ? "" : "s", list);
 	case CPUS_ALL:
 		break;
@@ -153,23 +152,23 @@ static const char *reason(struct config *c, const struct pool_config *p, const s
 }
 
 /* How many CPUs' worth of time there is: a list says what its writer wants. */
-static void apply_quota(struct config *c, struct pool_config *p)
+static void apply_quota(struct pool_config *p)
 {
 	unsigned quota = allowed_quota(), whole = (quota + 999) / 1000;
 
 	if (p->cpus_kind == CPUS_LIST || whole == 0 || whole >= p->ncpus)
 		return;
 	if (p->cpus_kind == CPUS_ALL)
-		p->cpus_reason = arena_printf(&c->arena, "a CPU quota of %u.%u of %u CPUs",
+		p->cpus_reason = arena_printf(&p->arena, "a CPU quota of %u.%u of %u CPUs",
 					      quota / 1000, quota % 1000 / 100, p->ncpus);
 	else
-		p->cpus_reason = arena_printf(&c->arena, "%s, with a CPU quota of %u.%u of %u CPUs",
+		p->cpus_reason = arena_printf(&p->arena, "%s, with a CPU quota of %u.%u of %u CPUs",
 					      p->cpus_reason, quota / 1000, quota % 1000 / 100,
 					      p->ncpus);
 	p->ncpus = whole;
 }
 
-int resolve_cpus(struct config *c, struct pool_config *p, struct err *e)
+int resolve_cpus(struct pool_config *p, struct err *e)
 {
 	struct topology t = { 0 };
 	cpu_set_t allowed;
@@ -186,7 +185,7 @@ int resolve_cpus(struct config *c, struct pool_config *p, struct err *e)
 	if (r < 0)
 		return r;
 	p->ncpus = (unsigned)CPU_COUNT(&p->cpus);
-	p->cpus_reason = reason(c, p, &t, &allowed);
-	apply_quota(c, p);
+	p->cpus_reason = reason(p, &t, &allowed);
+	apply_quota(p);
 	return p->cpus_reason ? 0 : err_set(e, -ENOMEM, "out of memory");
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/nearest.h"
 #include "base/parse.h"
@@ -19,6 +20,45 @@ TAKE(name)
 		return reading_not_right(k, value, -EINVAL, e);
 	rd->c->name_given = true;
 	return reading_text(rd, &rd->c->name, k, value, e);
+}
+
+/* "shop" is /etc/mpsup/shop.yaml, unless there is something of that name here. */
+TAKE(config)
+{
+	char *named = NULL, *whole;
+
+	if (!*value)
+		return reading_not_right(k, value, -EINVAL, e);
+	rd->c->file = value;
+	if (strcmp(value, "-") == 0)
+		return 0;
+	if (!strpbrk(value, "/.") && access(value, F_OK) < 0)
+		named = arena_printf(rd->arena, "/etc/mpsup/%s.yaml", value);
+	whole = realpath(named ? named : value, NULL);
+	if (!whole)
+		return reading_wrong(k, e, -EINVAL, "%s: %s", named ? named : value,
+				     strerror(errno));
+	rd->c->file = arena_strdup(rd->arena, whole);
+	free(whole);
+	return rd->c->file ? 0 : reading_no_memory(e);
+}
+
+TAKE(command)
+{
+	unsigned n = 0;
+	char **more;
+
+	(void)k;
+	while (rd->p->command && rd->p->command[n])
+		n++;
+	more = arena_alloc(rd->arena, (n + 2) * sizeof(*more));
+	if (!more)
+		return reading_no_memory(e);
+	if (n)
+		memcpy(more, rd->p->command, n * sizeof(*more));
+	more[n] = arena_strdup(rd->arena, value);
+	rd->p->command = more;
+	return more[n] ? 0 : reading_no_memory(e);
 }
 
 TAKE(port)
@@ -43,7 +83,10 @@ TAKE(backlog)
 
 TAKE(cwd)
 {
-	return reading_text(rd, &rd->p->cwd, k, value, e);
+	if (!*value)
+		return reading_not_right(k, value, -EINVAL, e);
+	rd->p->cwd = reading_path(rd, value);
+	return rd->p->cwd ? 0 : reading_no_memory(e);
 }
 
 static bool good_env_name(const char *name, size_t n)
@@ -63,7 +106,7 @@ TAKE(env)
 
 	if (!eq || !good_env_name(value, (size_t)(eq - value)))
 		return reading_not_right(k, value, -EINVAL, e);
-	name = arena_strndup(&rd->c->arena, value, (size_t)(eq - value));
+	name = arena_strndup(rd->arena, value, (size_t)(eq - value));
 	if (!name || reading_append_env(rd, name, eq + 1) < 0)
 		return reading_no_memory(e);
 	return 0;
@@ -71,8 +114,10 @@ TAKE(env)
 
 TAKE(env_file)
 {
+	const char *path = reading_path(rd, value);
+
 	(void)k;
-	return reading_env_file(rd, value, e);
+	return path ? reading_env_file(rd, path, e) : reading_no_memory(e);
 }
 
 TAKE(env_inherit)
@@ -302,10 +347,10 @@ TAKE(demo)
 
 TAKE(strict)
 {
-	/* With one pool a start is strict anyway. */
-	(void)rd, (void)k;
+	(void)k;
 	(void)value;
 	(void)e;
+	rd->c->strict = true; /* with one pool a start is strict anyway */
 	return 0;
 }
 
@@ -348,7 +393,7 @@ static int unknown_key(const struct key *k, const char *name, size_t len, struct
 static int set_flag(struct reading *rd, const struct key *k, const char *value, struct err *e)
 {
 	if (strcmp(value, "true") == 0 || strcmp(value, "yes") == 0)
-		return k->take(rd, k, NULL, e);
+		return reading_take(rd, k, NULL, e);
 	if (strcmp(value, "false") == 0 || strcmp(value, "no") == 0)
 		return 0;
 	return reading_wrong(k, e, -EINVAL, "'%.100s' is not understood; right is: true or false",
@@ -367,5 +412,5 @@ TAKE(set)
 	if (!keys_is_pool(other))
 		return reading_wrong(k, e, -EINVAL, "%s is no key of a pool; right is: --%s",
 				     other->key, other->option);
-	return other->value ? other->take(rd, other, eq + 1, e) : set_flag(rd, other, eq + 1, e);
+	return other->value ? reading_take(rd, other, eq + 1, e) : set_flag(rd, other, eq + 1, e);
 }

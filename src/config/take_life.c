@@ -58,7 +58,7 @@ TAKE(fatal_exit)
 		return r;
 	while (words[n])
 		n++;
-	codes = arena_alloc(&rd->c->arena, n);
+	codes = arena_alloc(rd->arena, n);
 	if (!codes)
 		return reading_no_memory(e);
 	for (unsigned i = 0; i < n; i++) {

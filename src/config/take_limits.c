@@ -143,9 +143,9 @@ static bool is_device(const char *word)
 TAKE(io)
 {
 	struct limits *l = &rd->p->limits;
-	char *copy = arena_strdup(&rd->c->arena, value), *save = NULL;
+	char *copy = arena_strdup(rd->arena, value), *save = NULL;
 	char *device = copy ? strtok_r(copy, " ", &save) : NULL, *word;
-	struct io_limit *more = arena_alloc(&rd->c->arena, (l->nio + 1) * sizeof(*more));
+	struct io_limit *more = arena_alloc(rd->arena, (l->nio + 1) * sizeof(*more));
 	unsigned rates = 0;
 
 	if (!copy || !more)
@@ -212,19 +212,18 @@ TAKE(raw)
 		return reading_wrong(k, e, -EINVAL, "'%.100s' has an option: --%s", value, own);
 	if (l->nraw == RAW_MAX)
 		return reading_not_right(k, value, -ERANGE, e);
-	more = arena_alloc(&rd->c->arena, (l->nraw + 1) * sizeof(*more));
+	more = arena_alloc(rd->arena, (l->nraw + 1) * sizeof(*more));
 	if (!more)
 		return reading_no_memory(e);
 	if (l->nraw)
 		memcpy(more, l->raw, l->nraw * sizeof(*more));
-	more[l->nraw].file = arena_strndup(&rd->c->arena, value, len);
+	more[l->nraw].file = arena_strndup(rd->arena, value, len);
 	/* The kernel's memory files know sizes too, but not 1.5G nor 64MiB. */
 	if (strncmp(value, "memory.", 7) == 0 && parse_size(eq + 1, &bytes) == 0 &&
 	    bytes != PARSE_MAX)
-		more[l->nraw].value =
-			arena_printf(&rd->c->arena, "%llu", (unsigned long long)bytes);
+		more[l->nraw].value = arena_printf(rd->arena, "%llu", (unsigned long long)bytes);
 	else
-		more[l->nraw].value = arena_strdup(&rd->c->arena, eq + 1);
+		more[l->nraw].value = arena_strdup(rd->arena, eq + 1);
 	if (!more[l->nraw].file || !more[l->nraw].value)
 		return reading_no_memory(e);
 	l->raw = more;

@@ -28,7 +28,7 @@ void facts_gather(struct facts *f, const struct master *m)
 
 	*f = (struct facts){ 0 };
 	for (unsigned i = 0; i < m->npools; i++)
-		n += sockets_of(&m->pools[i], fds + n, DIAG_LISTENERS_MAX - n);
+		n += sockets_of(m->pools[i], fds + n, DIAG_LISTENERS_MAX - n);
 	f->has_sockets = diag_gather(fds, n, &f->sockets) == 0;
 }
 
@@ -134,8 +134,8 @@ void facts_usage(const struct facts *f, const struct pool *p, struct usage *ret)
 {
 	*ret = p->dead;
 	for (unsigned i = 0; i < p->nslots; i++) {
-		add_life(f, p->slots[i].current, ret);
-		list_each(it, &p->slots[i].leaving)
+		add_life(f, p->slots[i]->current, ret);
+		list_each(it, &p->slots[i]->leaving)
 			add_life(f, container_of(it, struct life, node), ret);
 	}
 	list_each(it, &p->spares)
@@ -150,8 +150,8 @@ int64_t facts_accept_queue(const struct facts *f, const struct pool *p)
 
 	if (!f->has_sockets || n == 0)
 		return -1;
-	for (const struct pool *q = p->master->pools; q < p; q++)
-		first += sockets_of(q, fds, DIAG_LISTENERS_MAX);
+	for (unsigned i = 0; p->master->pools[i] != p; i++)
+		first += sockets_of(p->master->pools[i], fds, DIAG_LISTENERS_MAX);
 	for (size_t i = first; i < first + n; i++) {
 		if (i >= f->sockets.nlisteners || f->sockets.listeners[i].queue < 0)
 			return -1;

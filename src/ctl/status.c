@@ -114,7 +114,7 @@ static json_t *workers_json(const struct facts *f, const struct pool *p, int onl
 	json_t *a = json_array();
 
 	for (unsigned i = 0; i < p->nslots; i++) {
-		const struct slot *s = &p->slots[i];
+		const struct slot *s = p->slots[i];
 		json_t *w;
 
 		if (only >= 0 && (unsigned)only != i)
@@ -232,8 +232,10 @@ static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
 	set(o, "state", json_string(pool_state_name(p->phase)));
 	set(o, "reason", p->reason[0] ? json_safe(p->reason) : json_null());
 	set(o, "listen", listens);
-	set(o, "protocol", json_string(p->wire->name));
-	set(o, "policy", p->policy_name ? json_string(p->policy_name) : json_null());
+	set(o, "protocol",
+	    json_string(p->gen ? p->gen->wire->name : protocol_name(p->conf->protocol)));
+	set(o, "policy",
+	    p->gen && p->gen->policy_name ? json_string(p->gen->policy_name) : json_null());
 	set(o, "generation", json_integer(p->generation));
 	set_count(o, "accept_queue", facts_accept_queue(f, p));
 	set(o, "dispatch", config_dispatches(p->conf) ? dispatch_json(p) : json_null());
@@ -267,8 +269,8 @@ json_t *status_json(const struct master *m, const struct pool *only, int slot)
 	set(o, "version", json_string(MPSUP_VERSION));
 	set(o, "master", master_json(m));
 	for (unsigned i = 0; i < m->npools; i++)
-		if (!only || only == &m->pools[i])
-			(void)json_array_append_new(pools, pool_json(&f, &m->pools[i], slot));
+		if (!only || only == m->pools[i])
+			(void)json_array_append_new(pools, pool_json(&f, m->pools[i], slot));
 	set(o, "pools", pools);
 	facts_done(&f);
 	return o;

@@ -102,13 +102,13 @@ static void do_logs(struct ctl_client *cl, const struct target *t, const json_t 
 
 	cl->logs_err_only = json_is_true(json_object_get(args, "err"));
 	for (unsigned i = 0; i < m->npools; i++) {
-		struct pool *p = &m->pools[i];
+		struct pool *p = m->pools[i];
 
 		if (t->pool && t->pool != p)
 			continue;
 		for (unsigned k = 0; k < p->nslots; k++)
 			if (t->slot < 0 || (unsigned)t->slot == k)
-				replay(cl, &p->slots[k], max);
+				replay(cl, p->slots[k], max);
 		if (t->slot < 0)
 			replay(cl, &p->spare_slot, max);
 	}
@@ -160,8 +160,8 @@ static void do_reset(struct ctl_client *cl, const struct target *t, const json_t
 
 	(void)args;
 	for (unsigned i = 0; i < m->npools; i++)
-		if (!t->pool || t->pool == &m->pools[i])
-			started += pool_reset(&m->pools[i], t->slot);
+		if (!t->pool || t->pool == m->pools[i])
+			started += pool_reset(m->pools[i], t->slot);
 	cl->closing = true;
 	client_send(cl, json_pack("{s:b, s:i}", "ok", 1, "started", (int)started));
 }
@@ -174,7 +174,7 @@ static void begin_again(struct ctl_client *cl, const struct target *t,
 	struct err e, first = { 0 };
 
 	for (unsigned i = 0; i < m->npools; i++)
-		if ((!t->pool || t->pool == &m->pools[i]) && ask(&m->pools[i], t->slot, &e) < 0 &&
+		if ((!t->pool || t->pool == m->pools[i]) && ask(m->pools[i], t->slot, &e) < 0 &&
 		    !first.code)
 			first = e;
 	if (first.code) {
@@ -221,12 +221,12 @@ static bool find_target(struct ctl_client *cl, const char *text, struct target *
 	slash = strchr(text, '/');
 	n = slash ? (size_t)(slash - text) : strlen(text);
 	for (unsigned i = 0; i < m->npools; i++)
-		if (strlen(m->pools[i].conf->name) == n &&
-		    strncmp(m->pools[i].conf->name, text, n) == 0)
-			ret->pool = &m->pools[i];
+		if (strlen(m->pools[i]->conf->name) == n &&
+		    strncmp(m->pools[i]->conf->name, text, n) == 0)
+			ret->pool = m->pools[i];
 	if (!ret->pool) {
 		client_fail(cl, 3, "instance %s has no pool '%.*s'; it has '%s'%s", m->config->name,
-			    (int)(n > 64 ? 64 : n), text, m->pools[0].conf->name,
+			    (int)(n > 64 ? 64 : n), text, m->pools[0]->conf->name,
 			    m->npools > 1 ? " and others" : "");
 		return false;
 	}

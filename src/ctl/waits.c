@@ -44,7 +44,7 @@ void client_check_ready(struct ctl_client *cl)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->npools; i++) {
-		const struct pool *p = &m->pools[i];
+		const struct pool *p = m->pools[i];
 
 		if (cl->ready_pool && cl->ready_pool != p)
 			continue;
@@ -53,10 +53,10 @@ void client_check_ready(struct ctl_client *cl)
 
 			if (cl->ready_slot >= 0 && (unsigned)cl->ready_slot != k)
 				continue;
-			v = of_slot(cl, &p->slots[k]);
+			v = of_slot(cl, p->slots[k]);
 			if (v == NEVER) {
 				cl->want_ready = false;
-				refuse(cl, &p->slots[k]);
+				refuse(cl, p->slots[k]);
 			}
 			if (v != READY)
 				return;
@@ -77,7 +77,7 @@ void client_check_stopped(struct ctl_client *cl)
 		if (p->phase != POOL_STOPPED)
 			return;
 	} else {
-		const struct slot *s = &p->slots[cl->stop_slot];
+		const struct slot *s = p->slots[cl->stop_slot];
 
 		if (slot_is_wanted(s)) {
 			cl->want_stop = false;

@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "policy/doc.h"
+#include "base/doc.h"
 
 struct groups {
 	struct doc doc;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/doc.h"
+#include "base/doc.h"
 #include "policy/groups.h"
 #include "policy/names.h"
 #include "policy/policy.h"

@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "policy/doc.h"
+#include "base/doc.h"
 #include "policy/profile.h"
 
 /* {allow|refuse: {arg0: VALUE|[VALUE, ...]|{any_bit: ...}, ...} or a list of

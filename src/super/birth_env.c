@@ -81,7 +81,7 @@ static void add_activation(struct birth_env *be, const struct life *l, unsigned 
 		add_pid(be, 0, "LISTEN_PID");
 		add_compat(be, l, nfds);
 	}
-	if (!l->pool->wire->notifies)
+	if (!l->gen->wire->notifies)
 		return;
 	be->notify_at = add(be, "NOTIFY_SOCKET=" CAGE_NOTIFY_PATH) + strlen("NOTIFY_SOCKET=");
 	if (watchdog_ms) {
@@ -92,16 +92,16 @@ static void add_activation(struct birth_env *be, const struct life *l, unsigned 
 
 int birth_env_make(const struct life *l, unsigned nfds, struct birth_env *be)
 {
-	char *const *base = l->pool->cage.envp;
+	char *const *base = l->gen->cage.envp;
 	size_t nbase = 0, n = 0;
 
 	*be = (struct birth_env){ 0 };
 	while (base[nbase])
 		nbase++;
 	add_who(be, l);
-	if (l->pool->wire->env_name)
-		(void)add(be, "%s=%d", l->pool->wire->env_name, CAGE_CHANNEL_FD);
-	if (l->pool->wire->wants_id)
+	if (l->gen->wire->env_name)
+		(void)add(be, "%s=%d", l->gen->wire->env_name, CAGE_CHANNEL_FD);
+	if (l->gen->wire->wants_id)
 		(void)add(be, "NODE_UNIQUE_ID=%" PRIu64, l->number);
 	add_activation(be, l, nfds);
 	be->envp = calloc(nbase + be->n + 3, sizeof(*be->envp));
@@ -110,10 +110,10 @@ int birth_env_make(const struct life *l, unsigned nfds, struct birth_env *be)
 	for (; n < be->n; n++)
 		be->envp[n] = be->text[n];
 	/* These may be longer than a line here. */
-	if (nfds > 0 && l->pool->listen_names)
-		be->envp[n++] = l->pool->listen_names;
-	if (nfds > 0 && l->pool->starter_ports)
-		be->envp[n++] = l->pool->starter_ports;
+	if (nfds > 0 && l->gen->listen_names)
+		be->envp[n++] = l->gen->listen_names;
+	if (nfds > 0 && l->gen->starter_ports)
+		be->envp[n++] = l->gen->starter_ports;
 	memcpy(be->envp + n, base, nbase * sizeof(*base));
 	return 0;
 }

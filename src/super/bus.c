@@ -21,7 +21,7 @@ static const char no_memory[] = "no memory for it";
 bool bus_hears(const struct life *l)
 {
 	return l->slot && (l->state == LIFE_READY || l->state == LIFE_DRAINING) &&
-	       l->pool->wire->message_before;
+	       l->gen->wire->message_before;
 }
 
 /* ---- who ---- */
@@ -41,7 +41,7 @@ static bool may_write_to(const struct pool *from, const struct pool *to)
 static struct life *by_pid(const struct pool *p, json_int_t pid)
 {
 	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = &p->slots[i];
+		struct slot *s = p->slots[i];
 
 		if (s->current && bus_hears(s->current) &&
 		    (s->current->inner_pid ? s->current->inner_pid : s->current->pid) == pid)
@@ -78,22 +78,22 @@ static struct life *another(const struct life *from)
 	unsigned n = 0, nth;
 
 	for (unsigned i = 0; i < p->nslots; i++)
-		n += is_candidate(&p->slots[i], from);
+		n += is_candidate(p->slots[i], from);
 	if (n == 0)
 		return NULL;
 	nth = (unsigned)(dice(from) % n);
 	for (unsigned i = 0; i < p->nslots; i++)
-		if (is_candidate(&p->slots[i], from) && nth-- == 0)
-			return p->slots[i].current;
+		if (is_candidate(p->slots[i], from) && nth-- == 0)
+			return p->slots[i]->current;
 	return NULL;
 }
 
 static struct pool *pool_named(struct master *m, const char *name, size_t len)
 {
 	for (unsigned i = 0; i < m->npools; i++)
-		if (strlen(m->pools[i].conf->name) == len &&
-		    strncmp(m->pools[i].conf->name, name, len) == 0)
-			return &m->pools[i];
+		if (strlen(m->pools[i]->conf->name) == len &&
+		    strncmp(m->pools[i]->conf->name, name, len) == 0)
+			return m->pools[i];
 	return NULL;
 }
 
@@ -109,7 +109,7 @@ static const char *find_slot(const struct life *from, const char *word, struct r
 		return "a worker writes to its own pool; to others where the file says messages:";
 	if (parse_u64(slash + 1, 0, p->nslots - 1, &index) < 0)
 		return "the pool has no such slot";
-	r->one = p->slots[index].current;
+	r->one = p->slots[index]->current;
 	return r->one && bus_hears(r->one) ? NULL : "no worker is ready there";
 }
 
@@ -131,7 +131,7 @@ static const char *find(const struct life *from, const json_t *to, struct route 
 		return "its address is no word, POOL/SLOT or pid";
 	if (strcmp(word, "app") == 0) {
 		r->all = true;
-		return from->pool->wire->message_before ? NULL : "its pool cannot be told any";
+		return from->gen->wire->message_before ? NULL : "its pool cannot be told any";
 	}
 	if (strcmp(word, "random") == 0) {
 		r->one = another(from);
@@ -253,7 +253,7 @@ static unsigned post_to_all(struct life *from, struct packet *p)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < pool->nslots; i++) {
-		struct slot *s = &pool->slots[i];
+		struct slot *s = pool->slots[i];
 
 		if (s->current && bus_hears(s->current))
 			n += bus_post(from, s->current, p) != -EPIPE;
@@ -299,7 +299,7 @@ void bus_message(struct life *from, const json_t *msg, const char *text, size_t 
 	}
 	why = find(from, to, &r);
 	if (!why)
-		why = make_packet(from, (r.one ? r.one : from)->pool->wire, msg, &p);
+		why = make_packet(from, (r.one ? r.one : from)->gen->wire, msg, &p);
 	if (!why)
 		why = post(from, &r, p);
 	if (why)
@@ -309,7 +309,7 @@ void bus_message(struct life *from, const json_t *msg, const char *text, size_t 
 
 int bus_tell(struct life *to, const char *json)
 {
-	const struct wire *wire = to->pool->wire;
+	const struct wire *wire = to->gen->wire;
 	struct packet *p;
 	int r;
 
@@ -324,7 +324,7 @@ int bus_tell(struct life *to, const char *json)
 void bus_pool_ready(struct pool *p)
 {
 	for (unsigned i = 0; i < p->nslots; i++) {
-		struct life *l = p->slots[i].current;
+		struct life *l = p->slots[i]->current;
 
 		if (!l || l->state != LIFE_READY || l->bus.knows_pool_ready)
 			continue;

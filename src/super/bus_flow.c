@@ -81,7 +81,7 @@ static bool look_at_the_full(struct pool *p)
 	bool any = false;
 
 	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = &p->slots[i];
+		struct slot *s = p->slots[i];
 
 		if (s->current && is_in_the_way(s->current)) {
 			start_looking(s->current);

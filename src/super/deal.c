@@ -7,7 +7,7 @@
 #include "super/pool.h"
 
 /* How often a CPU is given out, and how often its core is, over all pools. */
-struct given {
+struct dealt {
 	unsigned cpu[CPU_SETSIZE], core[CPU_SETSIZE];
 };
 
@@ -16,7 +16,7 @@ static unsigned core_of(const struct topology *t, unsigned cpu)
 	return t->core[cpu] < 0 ? cpu : (unsigned)t->core[cpu];
 }
 
-static void give(struct given *g, const struct topology *t, unsigned cpu, cpu_set_t *to)
+static void give(struct dealt *g, const struct topology *t, unsigned cpu, cpu_set_t *to)
 {
 	g->cpu[cpu]++;
 	g->core[core_of(t, cpu)]++;
@@ -24,25 +24,25 @@ static void give(struct given *g, const struct topology *t, unsigned cpu, cpu_se
 }
 
 /* One that is dealt again does not compete with itself. */
-static void count_others(struct given *g, const struct pool *p)
+static void count_others(struct dealt *g, const struct pool *p)
 {
 	const struct master *m = p->master;
 
 	for (unsigned i = 0; i < m->npools; i++) {
-		const struct pool *other = &m->pools[i];
+		const struct pool *other = m->pools[i];
 
-		if (other == p || !cage_has(&other->cage, CAGE_PIN))
+		if (other == p || !other->gen || !cage_has(&other->gen->cage, CAGE_PIN))
 			continue;
 		for (unsigned s = 0; s < other->nslots; s++)
 			for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
-				if (CPU_ISSET(cpu, &other->slots[s].cpus)) {
+				if (CPU_ISSET(cpu, &other->slots[s]->cpus)) {
 					g->cpu[cpu]++;
 					g->core[core_of(&m->topology, cpu)]++;
 				}
 	}
 }
 
-static bool is_freer(const struct given *g, const struct topology *t, unsigned a, unsigned b)
+static bool is_freer(const struct dealt *g, const struct topology *t, unsigned a, unsigned b)
 {
 	unsigned core_a = g->core[core_of(t, a)], core_b = g->core[core_of(t, b)];
 
@@ -52,7 +52,7 @@ static bool is_freer(const struct given *g, const struct topology *t, unsigned a
 }
 
 /* Of those that are given out as often, one whose core is less in use. */
-static unsigned least_pinned(const struct given *g, const struct topology *t,
+static unsigned least_pinned(const struct dealt *g, const struct topology *t,
 			     const unsigned short *cpus, unsigned n)
 {
 	unsigned best = cpus[0];
@@ -68,20 +68,20 @@ static unsigned least_pinned(const struct given *g, const struct topology *t,
 void pool_deal_cpus(struct pool *p)
 {
 	const struct topology *t = &p->master->topology;
-	struct given g = { 0 };
+	struct dealt g = { 0 };
 	unsigned short order[CPU_SETSIZE];
 	unsigned n = topology_sort(t, &p->cpus, order), next = 0;
 
 	count_others(&g, p);
 	for (unsigned s = 0; s < p->nslots; s++)
-		CPU_ZERO(&p->slots[s].cpus);
+		CPU_ZERO(&p->slots[s]->cpus);
 	for (unsigned s = 0; s < p->nslots && n > 0; s++) {
 		unsigned share = n / p->nslots + (s < n % p->nslots);
 
 		if (n <= p->nslots)
-			give(&g, t, least_pinned(&g, t, order, n), &p->slots[s].cpus);
+			give(&g, t, least_pinned(&g, t, order, n), &p->slots[s]->cpus);
 		else
 			for (unsigned i = 0; i < share; i++)
-				CPU_SET(order[next++], &p->slots[s].cpus);
+				CPU_SET(order[next++], &p->slots[s]->cpus);
 	}
 }

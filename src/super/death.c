@@ -172,12 +172,12 @@ static void step_hint(struct death *d, const struct life *l)
 		(void)snprintf(d->hint, sizeof(d->hint),
 			       "uid %u must be able to reach %s inside its view: --ro, --user or "
 			       "the modes of its folders",
-			       l->pool->cage.uid,
-			       l->pool->cage.exec_path ? l->pool->cage.exec_path : "the worker");
+			       l->gen->cage.uid,
+			       l->gen->cage.exec_path ? l->gen->cage.exec_path : "the worker");
 	else if (l->failed_step == STEP_CWD)
 		(void)snprintf(d->hint, sizeof(d->hint),
 			       "uid %u cannot enter %s: --user, --cwd or the folder's mode",
-			       l->pool->cage.uid, l->pool->cage.cwd);
+			       l->gen->cage.uid, l->gen->cage.cwd);
 	else if (word)
 		(void)snprintf(d->hint, sizeof(d->hint),
 			       "--no-sandbox %s would accept a worker without it", word);

@@ -33,9 +33,9 @@ static bool may_say(const struct pool *p, uint64_t *said_ms)
 static void each_life(struct pool *p, void (*fn)(struct life *l))
 {
 	for (unsigned i = 0; i < p->nslots; i++) {
-		if (p->slots[i].current)
-			fn(p->slots[i].current);
-		list_each(it, &p->slots[i].leaving)
+		if (p->slots[i]->current)
+			fn(p->slots[i]->current);
+		list_each(it, &p->slots[i]->leaving)
 			fn(container_of(it, struct life, node));
 	}
 }
@@ -195,7 +195,7 @@ static bool may_accept(const struct pool *p, unsigned listener)
 	    somebody_waits(p, listener))
 		return false;
 	for (unsigned i = 0; i < p->nslots; i++) {
-		const struct life *l = p->slots[i].current;
+		const struct life *l = p->slots[i]->current;
 
 		if (l && !l->dispatch.stalled && dispatch_able(l, listener) && dispatch_has_room(l))
 			return true;

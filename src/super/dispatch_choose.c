@@ -75,7 +75,7 @@ static struct life *in_turn(struct pool *p, const struct conn *c)
 {
 	for (unsigned i = 0; i < p->nslots; i++) {
 		unsigned slot = (p->dispatch.turn + i) % p->nslots;
-		struct slot *s = &p->slots[slot];
+		struct slot *s = p->slots[slot];
 
 		if (!is_candidate(s, c) || !dispatch_has_room(s->current))
 			continue;
@@ -94,9 +94,9 @@ static struct life *at_home(const struct pool *p, const struct conn *c)
 	for (unsigned i = 0; i < p->nslots; i++) {
 		uint64_t drawn = mix(c->home + (i + 1) * UINT64_C(0x9e3779b97f4a7c15));
 
-		if (!is_candidate(&p->slots[i], c) || (best && drawn <= highest))
+		if (!is_candidate(p->slots[i], c) || (best && drawn <= highest))
 			continue;
-		best = p->slots[i].current;
+		best = p->slots[i]->current;
 		highest = drawn;
 	}
 	return best && dispatch_has_room(best) ? best : NULL;
@@ -114,7 +114,7 @@ bool dispatch_is_hopeless(const struct pool *p, const struct conn *c)
 	if (c->ntried == DISPATCH_TRIES)
 		return true;
 	for (unsigned i = 0; c->ntried > 0 && i < p->nslots; i++) {
-		const struct life *l = p->slots[i].current;
+		const struct life *l = p->slots[i]->current;
 
 		if (!l || !dispatch_able(l, c->listener))
 			continue;

@@ -39,7 +39,7 @@ static void up_ready(struct channel *ch)
 	struct life *l = life_of(ch);
 
 	/* Its sockets are not handed over yet: who serves already serves something else. */
-	if (!l->slot && l->pool->wire->notifies && l->state == LIFE_STARTING)
+	if (!l->slot && l->gen->wire->notifies && l->state == LIFE_STARTING)
 		life_protocol_error(l, "a spare says READY=1 and has asked for no socket");
 	else if (readiness_takes_word(l))
 		life_ready(l);
@@ -88,7 +88,7 @@ static int is_own(const struct life *l, pid_t pid)
 static bool up_owns(struct channel *ch, pid_t pid, uid_t uid)
 {
 	struct life *l = life_of(ch);
-	const struct cage *c = &l->pool->cage;
+	const struct cage *c = &l->gen->cage;
 	char name[LIFE_NAME_BYTES];
 	int own = is_own(l, pid);
 
@@ -196,7 +196,7 @@ static void up_closed(struct channel *ch)
 	struct life *l = life_of(ch);
 
 	dispatch_gone(l);
-	if (l->pool->wire->closes_when_drained)
+	if (l->gen->wire->closes_when_drained)
 		life_drained(l);
 }
 

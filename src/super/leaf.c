@@ -48,29 +48,29 @@ static int refused(int r, struct err *e)
 	return e->code;
 }
 
-static int try_plan(const struct master *m, struct pool *p, struct err *e)
+static int try_plan(const struct master *m, struct generation *g, struct err *e)
 {
 	AUTO_FD int fd = -1;
 	char name[64];
 	int r;
 
 	/* Births have a number there. */
-	(void)snprintf(name, sizeof(name), "%.48s.probe", p->conf->name);
+	(void)snprintf(name, sizeof(name), "%.48s.probe", g->conf->name);
 	r = cgroup_leaf_make(&m->cgroup, name, &fd);
 	if (r < 0) {
 		(void)err_sys(e, r, "make the cgroup leaf %s", name);
 		return refused(r, e);
 	}
-	r = leaf_plan_try(&p->leaf_plan, fd, e);
+	r = leaf_plan_try(&g->leaf_plan, fd, e);
 	if (r < 0)
 		r = refused(r, e);
 	ignore(cgroup_leaf_remove(&m->cgroup, name));
 	return r;
 }
 
-int leaf_limits_prepare(struct master *m, struct pool *p, struct err *e)
+int leaf_limits_prepare(struct master *m, struct generation *g, struct err *e)
 {
-	const struct limits *l = &p->conf->limits;
+	const struct limits *l = &g->conf->limits;
 	const char *asked = first_asked(l);
 	int r;
 
@@ -80,14 +80,14 @@ int leaf_limits_prepare(struct master *m, struct pool *p, struct err *e)
 			       m->no_limits[0] ? ": " : "", m->no_limits);
 	if (!m->has_cgroup)
 		return 0;
-	r = leaf_plan_make(l, m->cgroup.controllers, &p->config->arena, &p->leaf_plan, e);
+	r = leaf_plan_make(l, m->cgroup.controllers, &g->conf->arena, &g->leaf_plan, e);
 	if (r == -EOPNOTSUPP)
 		return err_set(e, r, "%s: %s", e->msg,
 			       m->no_limits[0] ? m->no_limits :
 						 "this kernel has none, or it was switched off "
 						 "(cgroup_disable=, cgroup.controllers)");
-	if (r == 0 && p->leaf_plan.n > 0)
-		r = try_plan(m, p, e);
+	if (r == 0 && g->leaf_plan.n > 0)
+		r = try_plan(m, g, e);
 	return r;
 }
 
@@ -104,9 +104,9 @@ static int own_oom_score(void)
 	return n;
 }
 
-int leaf_oom_score(struct pool *p, struct cage *c, struct err *e)
+int leaf_oom_score(struct generation *g, struct cage *c, struct err *e)
 {
-	const struct limits *l = &p->conf->limits;
+	const struct limits *l = &g->conf->limits;
 	bool asked = l->asked & LIMIT_BIT(LIMIT_OOM_SCORE_ADJ);
 	int own = own_oom_score(), want = asked ? l->oom_score_adj : own < 0 ? 0 : own;
 
@@ -117,13 +117,13 @@ int leaf_oom_score(struct pool *p, struct cage *c, struct err *e)
 			       "--oom-score-adj %d: mpsup's own is %d, and these rights do not go "
 			       "below it",
 			       want, own);
-	c->oom_score_adj = arena_printf(&p->config->arena, "%d", want);
+	c->oom_score_adj = arena_printf(&g->conf->arena, "%d", want);
 	return c->oom_score_adj ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 int leaf_limits_write(const struct life *l, struct err *e)
 {
-	return leaf_plan_write(&l->pool->leaf_plan, l->leaf_fd, e);
+	return leaf_plan_write(&l->gen->leaf_plan, l->leaf_fd, e);
 }
 
 /* ---- facts of the end ---- */
@@ -278,14 +278,14 @@ static void look_all(struct master *m)
 {
 	m->memory_scan_ms = m->world->now_ms();
 	for (unsigned i = 0; i < m->npools; i++) {
-		struct pool *p = &m->pools[i];
+		struct pool *p = m->pools[i];
 
 		if (!(p->conf->limits.asked & LIMIT_BIT(LIMIT_MEMORY_HIGH)))
 			continue;
 		for (unsigned k = 0; k < p->nslots; k++) {
-			if (p->slots[k].current)
-				look_high(p->slots[k].current);
-			list_each(it, &p->slots[k].leaving)
+			if (p->slots[k]->current)
+				look_high(p->slots[k]->current);
+			list_each(it, &p->slots[k]->leaving)
 				look_high(container_of(it, struct life, node));
 		}
 		list_each(it, &p->spares)
@@ -319,7 +319,7 @@ void leaf_watch_all(struct master *m)
 	timer_init(&m->memory_timer, on_memory_time);
 	m->memory_src = SOURCE_NONE;
 	for (unsigned i = 0; i < m->config->npools; i++)
-		asked |= m->config->pools[i].limits.asked & LIMIT_BIT(LIMIT_MEMORY_HIGH);
+		asked |= m->config->pools[i]->limits.asked & LIMIT_BIT(LIMIT_MEMORY_HIGH);
 	if (!asked || !m->has_cgroup || !(m->stat_files & STAT_MEMORY))
 		return;
 	m->memory_fd = openat(m->cgroup.base_fd, "memory.events", O_RDONLY | O_CLOEXEC);

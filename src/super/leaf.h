@@ -11,11 +11,11 @@
 /* Plan the pool's limits and try them on a leaf that nobody is born into.
  * -EOPNOTSUPP: this host cannot give what was asked; -EINVAL: a value that the
  * kernel does not understand. After place_cgroup(). */
-MUST_CHECK int leaf_limits_prepare(struct master *m, struct pool *p, struct err *e);
+MUST_CHECK int leaf_limits_prepare(struct master *m, struct generation *g, struct err *e);
 /* c->oom_score_adj, in the pool's arena: a master that systemd protects from the
  * OOM killer must not pass that on. -EOPNOTSUPP: a lower one than ours, without
  * the right to. */
-MUST_CHECK int leaf_oom_score(struct pool *p, struct cage *c, struct err *e);
+MUST_CHECK int leaf_oom_score(struct generation *g, struct cage *c, struct err *e);
 /* Into l's leaf, empty yet. */
 MUST_CHECK int leaf_limits_write(const struct life *l, struct err *e);
 

@@ -16,6 +16,7 @@
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/pool.h"
+#include "super/prepare.h"
 #include "super/readiness.h"
 #include "super/watchdog.h"
 
@@ -82,7 +83,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	p->lives++;
 	l->pool = p;
 	l->slot = s;
-	l->config = config_ref(p->config);
+	l->gen = generation_ref(p->gen);
 	l->number = ++p->master->births;
 	l->generation = p->generation;
 	life_begin(l);
@@ -150,7 +151,7 @@ void life_exec_seen(struct life *l)
 {
 	l->exec_seen = true;
 	readiness_exec_seen(l);
-	if (!l->slot && !l->pool->wire->parks_by_itself)
+	if (!l->slot && !l->gen->wire->parks_by_itself)
 		life_parked(l);
 }
 
@@ -242,7 +243,7 @@ void life_protocol_error(struct life *l, const char *what)
 
 	(void)snprintf(l->detail, sizeof(l->detail), "%s", what);
 	log_warn("%s (pid %d) broke the %s protocol: %s; it is ended", life_name(l, name),
-		 (int)l->pid, l->pool->wire->name, what);
+		 (int)l->pid, l->gen->wire->name, what);
 	life_kill(l, REASON_PROTOCOL);
 }
 
@@ -274,7 +275,7 @@ bool life_promote(struct life *l, struct slot *s)
 		life_kill(l, REASON_START);
 		return false;
 	}
-	deadline_in(l, l->pool->wire->hand_over_ms);
+	deadline_in(l, l->gen->wire->hand_over_ms);
 	s->current = l;
 	ignore(slot_step(s, SV_BIRTH));
 	readiness_promoted(l);
@@ -354,7 +355,7 @@ static void on_deadline(struct timer *t)
 		log_warn("%s (pid %d) was not ready within %llu ms; it is ended",
 			 life_name(l, name), (int)l->pid,
 			 (unsigned long long)(l->state == LIFE_JOINING ?
-						      l->pool->wire->hand_over_ms :
+						      l->gen->wire->hand_over_ms :
 						      l->pool->conf->ready_timeout_ms));
 		life_kill(l, REASON_READY_TIMEOUT);
 		break;

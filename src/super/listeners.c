@@ -62,7 +62,7 @@ static struct seat *nobodys(const struct listener *l, enum listener_form form)
 {
 	if (l->nseats > 1)
 		each_seat(s, l,
-			  form) if (s->fd >= 0 && l->pool->slots[seat_index(s)].vacant) return s;
+			  form) if (s->fd >= 0 && l->pool->slots[seat_index(s)]->vacant) return s;
 	return NULL;
 }
 
@@ -300,7 +300,7 @@ static void steer_form(struct listener *l, enum listener_form form)
 
 	each_seat(s, l, form)
 	{
-		const struct slot *slot = &p->slots[seat_index(s)];
+		const struct slot *slot = p->slots[seat_index(s)];
 
 		if (!s->listens || k == STEER_SEATS_MAX)
 			continue;
@@ -327,7 +327,7 @@ static bool live_changed(struct pool *p)
 	p->steer_anew = false;
 	for (unsigned i = 0; i < p->nslots; i++) {
 		uint64_t bit = 1ull << (i % 64), *word = &p->live[i / 64];
-		bool live = is_serving(&p->slots[i]);
+		bool live = is_serving(p->slots[i]);
 
 		if (live == !!(*word & bit))
 			continue;

@@ -27,6 +27,7 @@
 #include "super/pin.h"
 #include "super/pipes.h"
 #include "super/pool.h"
+#include "super/prepare.h"
 #include "super/readiness.h"
 
 #define FACTS_MS 1000 /* the certificate waits for init's word no longer */
@@ -51,7 +52,7 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 	if (rep->kind == CHILD_HEARS && m->nfds == 1 && l->channel.fd < 0) {
 		m->nfds = 0;
 		l->notify_is_sealed = rep->sealed;
-		if (channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
+		if (channel_open(&l->channel, &l->master->loop, l->gen->wire, &live_wire_up,
 				 m->fds[0]) < 0)
 			life_kill(l, REASON_START);
 		return;
@@ -222,7 +223,7 @@ static void release_life(struct grave *g)
 	l->pool->lives--;
 	pool_update(l->pool); /* in a stop it waits for the last */
 	master_check_idle(l->master);
-	config_unref(l->config);
+	generation_unref(l->gen);
 	free(l->held);
 	free(l);
 }
@@ -253,7 +254,7 @@ static void live_kill(struct life *l)
 		ignore(cgroup_kill(l->leaf_fd));
 	/* Without a PID namespace init is the one who can find what the worker forked:
 	 * it does when the worker is gone, and leaves. */
-	if (cage_has(&l->pool->cage, CAGE_PID) || l->leaf_fd >= 0 || l->pid == 0)
+	if (cage_has(&l->gen->cage, CAGE_PID) || l->leaf_fd >= 0 || l->pid == 0)
 		ignore(pidfd_signal(&l->init, SIGKILL));
 	else
 		ignore(pidfd_signal(&worker, SIGKILL));
@@ -308,12 +309,12 @@ static int live_hand_over(struct life *l)
 
 	if (listeners_occupy(l->slot, &e) < 0)
 		log_error("%s: %s", p->conf->name, e.msg);
-	if (l->from_spare && cage_has(&p->cage, CAGE_PIN))
+	if (l->from_spare && cage_has(&p->gen->cage, CAGE_PIN))
 		ignore(pin_life(l, true, NULL));
 	binds_hand_over(l);
-	if (!p->wire->sock_type)
+	if (!p->gen->wire->sock_type)
 		return 0;
-	return l->channel.fd < 0 ? -EPIPE : p->wire->hand_over(&l->channel, &h);
+	return l->channel.fd < 0 ? -EPIPE : p->gen->wire->hand_over(&l->channel, &h);
 }
 
 static int live_ask(struct life *l)
@@ -322,15 +323,15 @@ static int live_ask(struct life *l)
 		return -EPIPE;
 	if (channel_was_deaf(&l->channel))
 		return -EAGAIN;
-	return l->pool->wire->ask ? l->pool->wire->ask(&l->channel) : -EOPNOTSUPP;
+	return l->gen->wire->ask ? l->gen->wire->ask(&l->channel) : -EOPNOTSUPP;
 }
 
 static int live_drain(struct life *l, uint64_t timeout_ms)
 {
 	/* A socket that it opened itself is closed by no word of its protocol. */
-	if (!l->pool->wire->drain || binds_has_taken(l))
+	if (!l->gen->wire->drain || binds_has_taken(l))
 		return -EOPNOTSUPP;
-	return l->channel.fd < 0 ? -EPIPE : l->pool->wire->drain(&l->channel, timeout_ms);
+	return l->channel.fd < 0 ? -EPIPE : l->gen->wire->drain(&l->channel, timeout_ms);
 }
 
 static int live_post(struct life *l, struct packet *p)
@@ -356,13 +357,13 @@ static int live_give(struct life *l, unsigned listener, uint64_t number, int fd)
 	/* What waits behind other words cannot be taken back: it waits with us instead. */
 	if (!list_empty(&l->channel.out.queue))
 		return -EAGAIN;
-	return l->pool->wire->give(&l->channel, listener, number, fd);
+	return l->gen->wire->give(&l->channel, listener, number, fd);
 }
 
 static bool live_takes(const struct life *l, unsigned listener)
 {
-	return l->channel.source.live && l->pool->wire->takes &&
-	       l->pool->wire->takes(&l->channel, listener);
+	return l->channel.source.live && l->gen->wire->takes &&
+	       l->gen->wire->takes(&l->channel, listener);
 }
 
 const struct world world_real = {
@@ -374,6 +375,7 @@ const struct world world_real = {
 	.signal = live_signal,
 	.kill = live_kill,
 	.release = live_release,
+	.open = pool_open_again,
 	.listen = listeners_open,
 	.unlisten = listeners_close,
 	.post = live_post,

@@ -19,7 +19,7 @@ void master_check_ready(struct master *m)
 	if (m->announced || m->stopping)
 		return;
 	for (unsigned i = 0; i < m->npools; i++) {
-		const struct pool *p = &m->pools[i];
+		const struct pool *p = m->pools[i];
 
 		any |= p->announced;
 		if (!p->announced && p->phase != POOL_STOPPED && p->phase != POOL_FAILED)
@@ -45,11 +45,11 @@ void master_check_idle(struct master *m)
 	int code = EXIT_ALL_FAILED;
 
 	for (unsigned i = 0; i < m->npools; i++) {
-		if (!pool_over(&m->pools[i]))
+		if (!pool_over(m->pools[i]))
 			return;
-		any_failed |= m->pools[i].phase == POOL_FAILED;
-		if (m->pools[i].exit_code)
-			code = m->pools[i].exit_code;
+		any_failed |= m->pools[i]->phase == POOL_FAILED;
+		if (m->pools[i]->exit_code)
+			code = m->pools[i]->exit_code;
 	}
 	if (any_failed && !m->stopping && m->lives > 0) {
 		/* All have failed: what still drains or is parked is asked to go. */
@@ -74,7 +74,7 @@ void master_stop(struct master *m, int exit_code)
 	m->exit_code = exit_code;
 	master_event(m, &ev);
 	for (unsigned i = 0; i < m->npools; i++)
-		pool_stop(&m->pools[i]);
+		pool_stop(m->pools[i]);
 	master_check_idle(m);
 }
 
@@ -83,10 +83,10 @@ void master_end_at_once(struct master *m)
 	m->exit_code = 1;
 	m->ending = true;
 	for (unsigned i = 0; i < m->npools; i++) {
-		struct pool *p = &m->pools[i];
+		struct pool *p = m->pools[i];
 
 		for (unsigned k = 0; k < p->nslots; k++) {
-			struct slot *s = &p->slots[k];
+			struct slot *s = p->slots[k];
 
 			list_each(it, &s->leaving)
 				life_kill(container_of(it, struct life, node), REASON_STOP);

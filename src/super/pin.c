@@ -140,7 +140,7 @@ static void pin_all(struct pool *p)
 	struct tally sum = { 0 };
 
 	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = &p->slots[i];
+		struct slot *s = p->slots[i];
 
 		if (s->current)
 			pin_again(s->current, &sum);
@@ -207,10 +207,10 @@ static void watch_folder(struct master *m)
 static void deal_anew(struct master *m)
 {
 	for (unsigned i = 0; i < m->npools; i++)
-		for (unsigned k = 0; k < m->pools[i].nslots; k++)
-			CPU_ZERO(&m->pools[i].slots[k].cpus);
+		for (unsigned k = 0; k < m->pools[i]->nslots; k++)
+			CPU_ZERO(&m->pools[i]->slots[k]->cpus);
 	for (unsigned i = 0; i < m->npools; i++)
-		pool_deal_cpus(&m->pools[i]);
+		pool_deal_cpus(m->pools[i]);
 }
 
 void pins_check(struct master *m)
@@ -236,12 +236,13 @@ void pins_check(struct master *m)
 		changed = true;
 	}
 	for (unsigned i = 0; i < m->npools; i++)
-		changed |= choose(&m->pools[i], &allowed);
+		if (m->pools[i]->gen)
+			changed |= choose(m->pools[i], &allowed);
 	if (changed)
 		deal_anew(m);
 	for (unsigned i = 0; i < m->npools; i++)
-		if (cage_has(&m->pools[i].cage, CAGE_PIN))
-			pin_all(&m->pools[i]);
+		if (m->pools[i]->gen && cage_has(&m->pools[i]->gen->cage, CAGE_PIN))
+			pin_all(m->pools[i]);
 }
 
 static void on_settled(struct timer *t)

@@ -29,30 +29,39 @@ const char *pool_state_name(enum pool_state s)
 
 static void slot_init(struct slot *s, struct pool *p, unsigned index)
 {
-	s->pool = p;
+	*s = (struct slot){ .pool = p };
 	s->index = index;
 	slot_begin(s);
 	list_init(&s->leaving);
 	timer_init(&s->timer, slot_on_timer);
 }
 
-int pool_init(struct pool *p, struct master *m)
+void pool_init(struct pool *p, struct master *m)
 {
 	p->master = m;
 	p->phase = POOL_STARTING;
-	p->generation = 1;
 	p->since_ms = clock_real_ms();
-	p->nslots = (unsigned)p->conf->workers;
-	p->cpus = p->conf->cpus;
 	list_init(&p->spares);
 	dispatch_init(p);
 	list_init(&p->held_for_all);
-	p->slots = calloc(p->nslots, sizeof(*p->slots));
+	slot_init(&p->spare_slot, p, 0);
+}
+
+int pool_make_slots(struct pool *p)
+{
+	unsigned n = (unsigned)p->conf->workers;
+
+	p->slots = calloc(n, sizeof(struct slot *));
 	if (!p->slots)
 		return -ENOMEM;
-	for (unsigned i = 0; i < p->nslots; i++)
-		slot_init(&p->slots[i], p, i);
-	slot_init(&p->spare_slot, p, 0);
+	p->nslots = n;
+	p->cpus = p->conf->cpus;
+	for (unsigned i = 0; i < n; i++) {
+		p->slots[i] = malloc(sizeof(*p->slots[i]));
+		if (!p->slots[i])
+			return -ENOMEM;
+		slot_init(p->slots[i], p, i);
+	}
 	return 0;
 }
 
@@ -67,12 +76,14 @@ static void slot_done(struct slot *s)
 void pool_done(struct pool *p)
 {
 	dispatch_done(p);
-	for (unsigned i = 0; i < p->nslots && p->slots; i++)
-		slot_done(&p->slots[i]);
-	if (p->slots)
-		slot_done(&p->spare_slot);
+	for (unsigned i = 0; i < p->nslots && p->slots && p->slots[i]; i++) {
+		slot_done(p->slots[i]);
+		free(p->slots[i]);
+	}
+	slot_done(&p->spare_slot);
 	free(p->slots);
 	free(p->boot_stderr);
+	p->nslots = 0;
 	p->slots = NULL;
 	p->boot_stderr = NULL;
 }
@@ -82,7 +93,7 @@ unsigned pool_count_ready(const struct pool *p)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < p->nslots; i++)
-		n += p->slots[i].current && p->slots[i].current->state == LIFE_READY;
+		n += p->slots[i]->current && p->slots[i]->current->state == LIFE_READY;
 	return n;
 }
 
@@ -91,7 +102,7 @@ static unsigned count_state(const struct pool *p, enum slot_state s)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < p->nslots; i++)
-		n += p->slots[i].state == s;
+		n += p->slots[i]->state == s;
 	return n;
 }
 
@@ -114,7 +125,7 @@ unsigned pool_count_wanted(const struct pool *p)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < p->nslots; i++)
-		n += slot_is_wanted(&p->slots[i]);
+		n += slot_is_wanted(p->slots[i]);
 	return n;
 }
 
@@ -129,8 +140,8 @@ void pool_kick(struct pool *p)
 	if (!p->ever_ready && (p->in_birth > 0 || count_state(p, SLOT_BACKOFF) > 0))
 		return;
 	for (unsigned i = 0; i < p->nslots && p->in_birth < at_once; i++)
-		if (p->slots[i].state == SLOT_STOPPED && !p->slots[i].halted)
-			slot_birth(&p->slots[i]);
+		if (p->slots[i]->state == SLOT_STOPPED && !p->slots[i]->halted)
+			slot_birth(p->slots[i]);
 	if (!p->announced || p->spare_slot.timer.armed)
 		return;
 	while (count_spares(p) < p->conf->spares && p->in_birth < at_once &&
@@ -171,11 +182,11 @@ static void announce(struct pool *p)
 
 static void fail_pool(struct pool *p)
 {
-	struct slot *s = &p->slots[0];
+	struct slot *s = p->slots[0];
 
 	for (unsigned i = 0; i < p->nslots; i++)
-		if (p->slots[i].state == SLOT_FAILED)
-			s = &p->slots[i];
+		if (p->slots[i]->state == SLOT_FAILED)
+			s = p->slots[i];
 	p->phase = POOL_FAILED;
 	if (s->deaths[0]) {
 		char cause[160];
@@ -187,10 +198,10 @@ static void fail_pool(struct pool *p)
 	if (p->exit_code != EXIT_HOST_CANNOT) /* that was said in one sentence */
 		log_error("pool %s failed: %s", p->conf->name, p->reason);
 	for (unsigned i = 0; i < p->nslots; i++) {
-		timer_clear(&p->master->loop, &p->slots[i].timer);
+		timer_clear(&p->master->loop, &p->slots[i]->timer);
 		/* Its timer is gone: once the pool is started again it is born with the rest. */
-		if (p->slots[i].state == SLOT_BACKOFF)
-			ignore(slot_step(&p->slots[i], SV_STOP));
+		if (p->slots[i]->state == SLOT_BACKOFF)
+			ignore(slot_step(p->slots[i], SV_STOP));
 	}
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	list_each(it, &p->spares)
@@ -258,7 +269,7 @@ void pool_stop(struct pool *p)
 	p->phase = POOL_DRAINING;
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	for (unsigned i = 0; i < p->nslots; i++)
-		slot_stop(&p->slots[i]);
+		slot_stop(p->slots[i]);
 	list_each(it, &p->spares)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
 	pool_update(p);

@@ -7,8 +7,21 @@
 
 #include "super/super.h"
 
-/* Slots and bookkeeping of a pool whose conf, cage and listeners are prepared. */
-MUST_CHECK int pool_init(struct pool *p, struct master *m);
+/* pools.c: a place for a pool, the last of the master's, without slots; NULL: no memory. */
+struct pool *pool_new(struct master *m, struct pool_config *conf);
+void pool_free(struct pool *p); /* which has no life any more */
+/* Resolve its configuration, open its sockets, prepare its births, make its slots.
+ * -errno with a sentence that has its place in the file: its world is broken. */
+MUST_CHECK int pool_open(struct pool *p, struct err *e);
+MUST_CHECK int pool_open_again(struct pool *p, struct err *e);
+/* It has failed before it began; the others go on. */
+void pool_break(struct pool *p, const struct err *e);
+/* The exit status of a start that ended with this -errno. */
+int exit_status_of(int code);
+
+void pool_init(struct pool *p, struct master *m);
+/* Of a pool whose configuration is resolved. -ENOMEM. */
+MUST_CHECK int pool_make_slots(struct pool *p);
 void pool_done(struct pool *p);
 
 /* deal.c: CPUs to slots, once they are there. */

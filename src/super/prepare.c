@@ -57,7 +57,7 @@ static void raise_nofile(void)
 static bool any_wants(const struct master *m, enum cage_word w)
 {
 	for (unsigned i = 0; i < m->config->npools; i++)
-		if (!(m->config->pools[i].cage_off & CAGE_BIT(w)))
+		if (!(m->config->pools[i]->cage_off & CAGE_BIT(w)))
 			return true;
 	return false;
 }
@@ -187,21 +187,21 @@ static int settle_words(struct master *m, const struct pool_config *conf, uint32
 	return 0;
 }
 
-static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
+static int prepare_filter(struct generation *g, struct cage *c, struct err *e)
 {
 	const char *const *dirs = companion_policy_dirs();
-	const char *name = p->conf->policy;
+	const char *name = g->conf->policy;
 	struct policy *pol = NULL;
 	struct bpf bpf = { 0 };
 	int r;
 
 	if (!name)
-		name = policy_auto(p->conf->exec_path, (const char *const *)p->conf->command);
-	p->policy_name = name;
+		name = policy_auto(g->conf->exec_path, (const char *const *)g->conf->command);
+	g->policy_name = name;
 	r = policy_load(name, dirs, &pol, e);
 	if (r < 0)
 		return err_wrap(e, "--policy %s", name);
-	r = config_arms_bind(p->conf) ? policy_ask_bind(pol, e) : 0;
+	r = config_arms_bind(g->conf) ? policy_ask_bind(pol, e) : 0;
 	if (r < 0) {
 		policy_free(pol);
 		return err_wrap(e, "--policy %s", name);
@@ -224,7 +224,7 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 		c->filter_flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
 		r = probe_filter(c);
 		/* Signals take the call away, and Go sends itself signals all the time. */
-		if (r == 0 && p->conf->spares > 0 && p->conf->protocol != PROTO_NODE_CLUSTER)
+		if (r == 0 && g->conf->spares > 0 && g->conf->protocol != PROTO_NODE_CLUSTER)
 			return err_set(e, -EOPNOTSUPP,
 				       "--spares: a spare waits inside bind(), and that needs "
 				       "Linux 5.19");
@@ -237,22 +237,22 @@ static int prepare_filter(struct pool *p, struct cage *c, struct err *e)
 	return 0;
 }
 
-static int prepare_view(struct pool *p, struct cage *c, struct err *e)
+static int prepare_view(struct generation *g, struct cage *c, struct err *e)
 {
 	const struct view_request req = {
-		.app = p->conf->view == VIEW_KIND_APP,
-		.cwd = p->conf->cwd,
-		.argv = p->conf->command,
-		.exec_path = p->conf->exec_path,
-		.ro = p->conf->ro,
-		.rw = p->conf->rw,
-		.hide = p->conf->hide,
+		.app = g->conf->view == VIEW_KIND_APP,
+		.cwd = g->conf->cwd,
+		.argv = g->conf->command,
+		.exec_path = g->conf->exec_path,
+		.ro = g->conf->ro,
+		.rw = g->conf->rw,
+		.hide = g->conf->hide,
 	};
-	int r = view_plan(&req, &p->config->arena, &c->view, e);
+	int r = view_plan(&req, &g->conf->arena, &c->view, e);
 
 	if (r < 0)
 		return r;
-	c->view.tmp_bytes = p->conf->tmp_bytes;
+	c->view.tmp_bytes = g->conf->tmp_bytes;
 	c->view.own_cgroup = cage_has(c, CAGE_CGROUP);
 	c->view.own_pid = cage_has(c, CAGE_PID);
 	c->view.uid = c->uid;
@@ -264,20 +264,20 @@ static int prepare_view(struct pool *p, struct cage *c, struct err *e)
 	return r;
 }
 
-static int prepare_command(struct master *m, struct pool *p, struct cage *c, struct err *e)
+static int prepare_command(struct master *m, struct generation *g, struct cage *c, struct err *e)
 {
-	struct arena *a = &p->config->arena;
+	struct arena *a = &g->conf->arena;
 	char **envp;
-	int r = config_environment(p->conf, environ, a, &envp, e);
+	int r = config_environment(g->conf, environ, a, &envp, e);
 
 	if (r < 0)
 		return r;
 	c->envp = envp;
-	c->cwd = p->conf->cwd;
-	c->nofile = p->conf->nofile;
-	if (p->conf->command) {
-		c->argv = p->conf->command;
-		c->exec_path = p->conf->exec_path;
+	c->cwd = g->conf->cwd;
+	c->nofile = g->conf->nofile;
+	if (g->conf->command) {
+		c->argv = g->conf->command;
+		c->exec_path = g->conf->exec_path;
 		return 0;
 	}
 	/* By descriptor: a clone under a 0700 folder works for a foreign uid (traps 19). */
@@ -286,22 +286,22 @@ static int prepare_command(struct master *m, struct pool *p, struct cage *c, str
 	if (!argv)
 		return err_set(e, -ENOMEM, "out of memory");
 	argv[0] = arena_strdup(a, "mpsup-worker");
-	argv[1] = p->conf->demo ? arena_strdup(a, "--demo") : NULL;
+	argv[1] = g->conf->demo ? arena_strdup(a, "--demo") : NULL;
 	c->argv = argv;
 	c->exec_fd = m->worker_exe_fd;
 	return 0;
 }
 
 /* What programs of socket activation are told beside the number of their sockets. */
-static int prepare_names(struct pool *p, struct err *e)
+static int prepare_names(struct generation *g, struct err *e)
 {
-	struct arena *a = &p->config->arena;
+	struct arena *a = &g->conf->arena;
 	char *names = arena_strdup(a, "LISTEN_FDNAMES="), *ports = NULL;
 
-	if (p->conf->compat & COMPAT_SERVER_STARTER)
+	if (g->conf->compat & COMPAT_SERVER_STARTER)
 		ports = arena_strdup(a, "SERVER_STARTER_PORT=");
-	for (unsigned i = 0; i < p->conf->nlistens && names; i++) {
-		const struct listen_spec *s = &p->conf->listens[i];
+	for (unsigned i = 0; i < g->conf->nlistens && names; i++) {
+		const struct listen_spec *s = &g->conf->listens[i];
 		/* --port, which has no host, is only its number there. */
 		const char *shown = strchr(s->text, ':') ? s->shown : strrchr(s->shown, ':') + 1;
 
@@ -312,18 +312,18 @@ static int prepare_names(struct pool *p, struct err *e)
 			ports = arena_printf(a, "%s%s%s=%u", ports, i ? ";" : "", shown,
 					     CAGE_LISTEN_FD + i);
 	}
-	p->listen_names = names;
-	p->starter_ports = ports;
+	g->listen_names = names;
+	g->starter_ports = ports;
 	return names ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static int prepare_cage(struct master *m, struct pool *p, struct err *e)
+static int prepare_cage(struct master *m, struct generation *g, struct err *e)
 {
-	struct cage *c = &p->cage;
+	struct cage *c = &g->cage;
 	int r;
 
 	*c = CAGE_NONE;
-	r = settle_words(m, p->conf, &c->words, e);
+	r = settle_words(m, g->conf, &c->words, e);
 	if (r < 0)
 		return r;
 	c->clone_flags = clone_flags(c->words);
@@ -332,82 +332,117 @@ static int prepare_cage(struct master *m, struct pool *p, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	c->uid = p->conf->uid;
-	c->gid = p->conf->gid;
-	c->gids = p->conf->gids;
-	c->ngids = p->conf->ngids;
+	c->uid = g->conf->uid;
+	c->gid = g->conf->gid;
+	c->gids = g->conf->gids;
+	c->ngids = g->conf->ngids;
 	c->no_caps = cap_init();
 	if (!c->no_caps)
 		return err_set(e, -ENOMEM, "out of memory");
-	r = leaf_oom_score(p, c, e);
+	r = leaf_oom_score(g, c, e);
 	if (r == 0)
-		r = prepare_names(p, e);
+		r = prepare_names(g, e);
 	if (r == 0)
-		r = prepare_command(m, p, c, e);
+		r = prepare_command(m, g, c, e);
 	if (r == 0 && cage_has(c, CAGE_SECCOMP))
-		r = prepare_filter(p, c, e);
+		r = prepare_filter(g, c, e);
 	if (r == 0 && cage_has(c, CAGE_VIEW))
-		r = prepare_view(p, c, e);
+		r = prepare_view(g, c, e);
 	return r;
 }
 
-/* ---- listeners ---- */
+/* ---- generations ---- */
+
+int generation_make(struct master *m, struct pool_config *conf, unsigned number,
+		    struct generation **ret, struct err *e)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+	int r;
+
+	if (!g)
+		return err_set(e, -ENOMEM, "out of memory");
+	*g = (struct generation){ .refs = 1,
+				  .number = number,
+				  .conf = pool_config_ref(conf),
+				  .cage = CAGE_NONE,
+				  .wire = wire_find(conf->protocol) };
+	r = leaf_limits_prepare(m, g, e);
+	if (r == 0)
+		r = prepare_cage(m, g, e);
+	if (r < 0) {
+		generation_unref(g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+struct generation *generation_ref(struct generation *g)
+{
+	g->refs++;
+	return g;
+}
+
+void generation_unref(struct generation *g)
+{
+	if (!g || --g->refs > 0)
+		return;
+	cage_done(&g->cage);
+	pool_config_unref(g->conf);
+	free(g);
+}
 
 int prepare_pool(struct master *m, struct pool *p, struct err *e)
 {
 	int r;
 
 	p->master = m;
-	p->wire = wire_find(p->conf->protocol);
-	if (!p->wire)
-		return err_set(
-			e, -EINVAL,
-			"--protocol: this mpsup speaks native, node-cluster and node-ipc; the protocol that "
-			"fits this command is not built yet");
 	/* Listeners first: a second start on a port is refused before it costs anything. */
 	r = listeners_open(p, e);
 	if (r == 0)
-		r = leaf_limits_prepare(m, p, e);
-	if (r == 0)
-		r = prepare_cage(m, p, e);
+		r = generation_make(m, p->conf, p->generation + 1, &p->gen, e);
 	if (r < 0)
 		prepare_pool_done(p);
+	else
+		p->generation = p->gen->number;
 	return r;
 }
 
 static void say_without(const struct master *m, const struct pool *p)
 {
 	for (unsigned w = 0; w < CAGE_WORDS; w++)
-		if (!m->root && (ROOT_WORDS & CAGE_BIT(w)) && !cage_has(&p->cage, w) &&
+		if (!m->root && (ROOT_WORDS & CAGE_BIT(w)) && !cage_has(&p->gen->cage, w) &&
 		    !(p->conf->cage_off & CAGE_BIT(w)) && (w != CAGE_NET || p->conf->net_none))
 			log_warn("not root: the workers of %s run without %s", p->conf->name,
 				 cage_word_name[w]);
 }
 
-void prepare_say(const struct master *m)
+void prepare_say_limits(const struct master *m)
 {
 	if (m->has_cgroup && m->no_limits[0])
 		log_warn("%s: workers get leaves, %s", m->no_limits,
 			 cgroup_has_controllers(&m->cgroup) ? "but not all limits can be set" :
 							      "resource limits cannot be set");
-	for (unsigned i = 0; i < m->npools; i++) {
-		const struct pool *p = &m->pools[i];
+}
 
-		say_without(m, p);
-		log_info("pool %s: %u worker%s on %u CPU%s (%s)%s%s, as %s", p->conf->name,
-			 p->nslots, p->nslots == 1 ? "" : "s", p->conf->ncpus,
-			 p->conf->ncpus == 1 ? "" : "s", p->conf->cpus_reason,
-			 p->policy_name ? ", policy " : "", p->policy_name ? p->policy_name : "",
-			 p->conf->user_name);
-		if (p->conf->eats_channel)
-			log_warn("pool %s: %s takes Node's channel for itself, so that the program "
-				 "behind it never hears of mpsup: leave --protocol to auto",
-				 p->conf->name, p->conf->eats_channel);
-	}
+void prepare_say(const struct pool *p)
+{
+	const struct pool_config *c = p->conf;
+
+	say_without(p->master, p);
+	log_info("pool %s: %u worker%s on %u CPU%s (%s)%s%s, as %s", c->name, p->nslots,
+		 p->nslots == 1 ? "" : "s", c->ncpus, c->ncpus == 1 ? "" : "s", c->cpus_reason,
+		 p->gen->policy_name ? ", policy " : "",
+		 p->gen->policy_name ? p->gen->policy_name : "", c->user_name);
+	if (c->eats_channel)
+		log_warn("pool %s: %s takes Node's channel for itself, so that the program "
+			 "behind it never hears of mpsup: leave --protocol to auto",
+			 c->name, c->eats_channel);
 }
 
 void prepare_pool_done(struct pool *p)
 {
 	listeners_close(p);
-	cage_done(&p->cage);
+	generation_unref(p->gen);
+	p->gen = NULL;
 }

@@ -15,10 +15,18 @@
 MUST_CHECK int prepare_master(struct master *m, struct err *e);
 void prepare_master_done(struct master *m);
 
+/* All that births of this configuration, which is resolved, need; a failure leaves
+ * nothing behind. The caller's reference. */
+MUST_CHECK int generation_make(struct master *m, struct pool_config *conf, unsigned number,
+			       struct generation **ret, struct err *e);
+struct generation *generation_ref(struct generation *g);
+void generation_unref(struct generation *g); /* accepts NULL */
+
 /* conf is resolved. On failure the pool is as before. */
 MUST_CHECK int prepare_pool(struct master *m, struct pool *p, struct err *e);
-/* What the start found worth a line: once, when all is prepared. */
-void prepare_say(const struct master *m);
+/* What the start found worth a line: of the master, of a pool that is prepared. */
+void prepare_say_limits(const struct master *m);
+void prepare_say(const struct pool *p);
 void prepare_pool_done(struct pool *p);
 
 #endif

@@ -42,7 +42,7 @@ static uint64_t now(const struct life *l)
 static bool waits_on_sockets(const struct life *l)
 {
 	const int *fds = listeners_fds(l->pool, l->slot->index);
-	bool filtered = cage_has(&l->pool->cage, CAGE_SECCOMP);
+	bool filtered = cage_has(&l->gen->cage, CAGE_SECCOMP);
 	unsigned budget = LOOKS_MAX;
 	pid_t pids[PIDS_MAX];
 	size_t n = 0;

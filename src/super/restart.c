@@ -28,7 +28,7 @@ static int reopen(struct pool *p, int slot, struct err *e)
 	p->exit_code = 0;
 	p->started_ms = p->master->world->now_ms();
 	for (unsigned i = 0; i < p->nslots; i++)
-		p->slots[i].halted = !is_meant(&p->slots[i], slot);
+		p->slots[i]->halted = !is_meant(p->slots[i], slot);
 	return 0;
 }
 
@@ -43,6 +43,16 @@ static void unfail(struct pool *p)
 /* 1: it can have workers. 0: it is on its way to the end. */
 static int revive(struct pool *p, int slot, struct err *e)
 {
+	if (!p->gen && !p->master->stopping) {
+		int r = p->master->world->open(p, e);
+
+		if (r < 0)
+			return r;
+		unfail(p);
+		p->exit_code = 0;
+		p->started_ms = p->master->world->now_ms();
+		return 1;
+	}
 	if (p->phase == POOL_STOPPED && !p->master->stopping) {
 		int r = reopen(p, slot, e);
 
@@ -102,8 +112,8 @@ static int each_slot(struct pool *p, int slot, void (*fn)(struct slot *s), struc
 	int r = revive(p, slot, e);
 
 	for (unsigned i = 0; r > 0 && i < p->nslots; i++)
-		if (is_meant(&p->slots[i], slot))
-			fn(&p->slots[i]);
+		if (is_meant(p->slots[i], slot))
+			fn(p->slots[i]);
 	return r;
 }
 
@@ -142,9 +152,9 @@ unsigned pool_reset(struct pool *p, int slot)
 	if (slot < 0)
 		forget_spares(p);
 	for (unsigned i = 0; i < p->nslots; i++)
-		if (is_meant(&p->slots[i], slot)) {
-			p->slots[i].total_restarts = 0;
-			started += hurry(&p->slots[i]);
+		if (is_meant(p->slots[i], slot)) {
+			p->slots[i]->total_restarts = 0;
+			started += hurry(p->slots[i]);
 		}
 	settle(p);
 	return started;
@@ -152,7 +162,7 @@ unsigned pool_reset(struct pool *p, int slot)
 
 void pool_halt(struct pool *p, unsigned slot)
 {
-	struct slot *s = &p->slots[slot];
+	struct slot *s = p->slots[slot];
 
 	if (!slot_is_wanted(s))
 		return;

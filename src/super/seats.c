@@ -258,5 +258,5 @@ void seat_restore(struct seat *s)
 {
 	if (s->fd >= 0 && s->listens)
 		listener_restore(s->fd, s->listener->pool->conf->backlog,
-				 s->listener->pool->wire->sock_type != 0);
+				 s->listener->pool->gen->wire->sock_type != 0);
 }

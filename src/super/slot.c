@@ -373,7 +373,7 @@ static void print_tail(void *ctx, const char *line)
 static bool has_living_sibling(const struct slot *s)
 {
 	for (unsigned i = 0; i < s->pool->nslots; i++) {
-		const struct slot *other = &s->pool->slots[i];
+		const struct slot *other = s->pool->slots[i];
 
 		if (other != s && other->state != SLOT_FAILED && !other->halted)
 			return s->pool->ever_ready;

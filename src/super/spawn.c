@@ -88,21 +88,21 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 {
 	const int on = 1;
 	int channel = -1;
-	int r = make_pipe(&l->pool->cage, &l->out.fd, &x->out);
+	int r = make_pipe(&l->gen->cage, &l->out.fd, &x->out);
 
 	if (r == 0)
-		r = make_pipe(&l->pool->cage, &l->err.fd, &x->err);
+		r = make_pipe(&l->gen->cage, &l->err.fd, &x->err);
 	if (r == 0)
 		r = make_pair(SOCK_SEQPACKET, &l->report_fd, &x->report);
 	if (r == 0)
 		r = make_pair(SOCK_SEQPACKET, &l->lifeline_fd, &x->lifeline);
-	if (r == 0 && l->pool->wire->sock_type)
-		r = make_pair(l->pool->wire->sock_type, &channel, &x->channel);
+	if (r == 0 && l->gen->wire->sock_type)
+		r = make_pair(l->gen->wire->sock_type, &channel, &x->channel);
 	/* Before the clone: the kernel translates the worker's number for us (traps 16). */
 	if (r == 0 && setsockopt(l->report_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		r = -errno;
 	if (r == 0 && channel >= 0) {
-		r = channel_open(&l->channel, &l->master->loop, l->pool->wire, &live_wire_up,
+		r = channel_open(&l->channel, &l->master->loop, l->gen->wire, &live_wire_up,
 				 channel);
 	} else {
 		fd_close(&channel);
@@ -129,7 +129,7 @@ static int watch(struct life *l)
 /* Numbers that no living sibling has: programs name files after their pid. */
 static pid_t inner_pid(const struct life *l)
 {
-	if (!cage_has(&l->pool->cage, CAGE_PID))
+	if (!cage_has(&l->gen->cage, CAGE_PID))
 		return 0;
 	return (pid_t)(INNER_PID_FIRST + l->number % INNER_PID_SPAN);
 }
@@ -152,7 +152,7 @@ static unsigned sockets_at_birth(const struct life *l)
 static int clone_it(struct life *l, const struct ends *x, const struct birth_env *be,
 		    unsigned nlisten, struct err *e)
 {
-	const struct cage *c = &l->pool->cage;
+	const struct cage *c = &l->gen->cage;
 	char title[96], name[LIFE_NAME_BYTES], uid[16], gid[16], flags[16];
 	char *init_argv[] = { title, NULL };
 	char *init_args[INIT_ARGS + 1] = { [INIT_ARG_WORKER] = flags,

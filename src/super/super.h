@@ -50,6 +50,7 @@ const char *reason_name(enum reason r);
 #define CHILD_STEP_NONE	  999u /* failed before the clone: not a step of the child */
 #define EXIT_HOST_CANNOT  69   /* exit status: this host or these rights cannot give it */
 #define EXIT_ALL_FAILED	  70
+#define EXIT_ASKED_WRONG  2
 #define STATUS_TEXT_BYTES 201
 
 /* The death certificate. */
@@ -104,6 +105,8 @@ struct world {
 	void (*signal)(struct life *l, int sig);
 	void (*kill)(struct life *l);	 /* the whole leaf */
 	void (*release)(struct life *l); /* after the certificate: see it gone, bury it */
+	/* One whose world was broken: look at it again. */
+	int (*open)(struct pool *p, struct err *e);
 	int (*listen)(struct pool *p, struct err *e);  /* open its sockets again */
 	void (*unlisten)(struct pool *p);	       /* it has stopped: close them */
 	int (*post)(struct life *l, struct packet *p); /* a message to it; as channel_post() */
@@ -180,8 +183,8 @@ struct life {
 	struct list node; /* in slot->leaving or pool->spares */
 	struct master *master;
 	struct pool *pool;
-	struct slot *slot;     /* NULL: a spare */
-	struct config *config; /* a reference: what it was born with */
+	struct slot *slot;	/* NULL: a spare */
+	struct generation *gen; /* a reference: what it was born with */
 	uint64_t number;
 	unsigned generation;
 	enum life_state state; /* written by fsm.c only */
@@ -280,26 +283,34 @@ enum pool_state {
 };
 const char *pool_state_name(enum pool_state s);
 
-struct pool {
-	struct master *master;
-	struct config *config;
-	struct pool_config *conf;
-	enum pool_state phase; /* shown as "state" */
-	char reason[256];      /* why degraded or failed, "" */
-	unsigned generation;
+/* What the births of a pool need, made once from its configuration (prepare.c); a
+ * reload makes a new one. The pool and each life hold a reference. */
+struct generation {
+	unsigned refs;
+	unsigned number;
+	struct pool_config *conf; /* a reference */
 	struct cage cage;
 	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
 	const char *policy_name;
-	struct listener *listeners; /* the configured ones first */
-	unsigned nlisteners;
-	int *slot_fds;	     /* for each slot a row of its sockets */
-	uint64_t *live;	     /* bits: slots that get new connections */
-	bool steer_anew;     /* sockets came or went */
 	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
-	bool binds;	     /* its program has opened a socket itself */
-	bool said_unused;    /* that it has sockets which its program does not take */
+};
+
+struct pool {
+	struct master *master;
+	struct pool_config *conf;   /* a reference; gen's, once there is one */
+	struct generation *gen;	    /* NULL: its world is broken, and it has no slots */
+	enum pool_state phase;	    /* shown as "state" */
+	char reason[512];	    /* why degraded or failed, "" */
+	unsigned generation;	    /* the number of the last one */
+	struct listener *listeners; /* the configured ones first */
+	unsigned nlisteners;
+	int *slot_fds;	  /* for each slot a row of its sockets */
+	uint64_t *live;	  /* bits: slots that get new connections */
+	bool steer_anew;  /* sockets came or went */
+	bool binds;	  /* its program has opened a socket itself */
+	bool said_unused; /* that it has sockets which its program does not take */
 	struct dispatch {
 		struct list waiting; /* accepted, and nobody takes them just now */
 		unsigned nheld;	     /* all that are not taken, wherever they wait */
@@ -310,7 +321,7 @@ struct pool {
 		uint64_t said_full_ms, said_closed_ms;
 		uint64_t redispatched, closed;
 	} dispatch;
-	struct slot *slots;
+	struct slot **slots; /* each on the heap: their number changes (scale) */
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */
 	struct list spares;
@@ -330,13 +341,14 @@ struct pool {
 	} dead;		   /* of lives that are over: sums, and the highest peak */
 	int64_t since_ms;  /* CLOCK_REALTIME */
 	struct timer step; /* zero-delay: look what can be started */
+	void *ctx;	   /* of the callbacks: where its lines go */
 };
 
 struct master {
 	struct loop loop;
 	const struct world *world;
 	struct config *config;
-	struct pool *pools;
+	struct pool **pools; /* each on the heap: they come and go (apply) */
 	unsigned npools;
 	struct cgroup_root cgroup;
 	bool has_cgroup;

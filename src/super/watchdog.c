@@ -68,7 +68,7 @@ void life_watchdog_ping(struct life *l)
 	if (l->watchdog_ms == 0 || l->state != LIFE_READY)
 		return;
 	l->silent_since_ms = now(l);
-	if (!l->pool->wire->ask) /* else the timer goes on to the next question */
+	if (!l->gen->wire->ask) /* else the timer goes on to the next question */
 		set(l, false);
 }
 
@@ -93,7 +93,7 @@ void watchdog_start(struct life *l)
 	if (l->watchdog_ms == 0)
 		return;
 	l->silent_since_ms = now(l);
-	set(l, l->pool->wire->ask != NULL);
+	set(l, l->gen->wire->ask != NULL);
 }
 
 /* ---- a program that never listens ---- */

@@ -16,6 +16,7 @@
 #include "super/prepare.h"
 
 static struct master m;
+static struct pool *p;
 
 static void give_up(const char *what, const struct err *e)
 {
@@ -39,28 +40,25 @@ static void set_up(const char *port, const char *command)
 			     .memory_fd = -1,
 			     .cgroup = CGROUP_ROOT_NONE };
 	if (loop_init(&m.loop) < 0 ||
-	    config_from_argv(ARRAY_LEN(argv), (char **)(uintptr_t)argv, &m.config, &ask, &e) < 0 ||
-	    prepare_master(&m, &e) < 0 || config_resolve_pool(m.config, m.config->pools, &e) < 0)
+	    config_from_argv(ARRAY_LEN(argv), (char **)(uintptr_t)argv, NULL, &m.config, &ask, &e) <
+		    0 ||
+	    prepare_master(&m, &e) < 0)
 		give_up("prepare", &e);
-	m.pools = calloc(1, sizeof(*m.pools));
-	m.npools = 1;
-	m.pools->config = m.config;
-	m.pools->conf = m.config->pools;
-	if (prepare_pool(&m, m.pools, &e) < 0 || pool_init(m.pools, &m) < 0)
+	p = pool_new(&m, m.config->pools[0]);
+	if (!p || pool_open(p, &e) < 0)
 		give_up("pool", &e);
-	pool_deal_cpus(m.pools);
 	/* A death asks for nobody else, and the last one closes nothing. */
-	m.pools->draining = true;
-	m.pools->phase = POOL_STOPPED;
+	p->draining = true;
+	p->phase = POOL_STOPPED;
 }
 
 static double one_birth(void)
 {
-	struct slot *s = &m.pools->slots[0];
-	uint64_t deaths = m.pools->deaths, start = clock_ns(CLOCK_MONOTONIC), end;
+	struct slot *s = p->slots[0];
+	uint64_t deaths = p->deaths, start = clock_ns(CLOCK_MONOTONIC), end;
 
 	slot_birth(s);
-	while (m.pools->deaths == deaths)
+	while (p->deaths == deaths)
 		ignore(loop_once(&m.loop, -1));
 	end = clock_ns(CLOCK_MONOTONIC);
 	if (!s->deaths[0] || s->deaths[0]->code != 0) {
@@ -82,8 +80,7 @@ int main(int argc, char **argv)
 		(void)one_birth(); /* warm */
 	for (int i = (int)strtol(argv[1], NULL, 10); i > 0; i--)
 		(void)printf("%.3f\n", one_birth());
-	prepare_pool_done(m.pools);
-	pool_done(m.pools);
+	pool_free(p);
 	free(m.pools);
 	prepare_master_done(&m);
 	loop_done(&m.loop);

@@ -72,7 +72,7 @@ static void app_is_all_of_the_pool(void **state)
 	assert_int_equal(told("worker.message"), 0);
 	assert_int_equal(at(1)->bus.sent, 1);
 	assert_int_equal(at(1)->bus.received, 1);
-	assert_int_equal(w.pools[1].slots[0].current->bus.received, 0);
+	assert_int_equal(w.pools[1].slots[0]->current->bus.received, 0);
 }
 
 static void a_slot_by_its_name(void **state)
@@ -127,7 +127,7 @@ static void a_pid_is_what_the_program_sees(void **state)
 	all_ready();
 	for (unsigned i = 0; i < 4; i++)
 		at(i)->inner_pid = (pid_t)(at((i + 1) % 4)->pid); /* as confusing as can be */
-	w.pools[1].slots[0].current->inner_pid = 4242;
+	w.pools[1].slots[0]->current->inner_pid = 4242;
 	forget();
 	(void)snprintf(text, sizeof(text), "{\"to\":%d}", (int)at(2)->inner_pid);
 	says(at(0), text);
@@ -322,7 +322,7 @@ static void a_pool_that_cannot_be_told(void **state)
 
 	(void)state;
 	start_pools(1);
-	w.pools[0].wire = &mute;
+	w.gen[0].wire = &mute;
 	all_ready();
 	assert_int_equal(w.posts, 0); /* not even that the pool is ready */
 	assert_int_equal(bus_tell(at(0), "{}"), -EOPNOTSUPP);

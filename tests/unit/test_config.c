@@ -137,12 +137,13 @@ static int load(const char *first, ...)
 	va_end(ap);
 	config_unref(conf);
 	conf = NULL;
-	int r = config_from_argv(argc, argv, &conf, &ask, &e);
+	int r = config_from_argv(argc, argv, NULL, &conf, &ask, &e);
 
 	if (r < 0)
 		return r;
-	web = &conf->pools[0];
-	return config_resolve_pool(conf, web, &e);
+	web = conf->pools[0];
+	r = config_resolve(conf, &e);
+	return r < 0 ? r : config_resolve_pool(conf, web, &e);
 }
 
 #define good(...)                                                                                  \

@@ -18,7 +18,9 @@
 
 static struct master m;
 static struct pool pools[3];
-static struct slot slots[3][SLOTS];
+static struct pool *pool_list[3];
+static struct generation gens[3];
+static struct slot slots[3][SLOTS], *slot_lists[3][SLOTS];
 
 /* n CPUs, in cores of two threads, in caches of that many CPUs. */
 static void machine(unsigned n, bool adjacent, unsigned cache)
@@ -26,7 +28,7 @@ static void machine(unsigned n, bool adjacent, unsigned cache)
 	memset(&m, 0, sizeof(m));
 	memset(pools, 0, sizeof(pools));
 	memset(slots, 0, sizeof(slots));
-	m.pools = pools;
+	m.pools = pool_list;
 	for (unsigned i = 0; i < n; i++) {
 		CPU_SET(i, &m.topology.online);
 		m.topology.core[i] = (short)(adjacent ? i & ~1u : i % (n / 2));
@@ -44,14 +46,18 @@ static const char *deal(unsigned workers, const char *cpus)
 	assert_in_range(workers, 1, SLOTS);
 	assert_int_equal(parse_cpus(cpus, &p->cpus), 0);
 	p->master = &m;
-	p->cage.words = CAGE_BIT(CAGE_PIN);
-	p->slots = slots[m.npools++];
+	p->gen = &gens[m.npools];
+	p->gen->cage.words = CAGE_BIT(CAGE_PIN);
+	p->slots = slot_lists[m.npools];
+	for (unsigned i = 0; i < workers; i++)
+		p->slots[i] = &slots[m.npools][i];
+	pool_list[m.npools++] = p;
 	p->nslots = workers;
 	pool_deal_cpus(p);
 	for (unsigned i = 0; i < workers; i++) {
 		char one[TEXT_CPUS_BYTES];
 
-		text_cpus(&p->slots[i].cpus, one);
+		text_cpus(&p->slots[i]->cpus, one);
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? " " : "",
 					 one);
 	}
@@ -123,7 +129,7 @@ static void unpinned_pools_do_not_count(void **state)
 	(void)state;
 	machine(4, false, 4);
 	(void)deal(2, "0-1");
-	pools[0].cage.words = 0;
+	gens[0].cage.words = 0;
 	assert_string_equal(deal(6, "0-3"), "0 1 2 3 0 1");
 }
 
@@ -136,9 +142,9 @@ static void dealt_again_it_is_the_same(void **state)
 	(void)deal(6, "0-7");
 	(void)deal(11, "0-7");
 	for (unsigned i = 0; i < 11; i++) {
-		text_cpus(&pools[1].slots[i].cpus, before);
+		text_cpus(&pools[1].slots[i]->cpus, before);
 		pool_deal_cpus(&pools[1]);
-		text_cpus(&pools[1].slots[i].cpus, after);
+		text_cpus(&pools[1].slots[i]->cpus, after);
 		assert_string_equal(before, after);
 	}
 }

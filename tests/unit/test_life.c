@@ -223,7 +223,7 @@ static void suicide_as_a_flood_of_new_workers(void **state)
 		check_world();
 	}
 	assert_null(at(0));
-	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	assert_int_equal(w.pools[0].slots[0]->state, SLOT_FAILED);
 	assert_int_equal(w.births, 4);
 	assert_int_equal(w.nalive, 4);
 	while (w.nalive > 0)
@@ -361,7 +361,7 @@ static struct life *one_that_is_asked(void)
 	w.conf[0].workers = 1;
 	w.ask_result = 0;
 	start_pools(1);
-	w.pools[0].wire = &asking_wire;
+	w.gen[0].wire = &asking_wire;
 	all_ready();
 	return at(0);
 }
@@ -567,7 +567,7 @@ static void reasons_have_an_order(void **state)
 	life_certify(l);
 	pass(0);
 	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
-	assert_int_equal(w.pools[0].slots[3].deaths[0]->sig, SIGKILL);
+	assert_int_equal(w.pools[0].slots[3]->deaths[0]->sig, SIGKILL);
 	for (enum reason r = REASON_NONE; r < REASONS; r++)
 		assert_true(reason_name(r) && *reason_name(r));
 	assert_string_equal(reason_name(REASONS), "none");
@@ -613,11 +613,11 @@ static void refused_forks_are_a_hint(void **state)
 	all_ready();
 	at(0)->stat.pids_refused = 3;
 	dies(at(0), 1, 0);
-	assert_string_equal(w.pools[0].slots[0].deaths[0]->hint,
+	assert_string_equal(w.pools[0].slots[0]->deaths[0]->hint,
 			    "pids.max 64 was met 3 times: --pids");
-	assert_int_equal(w.pools[0].slots[0].deaths[0]->pids_refused, 3);
+	assert_int_equal(w.pools[0].slots[0]->deaths[0]->pids_refused, 3);
 	dies(at(1), 1, 0);
-	assert_string_equal(w.pools[0].slots[1].deaths[0]->hint, "");
+	assert_string_equal(w.pools[0].slots[1]->deaths[0]->hint, "");
 }
 
 static void usage_only_grows(void **state)

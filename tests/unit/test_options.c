@@ -62,8 +62,8 @@ static int parse(const char *words)
 	}
 	config_unref(conf);
 	conf = NULL;
-	r = config_from_argv(argc, argv, &conf, &ask, &e);
-	web = conf ? &conf->pools[0] : NULL;
+	r = config_from_argv(argc, argv, NULL, &conf, &ask, &e);
+	web = conf ? conf->pools[0] : NULL;
 	return r;
 }
 
@@ -98,12 +98,16 @@ static void every_name_is_there_once(void **state)
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
 
-		assert_ptr_equal(keys_find(k->option, strlen(k->option), 0), k);
-		if (*k->key)
+		if (k->option)
+			assert_ptr_equal(keys_find(k->option, strlen(k->option), 0), k);
+		if (keys_is_pool(k))
 			assert_ptr_equal(keys_find(k->key, strlen(k->key), 1), k);
+		if (k->shape != SHAPE_ARGV_ONLY)
+			assert_ptr_equal(keys_find_at(k->level, k->key), k);
 		if (k->letter)
 			assert_ptr_equal(keys_find_letter(k->letter), k);
-		assert_false(keys_is_planned(k->option, strlen(k->option)));
+		if (k->option)
+			assert_false(keys_is_planned(k->option, strlen(k->option)));
 		assert_non_null(k->take);
 		assert_non_null(k->help);
 		if (k->value && !k->form)
@@ -171,6 +175,7 @@ static const struct sample {
 	{ "control-group", "root", "" },
 	{ "view-group", "root", "" },
 	{ "set", "spares=1", "spares" },
+	{ "config", NULL, "/no/such.yaml" }, /* good ones: test_file.c */
 };
 
 static const struct sample *sample_of(const struct key *k)
@@ -187,7 +192,7 @@ static void every_value_is_taken_in_both_forms(void **state)
 	(void)state;
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
-		const char *good = k->value ? sample_of(k)->good : NULL;
+		const char *good = k->option && k->value ? sample_of(k)->good : NULL;
 		char words[256];
 
 		if (!good)
@@ -210,7 +215,7 @@ static void every_wrong_value_is_named(void **state)
 	(void)state;
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
-		const char *wrong = k->value ? sample_of(k)->wrong : NULL;
+		const char *wrong = k->option && k->value ? sample_of(k)->wrong : NULL;
 		char words[256], has[256];
 
 		if (!wrong)
@@ -228,6 +233,8 @@ static void every_missing_value_is_named(void **state)
 		const struct key *k = &keys[i];
 		char words[256], has[256];
 
+		if (!k->option)
+			continue;
 		if (k->value) {
 			(void)snprintf(has, sizeof(has), "--%s: its ", k->option);
 			(void)snprintf(words, sizeof(words), "--%s", k->option);
@@ -426,7 +433,7 @@ static void empty_command_is_refused(void **state)
 	char *argv[] = { (char[]){ "-p1" }, (char[]){ "--" }, (char[]){ "" } };
 
 	(void)state;
-	assert_int_equal(config_from_argv(3, argv, &conf, &ask, &e), -EINVAL);
+	assert_int_equal(config_from_argv(3, argv, NULL, &conf, &ask, &e), -EINVAL);
 	assert_string_equal(e.msg, "the command after -- is empty");
 }
 
@@ -569,7 +576,6 @@ static const char *const wrong[][2] = {
 	{ "--wrokers=3", "did you mean '--workers'?" },
 	{ "--carrier-pigeon", "unknown option '--carrier-pigeon'; see mpsup --help" },
 	{ "--metrics 1", "--metrics is not built yet in mpsup " },
-	{ "--config=x", "--config is not built yet" },
 	{ "-c x", "unknown option '-c'" },
 	{ "--port --memory 3", "--port: its N is missing" },
 	/* not of the form */
@@ -740,7 +746,7 @@ static void long_rubbish_is_cut(void **state)
 	memset(big, 'x', sizeof(big) - 1);
 	for (size_t i = 0; i < ARRAY_LEN(before); i++) {
 		(void)snprintf(option, sizeof(option), "%s%.*s", before[i], 90000, big);
-		assert_int_equal(config_from_argv(1, argv, &conf, &ask, &e), -EINVAL);
+		assert_int_equal(config_from_argv(1, argv, NULL, &conf, &ask, &e), -EINVAL);
 		assert_true(strlen(e.msg) > 10 && strlen(e.msg) < sizeof(e.msg));
 	}
 	/* --set within --set does not go deep. */
@@ -748,7 +754,7 @@ static void long_rubbish_is_cut(void **state)
 	memcpy(option, "--set=", 7);
 	for (size_t n = 6; n + 5 < sizeof(option); n += 4)
 		memcpy(option + n, "set=", 5);
-	assert_int_equal(config_from_argv(1, argv, &conf, &ask, &e), -EINVAL);
+	assert_int_equal(config_from_argv(1, argv, NULL, &conf, &ask, &e), -EINVAL);
 }
 
 /* ---- what is made from the table ---- */
@@ -766,6 +772,8 @@ static void help_shows_every_option(void **state)
 	for (size_t i = 0; i < keys_count; i++) {
 		char option[64];
 
+		if (!keys[i].option)
+			continue;
 		(void)snprintf(option, sizeof(option), "--%s", keys[i].option);
 		if (!strstr(text, option))
 			fail_msg("--help does not show %s", option);
@@ -794,8 +802,9 @@ static void print_row(FILE *f, const struct key *k)
 					       [CHANGE_RESTART] = "restart" };
 	char option[96], key[64];
 
-	(void)snprintf(option, sizeof(option), "--%s%s%s", k->option, k->value ? " " : "",
-		       k->value ? k->value : "");
+	(void)snprintf(option, sizeof(option), "%s%s%s%s", k->option ? "--" : "",
+		       k->option ? k->option : "-", k->value && k->option ? " " : "",
+		       k->value && k->option ? k->value : "");
 	print_cell(f, option, true);
 	(void)snprintf(key, sizeof(key), k->letter ? "`-%c`" : "", k->letter);
 	print_cell(f, key, false);
@@ -815,7 +824,8 @@ static void print_doc(FILE *f)
 							     "cage",
 					      [LEVEL_LIMITS] = "Limits of each worker",
 					      [LEVEL_RESTART] = "Life and restarts",
-					      [LEVEL_LOG] = "Log" };
+					      [LEVEL_LOG] = "Log",
+					      [LEVEL_CONTROL] = "Who may look and change" };
 
 	(void)fputs(
 		"# Options and keys\n\n"

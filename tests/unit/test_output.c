@@ -194,8 +194,8 @@ static void a_dying_worker_s_last_words_are_in_its_certificate(void **state)
 	assert_int_equal(write(o.err, "Error: EROFS: read-only\n", 24), 24);
 	w.keep_leaves = true; /* and pipes */
 	dies(l, 1, 0);	      /* before the loop has seen the pipe */
-	assert_non_null(w.pools[0].slots[0].deaths[0]);
-	assert_non_null(strstr(w.pools[0].slots[0].deaths[0]->hint, "--rw"));
+	assert_non_null(w.pools[0].slots[0]->deaths[0]);
+	assert_non_null(strstr(w.pools[0].slots[0]->deaths[0]->hint, "--rw"));
 	assert_string_equal(o.shown, "EError: EROFS: read-only|");
 	pipes_close(l, &l->out);
 	pipes_close(l, &l->err);
@@ -293,14 +293,14 @@ static void the_tail_is_the_last_stderr_of_that_life(void **state)
 	}
 	ERR("\n\x1b[31mred\n");
 	tail[0] = '\0';
-	output_tail(&w.pools[0].slots[0], number, 3, keep_line, NULL);
+	output_tail(w.pools[0].slots[0], number, 3, keep_line, NULL);
 	assert_int_equal(strncmp(tail, "d|e|", 4), 0);
 	assert_null(strchr(tail, 0x1b));
 	assert_non_null(strstr(tail, "[31mred|"));
 	tail[0] = '\0';
-	output_tail(&w.pools[0].slots[0], number + 1, 3, keep_line, NULL);
+	output_tail(w.pools[0].slots[0], number + 1, 3, keep_line, NULL);
 	assert_string_equal(tail, "");
-	output_tail(&w.pools[0].slots[0], number, 0, keep_line, NULL);
+	output_tail(w.pools[0].slots[0], number, 0, keep_line, NULL);
 	assert_string_equal(tail, "");
 }
 

@@ -60,7 +60,7 @@ static void late_starters_that_fail_degrade_the_pool(void **state)
 		dies(at(3), 1, 0);
 		pass(1000);
 	}
-	assert_int_equal(w.pools[0].slots[3].state, SLOT_FAILED);
+	assert_int_equal(w.pools[0].slots[3]->state, SLOT_FAILED);
 	assert_int_equal(w.pools[0].phase, POOL_DEGRADED);
 	assert_int_equal(told("pool.degraded"), 1);
 	assert_int_equal(told("master.ready"), 0);
@@ -96,7 +96,7 @@ static void a_pool_without_ready_workers_is_degraded(void **state)
 static void fail_all(struct pool *p)
 {
 	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = &p->slots[i];
+		struct slot *s = p->slots[i];
 
 		for (unsigned n = 0; s->state == SLOT_LIVE || s->state == SLOT_BACKOFF; n++) {
 			assert_in_range(n, 0, 1000);
@@ -211,7 +211,7 @@ static void reset_ends_a_backoff(void **state)
 	assert_null(at(0));
 	assert_int_equal(pool_reset(&w.pools[0], -1), 1);
 	assert_non_null(at(0));
-	assert_false(w.pools[0].slots[0].timer.armed);
+	assert_false(w.pools[0].slots[0]->timer.armed);
 	pass(1000);
 	assert_int_equal(w.nalive, 4);
 }
@@ -243,14 +243,14 @@ static void a_stop_in_every_state(void **state)
 	life_suicide(old, "", 0); /* draining, and its replacement */
 	assert_int_equal(at(2)->state, LIFE_JOINING);
 	assert_int_equal(at(3)->state, LIFE_STARTING);
-	assert_int_equal(p->slots[4].state, SLOT_BACKOFF);
+	assert_int_equal(p->slots[4]->state, SLOT_BACKOFF);
 	forget();
 	master_stop(&w.m, 0);
 	check_world();
 	assert_int_equal(p->phase, POOL_DRAINING);
 	assert_int_equal(w.births, 0);
-	assert_int_equal(p->slots[1].state, SLOT_STOPPED);
-	assert_int_equal(p->slots[4].state, SLOT_STOPPED);
+	assert_int_equal(p->slots[1]->state, SLOT_STOPPED);
+	assert_int_equal(p->slots[4]->state, SLOT_STOPPED);
 	assert_int_equal(at(0)->state, LIFE_DRAINING);
 	assert_int_equal(at(2)->state, LIFE_STOPPING);
 	pass(200000); /* the worst ones: each is killed in the end */

@@ -63,7 +63,7 @@ static void restart_ends_and_begins_again_uncounted(void **state)
 	}
 	assert_int_equal(w.births, 4);
 	assert_int_equal(told("worker.respawn"), 0);
-	assert_int_equal(p->slots[0].total_restarts, 0);
+	assert_int_equal(p->slots[0]->total_restarts, 0);
 	assert_int_equal(p->phase, POOL_READY);
 }
 
@@ -78,11 +78,11 @@ static void restart_of_one_slot_in_each_state(void **state)
 	dies(at(0), 1, 0);
 	get_ready(at(0));
 	dies(at(0), 1, 0);
-	assert_int_equal(p->slots[0].state, SLOT_BACKOFF);
+	assert_int_equal(p->slots[0]->state, SLOT_BACKOFF);
 	forget();
 	restart(p, 0);
 	assert_non_null(at(0));
-	assert_false(p->slots[0].timer.armed);
+	assert_false(p->slots[0]->timer.armed);
 	/* in birth: ended, born again */
 	restart(p, 0);
 	dies(at(0), 0, SIGKILL);
@@ -239,7 +239,7 @@ static void restart_of_one_that_must_be_killed(void **state)
 		assert_int_equal(told("worker.respawn"), 0);
 	}
 	assert_ptr_equal(spare_in(LIFE_PARKED), spare);
-	assert_int_equal(w.pools[0].slots[0].total_restarts, 0);
+	assert_int_equal(w.pools[0].slots[0]->total_restarts, 0);
 }
 
 static void start_of_a_stopped_one_that_must_be_killed(void **state)
@@ -255,7 +255,7 @@ static void start_of_a_stopped_one_that_must_be_killed(void **state)
 	must_be_killed(at(0));
 	assert_non_null(at(0));
 	get_ready(at(0));
-	assert_int_equal(p->slots[0].total_restarts, 0);
+	assert_int_equal(p->slots[0]->total_restarts, 0);
 	halt(p, 0);
 	restart(p, 0);
 	halt(p, 0); /* the last word counts */
@@ -399,10 +399,10 @@ static void a_halted_slot_stays_away(void **state)
 	l = at(1);
 	halt(p, 1);
 	assert_int_equal(l->state, LIFE_DRAINING);
-	assert_false(slot_is_empty(&p->slots[1]));
+	assert_false(slot_is_empty(p->slots[1]));
 	dies(l, 0, 0);
 	assert_int_equal(last_told("worker.exit")->reason, REASON_STOP);
-	assert_true(slot_is_empty(&p->slots[1]));
+	assert_true(slot_is_empty(p->slots[1]));
 	pass(600000);
 	assert_int_equal(pool_reset(p, -1), 0);
 	assert_null(at(1));
@@ -431,21 +431,21 @@ static void halt_wins_over_restart_backoff_and_failure(void **state)
 	halt(p, 0);
 	dies(at(0), 0, 0);
 	assert_null(at(0));
-	assert_int_equal(p->slots[0].state, SLOT_STOPPED);
+	assert_int_equal(p->slots[0]->state, SLOT_STOPPED);
 	/* in backoff */
 	dies(at(1), 1, 0);
 	get_ready(at(1));
 	dies(at(1), 1, 0);
-	assert_int_equal(p->slots[1].state, SLOT_BACKOFF);
+	assert_int_equal(p->slots[1]->state, SLOT_BACKOFF);
 	halt(p, 1);
-	assert_false(p->slots[1].timer.armed);
+	assert_false(p->slots[1]->timer.armed);
 	/* failed */
 	w.conf[0].restart_limit.count = 0;
 	dies(at(2), 1, 0);
-	assert_int_equal(p->slots[2].state, SLOT_FAILED);
+	assert_int_equal(p->slots[2]->state, SLOT_FAILED);
 	assert_int_equal(p->phase, POOL_DEGRADED);
 	halt(p, 2);
-	assert_int_equal(p->slots[2].state, SLOT_STOPPED);
+	assert_int_equal(p->slots[2]->state, SLOT_STOPPED);
 	assert_int_equal(p->phase, POOL_READY);
 	pass(3600000);
 	assert_int_equal(w.nalive, 1);
@@ -554,7 +554,7 @@ static void a_held_pool_does_not_keep_the_others_from_ready(void **state)
 			if (at(i) && at(i)->state == LIFE_STARTING)
 				get_ready(at(i));
 	assert_int_equal(told("master.ready"), 0);
-	dies(w.pools[1].slots[0].current, 1, 0);
+	dies(w.pools[1].slots[0]->current, 1, 0);
 	assert_int_equal(w.pools[1].phase, POOL_FAILED);
 	assert_int_equal(told("master.ready"), 1);
 }

@@ -24,8 +24,8 @@ static void the_first_respawn_is_at_once_the_next_wait(void **state)
 		t = last_told("worker.respawn");
 		assert_in_range(t->delay_ms, least, most);
 		assert_int_equal(t->count, i + 2);
-		assert_int_equal(w.pools[0].slots[0].state, SLOT_BACKOFF);
-		assert_string_equal(slot_state_name(&w.pools[0].slots[0]), "backoff");
+		assert_int_equal(w.pools[0].slots[0]->state, SLOT_BACKOFF);
+		assert_string_equal(slot_state_name(w.pools[0].slots[0]), "backoff");
 		pass(t->delay_ms - 1);
 		assert_null(at(0));
 		pass(1);
@@ -74,8 +74,8 @@ static void the_next_is_born_before_the_certificate(void **state)
 	assert_int_equal(last_told("worker.respawn")->count, 1);
 	assert_int_equal(last_told("worker.respawn")->delay_ms, 0);
 	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
-	assert_int_equal(w.pools[0].slots[1].total_restarts, 1);
-	assert_true(list_empty(&w.pools[0].slots[1].leaving));
+	assert_int_equal(w.pools[0].slots[1]->total_restarts, 1);
+	assert_true(list_empty(&w.pools[0].slots[1]->leaving));
 }
 
 /* The ladder and the limits are the same, whichever word comes first. */
@@ -108,7 +108,7 @@ static void a_lost_worker_past_the_limit_is_not_replaced(void **state)
 	lost(at(0));
 	assert_int_equal(w.births, 0);
 	dies(at(0), 1, 0);
-	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	assert_int_equal(w.pools[0].slots[0]->state, SLOT_FAILED);
 }
 
 /* How it ended decides: exit codes that are fatal, boots that failed, stops. */
@@ -125,7 +125,7 @@ static void a_loss_alone_replaces_nobody_whose_end_matters(void **state)
 	lost(at(0));
 	assert_int_equal(w.births, 0);
 	dies(at(0), 3, 0);
-	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	assert_int_equal(w.pools[0].slots[0]->state, SLOT_FAILED);
 	w.conf[0].nfatal_exit = 0;
 	dies(at(1), 1, 0);
 	forget();
@@ -198,13 +198,13 @@ static void past_the_limit_a_slot_is_given_up(void **state)
 	(void)state;
 	start_pools(1);
 	all_ready();
-	s = &w.pools[0].slots[2];
+	s = w.pools[0].slots[2];
 	for (unsigned i = 0; i < 10; i++) {
 		dies(at(2), 1, 0);
 		if (!at(2))
 			pass(s->timer.at_ms - w.now);
 		get_ready(at(2));
-		w.pools[0].slots[2].restarts.step = 0; /* the limit, not the ladder */
+		w.pools[0].slots[2]->restarts.step = 0; /* the limit, not the ladder */
 	}
 	forget();
 	dies(at(2), 1, 0);
@@ -237,7 +237,7 @@ static void a_failed_slot_is_tried_again_though_no_sibling_was_ready(void **stat
 	get_ready(at(0));
 	dies(at(1), 1, 0); /* in birth while its sibling fails */
 	dies(at(0), 1, 0);
-	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	assert_int_equal(w.pools[0].slots[0]->state, SLOT_FAILED);
 	get_ready(at(1));
 	forget();
 	pass(600000);
@@ -257,7 +257,7 @@ static void fatal_exit_ends_a_slot_at_once(void **state)
 	assert_non_null(at(0));
 	get_ready(at(0));
 	dies(at(0), 64, 0);
-	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	assert_int_equal(w.pools[0].slots[0]->state, SLOT_FAILED);
 	assert_int_equal(logged("exit code 64 is in --fatal-exit"), 1);
 	dies(at(1), 0, 78); /* signal 78 is not exit 78 */
 	assert_non_null(at(1));
@@ -271,7 +271,7 @@ static void certificates_are_kept_newest_first(void **state)
 	w.conf[0].restart_limit.count = 100;
 	start_pools(1);
 	all_ready();
-	s = &w.pools[0].slots[0];
+	s = w.pools[0].slots[0];
 	for (int i = 0; i < 20; i++) {
 		if (!at(0))
 			pass(20000);
@@ -296,15 +296,15 @@ static void boot_failures_are_counted_in_a_row(void **state)
 		pass(800);
 	}
 	get_ready(at(0));
-	assert_int_equal(w.pools[0].slots[0].boot_failures, 0);
+	assert_int_equal(w.pools[0].slots[0]->boot_failures, 0);
 	dies(at(0), 1, 0);
 	forget();
 	for (unsigned i = 0; i < 5; i++) {
-		pass(w.pools[0].slots[0].timer.armed ? 20000 : 0);
+		pass(w.pools[0].slots[0]->timer.armed ? 20000 : 0);
 		dies(at(0), 1, 0);
 	}
 	assert_int_equal(told("worker.boot_failure"), 5);
-	assert_int_equal(w.pools[0].slots[0].state, SLOT_FAILED);
+	assert_int_equal(w.pools[0].slots[0]->state, SLOT_FAILED);
 }
 
 static void boot_failures_wait_longer_each_time(void **state)
@@ -445,7 +445,7 @@ static void a_deaf_spare_does_not_cost_the_slot(void **state)
 	dies(spare, 0, SIGKILL);
 	assert_int_equal(last_told("worker.exit")->reason, REASON_START);
 	assert_int_equal(last_told("worker.exit")->slot, -1);
-	assert_int_equal(w.pools[0].slots[0].boot_failures, 0);
+	assert_int_equal(w.pools[0].slots[0]->boot_failures, 0);
 }
 
 static void a_spare_that_dies_in_the_hand_over_does_not_cost_the_slot(void **state)
@@ -469,7 +469,7 @@ static void a_spare_that_dies_in_the_hand_over_does_not_cost_the_slot(void **sta
 	assert_int_equal(last_told("worker.exit")->reason, REASON_READY_TIMEOUT);
 	assert_non_null(at(0)); /* a new worker */
 	assert_int_equal(at(0)->from_spare, false);
-	assert_int_equal(w.pools[0].slots[0].boot_failures, 0);
+	assert_int_equal(w.pools[0].slots[0]->boot_failures, 0);
 	get_ready(at(0));
 	assert_int_equal(pool_count_ready(&w.pools[0]), 4);
 }
@@ -515,7 +515,7 @@ static void spares_that_die_back_off(void **state)
 	assert_int_equal(w.births, 1);
 	assert_int_equal(w.pools[0].phase, POOL_READY);
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(w.pools[0].slots[i].total_restarts, 0);
+		assert_int_equal(w.pools[0].slots[i]->total_restarts, 0);
 }
 
 static void reset_brings_spares_back(void **state)
@@ -587,7 +587,7 @@ static void a_spare_may_park_by_exec(void **state)
 
 	(void)state;
 	start_with_spares(1);
-	w.pools[0].wire = &plain;
+	w.gen[0].wire = &plain;
 	l = spare_in(LIFE_STARTING);
 	born(l);
 	life_exec_seen(l);

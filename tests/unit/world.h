@@ -20,6 +20,7 @@
 #include "fds.h"
 #include "super/life.h"
 #include "super/pool.h"
+#include "super/prepare.h"
 
 #define WORLD_POOLS  2
 #define WORLD_LIVES  256
@@ -38,8 +39,9 @@ struct told {
 
 static struct {
 	struct master m;
-	struct pool pools[WORLD_POOLS];
-	struct pool_config conf[WORLD_POOLS];
+	struct pool pools[WORLD_POOLS], *pool_list[WORLD_POOLS];
+	struct pool_config conf[WORLD_POOLS], *conf_list[WORLD_POOLS];
+	struct generation gen[WORLD_POOLS];
 	struct config config;
 	uint64_t now;
 	int birth_result, hand_over_result, drain_result; /* what the world answers */
@@ -92,7 +94,7 @@ static inline void world_gone(struct grave *g)
 	l->pool->lives--;
 	pool_update(l->pool);
 	master_check_idle(l->master);
-	config_unref(l->config);
+	generation_unref(l->gen);
 	free(l->held);
 	free(l);
 }
@@ -154,6 +156,12 @@ static inline void world_release(struct life *l)
 	assert_true(l->certified);
 	if (!w.keep_leaves)
 		world_bury(l);
+}
+
+static inline int world_open(struct pool *p, struct err *e)
+{
+	(void)p;
+	return err_set(e, -ENOENT, "its world is broken still");
 }
 
 static inline int world_listen(struct pool *p, struct err *e)
@@ -227,6 +235,7 @@ static const struct world fake_world = {
 	.signal = world_signal,
 	.kill = world_kill,
 	.release = world_release,
+	.open = world_open,
 	.listen = world_listen,
 	.unlisten = world_unlisten,
 	.post = world_post,
@@ -359,7 +368,7 @@ static inline void check_timers(void)
 			known |= t == &p->step || t == &p->spare_slot.timer ||
 				 t == &p->dispatch.pause;
 			for (unsigned i = 0; i < p->nslots; i++)
-				known |= t == &p->slots[i].timer;
+				known |= t == &p->slots[i]->timer;
 		}
 		assert_true(known);
 	}
@@ -409,7 +418,7 @@ static inline void check_world(void)
 		assert_int_equal(p->in_birth, in_birth[k]);
 		assert_int_equal(p->lives, lives[k]);
 		for (unsigned i = 0; i < p->nslots; i++)
-			check_slot(&p->slots[i]);
+			check_slot(p->slots[i]);
 		list_each(it, &p->spares) {
 			const struct life *l = container_of(it, struct life, node);
 
@@ -485,7 +494,7 @@ static inline void empty_leaves(void)
 
 static inline struct life *at(unsigned slot)
 {
-	return w.pools[0].slots[slot].current;
+	return w.pools[0].slots[slot]->current;
 }
 
 static inline struct life *spare_in(enum life_state state)
@@ -533,7 +542,8 @@ static inline int world_setup(void **state)
 	w.m.world = &fake_world;
 	w.ask_result = -EOPNOTSUPP;
 	w.m.config = &w.config;
-	w.m.pools = w.pools;
+	w.m.pools = w.pool_list;
+	w.config.pools = w.conf_list;
 	w.m.on_event = world_event;
 	w.m.on_idle = world_idle;
 	world_conf(&w.conf[0], "web", 4);
@@ -546,10 +556,14 @@ static inline void start_pools(unsigned n)
 {
 	w.m.npools = n;
 	for (unsigned i = 0; i < n; i++) {
-		w.pools[i] = (struct pool){ .config = &w.config,
-					    .conf = &w.conf[i],
-					    .wire = &fake_wire };
-		assert_int_equal(pool_init(&w.pools[i], &w.m), 0);
+		w.gen[i] = (struct generation){ .refs = 1,
+						.number = 1,
+						.conf = &w.conf[i],
+						.wire = &fake_wire };
+		w.pools[i] = (struct pool){ .conf = &w.conf[i], .gen = &w.gen[i], .generation = 1 };
+		w.pool_list[i] = &w.pools[i];
+		pool_init(&w.pools[i], &w.m);
+		assert_int_equal(pool_make_slots(&w.pools[i]), 0);
 	}
 	for (unsigned i = 0; i < n; i++)
 		pool_start(&w.pools[i]);
@@ -593,7 +607,9 @@ static inline int world_teardown(void **state)
 		pool_done(&w.pools[i]);
 	log_to(NULL, NULL);
 	loop_done(&w.m.loop);
-	clean = w.m.lives == 0 && w.config.refs == 1 && count_fds() == w.fds_before;
+	clean = w.m.lives == 0 && count_fds() == w.fds_before;
+	for (unsigned i = 0; i < w.m.npools; i++)
+		clean = clean && w.gen[i].refs == 1;
 	return clean ? 0 : -1;
 }
 

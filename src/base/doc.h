@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* doc.h - one YAML document with its places: libyaml's document API, and errors
- * that begin with file:line:column. Private to policy/. */
-#ifndef MPSUP_POLICY_DOC_H
-#define MPSUP_POLICY_DOC_H
+ * that begin with file:line:column. */
+#ifndef MPSUP_BASE_DOC_H
+#define MPSUP_BASE_DOC_H
 
 #include <stdbool.h>
 #include <yaml.h>
@@ -21,6 +21,8 @@ struct doc {
 /* Read a file whose root is a mapping, and nothing after it. *d may be
  * uninitialised and always wants doc_done(). */
 MUST_CHECK int doc_load(struct doc *d, const char *path, struct err *e);
+/* The same of what is open already, read to its end; the caller's fd. */
+MUST_CHECK int doc_load_fd(struct doc *d, int fd, const char *path, size_t max, struct err *e);
 void doc_done(struct doc *d);
 
 yaml_node_t *doc_root(struct doc *d);

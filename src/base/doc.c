@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "policy/doc.h"
+#include "base/doc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 
@@ -68,42 +69,43 @@ static int parse(struct doc *d, const unsigned char *text, size_t len, struct er
 	return r;
 }
 
-/* The whole file, opened once. O_NONBLOCK: a fifo must not hold us up. */
-static int read_whole(const char *path, unsigned char **ret, size_t *ret_len, struct err *e)
+/* To its end, whatever its size is said to be: it may be a pipe. */
+static int read_whole(int fd, const char *path, size_t max, unsigned char **ret, size_t *ret_len,
+		      struct err *e)
 {
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	unsigned char *text;
-	struct stat st;
-	size_t len = 0;
+	unsigned char *text = NULL, *more;
+	size_t len = 0, size = 0;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, -errno, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EINVAL, "%s: not a regular file", path);
-	if (st.st_size > DOC_MAX_BYTES)
-		return err_set(e, -EFBIG, "%s: longer than %u bytes", path, DOC_MAX_BYTES);
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return err_set(e, -ENOMEM, "%s: out of memory", path);
-	while (len < (size_t)st.st_size) {
-		n = read(fd, text + len, (size_t)st.st_size - len);
-		if (n < 0) {
+	do {
+		if (len == size) {
+			size = size ? size * 2 : 4096;
+			more = realloc(text, size);
+			if (!more) {
+				free(text);
+				return err_set(e, -ENOMEM, "%s: out of memory", path);
+			}
+			text = more;
+		}
+		n = read(fd, text + len, size - len);
+		if (n < 0 && errno != EINTR) {
 			int code = -errno;
 
 			free(text);
 			return err_sys(e, code, "%s", path);
 		}
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
+		len += n > 0 ? (size_t)n : 0;
+		if (len > max) {
+			free(text);
+			return err_set(e, -EFBIG, "%s: longer than %zu bytes", path, max);
+		}
+	} while (n != 0);
 	*ret = text;
 	*ret_len = len;
 	return 0;
 }
 
-int doc_load(struct doc *d, const char *path, struct err *e)
+int doc_load_fd(struct doc *d, int fd, const char *path, size_t max, struct err *e)
 {
 	unsigned char *text = NULL;
 	size_t len = 0;
@@ -112,12 +114,26 @@ int doc_load(struct doc *d, const char *path, struct err *e)
 	*d = (struct doc){ .path = strdup(path) };
 	if (!d->path)
 		return err_set(e, -ENOMEM, "%s: out of memory", path);
-	r = read_whole(path, &text, &len, e);
+	r = read_whole(fd, path, max, &text, &len, e);
 	if (r < 0)
 		return r;
 	r = parse(d, text, len, e);
 	free(text);
 	return r;
+}
+
+int doc_load(struct doc *d, const char *path, struct err *e)
+{
+	/* O_NONBLOCK: a fifo must not hold us up. */
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	*d = (struct doc){ 0 };
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL, "%s: not a regular file", path);
+	return doc_load_fd(d, fd, path, DOC_MAX_BYTES, e);
 }
 
 void doc_done(struct doc *d)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "config/trusted.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+
+static uid_t sudo_uid(void)
+{
+	const char *text = getenv("SUDO_UID");
+	uint64_t uid;
+
+	return text && parse_u64(text, 1, UINT32_MAX - 1, &uid) == 0 ? (uid_t)uid : 0;
+}
+
+/* Whose group it is can be told for the caller alone: his own, of his own number. */
+static bool is_safe(const struct stat *st, uid_t caller)
+{
+	bool sticky = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX);
+
+	if (st->st_uid != 0 && st->st_uid != caller)
+		return false;
+	if (sticky)
+		return true;
+	return !(st->st_mode & S_IWOTH) &&
+	       (!(st->st_mode & S_IWGRP) || st->st_gid == 0 || (caller && st->st_gid == caller));
+}
+
+static int unsafe(const char *file, const char *what, const struct stat *st, struct err *e)
+{
+	const char *of = strcmp(file, what) == 0 ? "" : ", above it,";
+
+	if (st->st_uid != 0)
+		return err_set(e, -EACCES,
+			       "%s: root does not trust it: %s%s belongs to uid %u, who could put "
+			       "anything there; chown root would help",
+			       file, what, of, st->st_uid);
+	return err_set(e, -EACCES,
+		       "%s: root does not trust it: others than root can write to %s%s (mode "
+		       "%04o); chmod go-w would help",
+		       file, what, of, st->st_mode & 07777u);
+}
+
+int trusted_open(const char *path, bool by_hand, struct err *e)
+{
+	/* O_NONBLOCK: a fifo must not hold us up. */
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	uid_t caller = by_hand ? sudo_uid() : 0;
+	char whole[PATH_MAX], *slash;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL, "%s: %s", path,
+			       S_ISDIR(st.st_mode) ? "a folder; right is: a file" :
+						     "not a regular file");
+	if (geteuid() != 0)
+		return fd_take(&fd);
+	if (!is_safe(&st, caller))
+		return unsafe(path, path, &st, e);
+	/* The descriptor is what is read: the folders matter for who could have put it there. */
+	if (!realpath(path, whole))
+		return err_sys(e, -errno, "%s", path);
+	if (!fd_is_path(fd, whole))
+		return err_set(e, -EAGAIN, "%s: it was replaced while it was opened", path);
+	while ((slash = strrchr(whole, '/'))) {
+		*slash = '\0';
+		if (stat(*whole ? whole : "/", &st) < 0)
+			return err_sys(e, -errno, "%s", whole);
+		if (!is_safe(&st, caller))
+			return unsafe(path, *whole ? whole : "/", &st, e);
+		if (!*whole)
+			break;
+	}
+	return fd_take(&fd);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* trusted.h - files that a root master may believe: only root could have changed them. */
+#ifndef MPSUP_CONFIG_TRUSTED_H
+#define MPSUP_CONFIG_TRUSTED_H
+
+#include <stdbool.h>
+
+#include "base/base.h"
+#include "base/err.h"
+
+/* A descriptor of the regular file, read-only. As root it must be one that nobody else
+ * could have changed, nor the folders above it (a sticky one, as /tmp, may be everybody's);
+ * by_hand: the one who called sudo may, too. -EACCES names who could, and what would help. */
+MUST_CHECK int trusted_open(const char *path, bool by_hand, struct err *e);
+
+#endif
