@@ -247,9 +247,13 @@ static void take_file(struct file_reader *r, const char *path, struct source_fil
 	else
 		code = open_file(r, path, &f, &e);
 	if (code < 0) {
-		if (!from)
+		if (!from) {
 			r->first = e;
-		else if (strncmp(e.msg, path, strlen(path)) != 0 || e.code != -EINVAL)
+			r->complained++;
+			doc_done(&f.doc);
+			return;
+		}
+		if (strncmp(e.msg, path, strlen(path)) != 0 || e.code != -EINVAL)
 			(void)err_wrap(&e, "%s:%zu:%zu: include", from->doc.path,
 				       at->start_mark.line + 1, at->start_mark.column + 1);
 		file_complain(r, &e);

@@ -72,20 +72,22 @@ static const char *pool_name(struct file_reader *r, yaml_node_t *map)
 		file_wrong(r, map, "a pool's name is missing: - name: web");
 		return NULL;
 	}
-	if (name && !good_name(name)) {
+	if (!name)
+		return NULL;
+	if (!good_name(name)) {
 		file_wrong(r, n,
 			   "name: '%.60s' is not understood; right is: a to z, 0 to 9 and . _ -, "
 			   "at most 32",
 			   name);
-		return NULL;
+		return name;
 	}
-	for (unsigned i = 0; name && i < r->rd.c->npools; i++) {
+	for (unsigned i = 0; i < r->rd.c->npools; i++) {
 		const struct pool_config *other = r->rd.c->pools[i];
 
 		if (strcmp(other->name, name) == 0) {
 			file_wrong(r, n, "name: a pool '%s' is there already, at %s:%u:%u", name,
 				   other->file, other->line, other->column);
-			return NULL;
+			break;
 		}
 	}
 	return name;

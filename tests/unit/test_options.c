@@ -576,7 +576,7 @@ static const char *const wrong[][2] = {
 	{ "--wrokers=3", "did you mean '--workers'?" },
 	{ "--carrier-pigeon", "unknown option '--carrier-pigeon'; see mpsup --help" },
 	{ "--metrics 1", "--metrics is not built yet in mpsup " },
-	{ "-c x", "unknown option '-c'" },
+	{ "-x 1", "unknown option '-x'" },
 	{ "--port --memory 3", "--port: its N is missing" },
 	/* not of the form */
 	{ "-p1 -w 0", "'0' is out of range|1 to 4096, max, or -N" },
