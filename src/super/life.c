@@ -407,6 +407,7 @@ static void log_certificate(struct life *l, const struct death *d)
 {
 	char name[LIFE_NAME_BYTES], cause[256], age[TEXT_DURATION_BYTES];
 	bool expected = d->reason == REASON_STOP || d->reason == REASON_RESTART ||
+			d->reason == REASON_RELOAD || d->reason == REASON_SCALE ||
 			d->reason == REASON_SUICIDE;
 
 	death_cause(d, cause, sizeof(cause));
