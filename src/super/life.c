@@ -85,7 +85,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->slot = s;
 	l->gen = generation_ref(p->gen);
 	l->number = ++p->master->births;
-	l->generation = p->generation;
+	l->generation = p->gen->number;
 	life_begin(l);
 	l->from_spare = !s;
 	if (s)
