@@ -24,7 +24,8 @@ struct steer_seat {
 };
 
 /* By chance over the live seats, or by the client's address: a seat's clients come
- * back to it when it is live again. Returns the number of instructions (at most
+ * back to it when it is live again. All seats are given each time, also those that do not
+ * listen: an address's home follows from their number. Returns the number of instructions (at most
  * BPF_MAXINSNS), or -E2BIG; -ENOENT: nobody is live. */
 MUST_CHECK int steer_program(const struct steer_seat *seats, unsigned n, bool by_address,
 			     struct sock_filter out[BPF_MAXINSNS]);

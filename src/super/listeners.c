@@ -289,32 +289,58 @@ static bool is_live(const struct pool *p, unsigned slot)
 	return p->live[slot / 64] & (1ull << (slot % 64));
 }
 
+/* While one is being closed the last takes its number, sooner or later than the program
+ * is replaced: one that gives neither is right in both orders. */
+static bool keeps_number(const struct seat *s)
+{
+	const struct listener *l = s->listener;
+
+	return !l->closing || l->closing->form != s->form || s->rank + 1 < l->nlistening[s->form];
+}
+
+/* One for each slot, whether it listens or not: an address that belongs to it must not
+ * get another home because it is closed. Returns how many are live. */
+static unsigned fill_seats(const struct listener *l, enum listener_form form, bool moving,
+			   struct steer_seat *out)
+{
+	const struct pool *p = l->pool;
+	bool nobody = !any_live(p);
+	unsigned live = 0;
+
+	each_seat(s, l, form)
+	{
+		const struct slot *slot = p->slots[seat_index(s)];
+		struct steer_seat *seat = &out[seat_index(s)];
+
+		/* With nobody there the one that comes next gets what waited for it. */
+		seat->rank = s->rank;
+		seat->live = s->listens && s != l->closing && (moving || keeps_number(s)) &&
+			     (nobody ? may_serve(slot) : is_live(p, slot->index));
+		live += seat->live;
+	}
+	return live;
+}
+
+static int any_socket(const struct listener *l, enum listener_form form)
+{
+	each_seat(s, l, form) if (s->listens) return s->fd;
+	return -1;
+}
+
 static void steer_form(struct listener *l, enum listener_form form)
 {
 	static struct sock_filter code[BPF_MAXINSNS]; /* single-threaded */
 	static struct steer_seat seats[STEER_SEATS_MAX];
 	const struct pool *p = l->pool;
-	bool nobody = !any_live(p);
-	int fd = -1, n;
-	unsigned k = 0;
+	int n = -E2BIG;
 
-	each_seat(s, l, form)
-	{
-		const struct slot *slot = p->slots[seat_index(s)];
-
-		if (!s->listens || k == STEER_SEATS_MAX)
-			continue;
-		fd = s->fd;
-		/* With nobody there the one that comes next gets what waited for it. */
-		seats[k++] = (struct steer_seat){
-			.rank = s->rank,
-			.live = s != l->closing &&
-				(nobody ? may_serve(slot) : is_live(p, slot->index)),
-		};
+	if (l->nseats <= STEER_SEATS_MAX) {
+		if (fill_seats(l, form, false, seats) == 0)
+			(void)fill_seats(l, form, true, seats); /* the last one alone */
+		n = steer_program(seats, l->nseats, p->conf->balance == BALANCE_STICKY, code);
 	}
-	n = k > 1 ? steer_program(seats, k, p->conf->balance == BALANCE_STICKY, code) : -ENOENT;
 	if (n > 0)
-		n = steer_attach(fd, code, (unsigned short)n);
+		n = steer_attach(any_socket(l, form), code, (unsigned short)n);
 	if (n < 0 && n != -ENOENT)
 		log_warn("%s: new connections of %s cannot be steered: %s", p->conf->name,
 			 l->spec.shown, strerror(-n));

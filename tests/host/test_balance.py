@@ -94,16 +94,22 @@ def check_sticky(env, program):
     for _ in range(3):
         if {s: by(s, port) for s in sources} != home:
             raise Failed("an address changed its worker")
-    m.ctl("stop", "web/1")
-    away = {s: by(s, port) for s in sources}
-    moved = [s for s in sources if away[s] != home[s]]
-    if any(home[s] != "1" for s in moved) or "1" in away.values():
-        raise Failed("more moved than those of the stopped worker")
-    m.ctl("start", "web/1")
-    m.wait_workers(3)
-    if {s: by(s, port) for s in sources} != home:
-        raise Failed("they did not come home")
+    for slot in ("1", "0", "2", "0"):     # first, last and between in the kernel's order
+        check_away_and_home(m, port, home, slot)
     m.stop()
+
+
+def check_away_and_home(m, port, home, slot):
+    m.ctl("stop", f"web/{slot}")
+    away = {s: by(s, port) for s in home}
+    moved = [s for s in home if away[s] != home[s]]
+    if any(home[s] != slot for s in moved) or slot in away.values():
+        raise Failed(f"more moved than those of the stopped worker {slot}: {home}, then {away}")
+    m.ctl("start", f"web/{slot}")
+    m.wait_workers(3)
+    back = {s: by(s, port) for s in home}
+    if back != home:
+        raise Failed(f"those of {slot} did not come home: {home}, then {back}")
 
 
 def test_sticky_group_of_binding_programs(env):
