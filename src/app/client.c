@@ -88,6 +88,19 @@ int client_connect(struct remote *ret, const char *target)
 	return r < 0 ? client_error(&e) : 0;
 }
 
+static void print_all(const json_t *errors)
+{
+	char safe[1100];
+
+	for (size_t i = 0; i < json_array_size(errors); i++) {
+		const json_t *text = json_array_get(errors, i);
+
+		(void)text_safe(json_string_value(text), json_string_length(text), safe,
+				sizeof(safe));
+		(void)fprintf(stderr, "mpsup: %s\n", safe);
+	}
+}
+
 /* The exit status of {"ok":false, ...}, told. */
 static int refused(const struct remote *r, const json_t *final)
 {
@@ -99,6 +112,7 @@ static int refused(const struct remote *r, const json_t *final)
 	if (json_is_string(text))
 		(void)text_safe(json_string_value(text), json_string_length(text), safe,
 				sizeof(safe));
+	print_all(json_object_get(final, "errors"));
 	(void)fprintf(stderr, "mpsup: %s\n", safe);
 	if (status == CLIENT_NONE && strcmp(r->target, r->instance) == 0)
 		(void)fprintf(stderr, "mpsup: '%s' is the instance: write %s:\n", r->instance,

@@ -27,6 +27,8 @@ int cmd_stop(int argc, char **argv);
 int cmd_restart(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
+int cmd_apply(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 
 /* NULL when there is no such verb. */
 const struct cmd *cmd_find(const char *name);

@@ -46,6 +46,19 @@ static void on_log(struct master *m, const struct logline *line)
 	ctl_on_log(m, line);
 }
 
+static int on_pool(struct master *m, struct pool *p, struct err *e)
+{
+	return shown_add_pool(&container_of(m, struct run, master)->shown, p, e);
+}
+
+static void on_pool_gone(struct master *m, struct pool *p)
+{
+	struct run *run = container_of(m, struct run, master);
+
+	ctl_pool_gone(&run->ctl, p);
+	shown_drop_pool(&run->shown, p);
+}
+
 static void reopen_logs(void *ctx)
 {
 	struct run *run = ctx;
@@ -298,6 +311,8 @@ int cmd_run(int argc, char **argv)
 		.cgroup = CGROUP_ROOT_NONE,
 		.on_log = on_log,
 		.on_idle = on_idle,
+		.on_pool = on_pool,
+		.on_pool_gone = on_pool_gone,
 		.started_ms = clock_boot_ms(),
 	};
 	run->signals.reopen = reopen_logs;

@@ -21,6 +21,8 @@ const struct cmd cmds[] = {
 	{ "stop", "end an instance, a pool or a worker, and wait for it", cmd_stop },
 	{ "restart", "end workers as in a stop, start new ones", cmd_restart },
 	{ "start", "start what has failed or waits", cmd_start },
+	{ "config", "what runs, as a file for -c, each line with its origin", cmd_config },
+	{ "apply", "read the file again and do what differs", cmd_apply },
 	{ "reset", "forget the deaths, start what was given up", cmd_reset },
 	{ 0 },
 };

@@ -123,6 +123,15 @@ void pool_config_unref(struct pool_config *p)
 	free(p);
 }
 
+void pool_config_inherit(struct pool_config *to, struct pool_config *from)
+{
+	if (to == from || to->uid_lock_fd >= 0 || from->uid_lock_fd < 0)
+		return;
+	to->uid_lock_fd = from->uid_lock_fd;
+	to->uid = from->uid;
+	from->uid_lock_fd = -1;
+}
+
 void pool_config_place(const struct pool_config *p, struct err *e)
 {
 	unsigned line = p->line, column = p->column;

@@ -109,7 +109,9 @@ static int sudo_caller(uid_t *ret_uid, gid_t *ret_gid)
 
 static int dynamic_user(struct config *c, struct pool_config *p, struct err *e)
 {
-	int r = uid_allocate(c->name, p->name, &p->uid, &p->uid_lock_fd, e);
+	/* It may have it from the configuration before. */
+	int r = p->uid_lock_fd >= 0 ? 0 :
+				      uid_allocate(c->name, p->name, &p->uid, &p->uid_lock_fd, e);
 
 	if (r < 0)
 		return r;

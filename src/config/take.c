@@ -374,6 +374,7 @@ TAKE(version)
 
 static int unknown_key(const struct key *k, const char *name, size_t len, struct err *e)
 {
+	const struct key *instance;
 	char text[64], dashed[64];
 	const char *near;
 
@@ -385,6 +386,10 @@ static int unknown_key(const struct key *k, const char *name, size_t len, struct
 	if (keys_is_planned(dashed, strlen(dashed)))
 		return reading_wrong(k, e, -EINVAL, "%s is not built yet in mpsup %s", text,
 				     MPSUP_VERSION);
+	instance = keys_find_any(false, text);
+	if (instance)
+		return reading_wrong(k, e, -EINVAL, "%s is no key of a pool; right is: --%s", text,
+				     instance->option);
 	near = keys_nearest(text, 1);
 	return reading_wrong(k, e, -EINVAL, "there is no key '%s'%s%s%s", text,
 			     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
@@ -409,8 +414,5 @@ TAKE(set)
 		return reading_not_right(k, value, -EINVAL, e);
 	if (!other)
 		return unknown_key(k, value, (size_t)(eq - value), e);
-	if (!keys_is_pool(other))
-		return reading_wrong(k, e, -EINVAL, "%s is no key of a pool; right is: --%s",
-				     other->key, other->option);
 	return other->value ? reading_take(rd, other, eq + 1, e) : set_flag(rd, other, eq + 1, e);
 }

@@ -34,6 +34,7 @@ struct ctl {
 	struct list events; /* struct ctl_event, oldest first */
 	unsigned nevents;
 	uint64_t seq;
+	uint64_t applies; /* how many there were */
 };
 
 struct ctl_client {
@@ -57,6 +58,9 @@ struct ctl_client {
 	const struct pool *ready_pool; /* NULL: all */
 	int ready_slot;		       /* -1: all */
 	uint64_t ready_after;	       /* lives with a greater number count */
+	bool want_applied;
+	uint64_t applied;      /* which apply is waited for */
+	unsigned apply_failed; /* steps that failed at once */
 };
 
 /* RUN/NAME.sock, made in RUN/NAME, which the caller holds (0700), and renamed into place. */
@@ -86,6 +90,14 @@ void verb_run(struct ctl_client *cl, const char *line, size_t len);
 void client_check_ready(struct ctl_client *cl);
 /* The same for one that waits until its pool or slot has stopped. */
 void client_check_stopped(struct ctl_client *cl);
+
+/* verb_apply.c: only: a pool's name, or NULL. */
+void client_apply(struct ctl_client *cl, const char *only, const json_t *args);
+/* One that waits for it: answered once all that it touched has come to rest. */
+void client_check_applied(struct ctl_client *cl);
+void client_applied(struct ctl_client *cl, unsigned failed);
+/* A pool is going: nobody waits for it any more. */
+void ctl_pool_gone(struct ctl *c, const struct pool *p);
 
 /* status.c, eventlog.c */
 json_t *status_json(const struct master *m, const struct pool *only, int slot);

@@ -75,7 +75,8 @@ static void add_who(json_t *o, const struct event *ev)
 	(void)json_object_set_new(o, "slot", ev->slot >= 0 ? json_integer(ev->slot) : json_null());
 	(void)json_object_set_new(o, "generation",
 				  ev->life ? json_integer(ev->life->generation) :
-				  ev->pool ? json_integer(ev->pool->generation) :
+				  ev->pool ? json_integer(ev->pool->gen ? ev->pool->gen->number :
+									  0) :
 					     json_null());
 	(void)json_object_set_new(
 		o, "pid", ev->life && ev->life->pid ? json_integer(ev->life->pid) : json_null());

@@ -161,7 +161,7 @@ static void on_client(struct source *s, uint32_t events)
 		return;
 	}
 	if (n < 0 || cl->closing || cl->want_events || cl->want_logs || cl->want_stop ||
-	    cl->want_ready)
+	    cl->want_ready || cl->want_applied)
 		return;
 	cl->in_len += (size_t)n;
 	take_requests(cl);

@@ -117,6 +117,24 @@ void ctl_on_event(struct master *m, const struct event *ev)
 			client_check_stopped(cl);
 		if (cl->want_ready)
 			client_check_ready(cl);
+		if (cl->want_applied)
+			client_check_applied(cl);
+	}
+}
+
+void ctl_pool_gone(struct ctl *c, const struct pool *p)
+{
+	list_each(it, &c->clients) {
+		struct ctl_client *cl = container_of(it, struct ctl_client, node);
+
+		if (cl->log_pool == p || cl->ready_pool == p || cl->stop_pool == p) {
+			if (cl->want_stop && cl->stop_pool == p)
+				client_ok(cl);
+			else
+				client_fail(cl, 3, "pool %s is gone", p->conf->name);
+			cl->want_logs = cl->want_ready = cl->want_stop = false;
+			cl->log_pool = cl->ready_pool = cl->stop_pool = NULL;
+		}
 	}
 }
 

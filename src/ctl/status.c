@@ -46,6 +46,12 @@ static json_t *limit_json(const struct limits *l, enum limit which, uint64_t n)
 	return l->asked & LIMIT_BIT(which) ? json_integer((json_int_t)n) : json_null();
 }
 
+/* The one that is in charge; 0: its world was broken from the start. */
+static unsigned pool_generation(const struct pool *p)
+{
+	return p->gen ? p->gen->number : p->generation;
+}
+
 /* What is known of a place that may have no life at the moment. */
 static json_t *messages_json(const struct life *l)
 {
@@ -78,7 +84,7 @@ static json_t *worker_json(const struct facts *f, const struct slot *s, const st
 
 	set(o, "slot", spare ? json_null() : json_integer(s->index));
 	set(o, "role", json_string(spare ? "spare" : "worker"));
-	set(o, "generation", json_integer(l ? l->generation : s->pool->generation));
+	set(o, "generation", json_integer(l ? l->generation : pool_generation(s->pool)));
 	set(o, "state", json_string(l ? life_state_name(l->state) : slot_state_name(s)));
 	set_count(o, "pid", l && l->pid ? l->pid : -1);
 	set_count(o, "init_pid", l && l->init.pid ? l->init.pid : -1);
@@ -236,7 +242,7 @@ static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
 	    json_string(p->gen ? p->gen->wire->name : protocol_name(p->conf->protocol)));
 	set(o, "policy",
 	    p->gen && p->gen->policy_name ? json_string(p->gen->policy_name) : json_null());
-	set(o, "generation", json_integer(p->generation));
+	set(o, "generation", json_integer(pool_generation(p)));
 	set_count(o, "accept_queue", facts_accept_queue(f, p));
 	set(o, "dispatch", config_dispatches(p->conf) ? dispatch_json(p) : json_null());
 	set(o, "usage", usage_json(f, p));

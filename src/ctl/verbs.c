@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* verbs.c - the permit table: what can be asked, and what it needs. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "config/show.h"
 #include "ctl/ctl.h"
 #include "ctl/rights.h"
 #include "super/life.h"
@@ -201,11 +203,42 @@ static void do_start(struct ctl_client *cl, const struct target *t, const json_t
 	begin_again(cl, t, pool_begin, 0);
 }
 
+static void do_config(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	const struct master *m = cl->ctl->master;
+	const struct pool_config **confs = calloc(m->npools + 1, sizeof(*confs));
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	unsigned n = 0;
+
+	(void)args;
+	for (unsigned i = 0; confs && i < m->npools; i++)
+		if (!t->pool || t->pool == m->pools[i])
+			confs[n++] = m->pools[i]->conf;
+	if (confs && f)
+		config_show(f, m->config, confs, n);
+	if (f && fclose(f) == 0 && text) {
+		cl->closing = true;
+		client_send(cl, json_pack("{s:b, s:s}", "ok", 1, "config", text));
+	} else {
+		client_fail(cl, 1, "out of memory");
+	}
+	free(text);
+	free(confs);
+}
+
+static void do_apply(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	client_apply(cl, t->pool ? t->pool->conf->name : NULL, args);
+}
+
 static const struct verb verbs[] = {
 	{ "status", RIGHT_VIEW, false, do_status },    { "events", RIGHT_VIEW, false, do_events },
 	{ "logs", RIGHT_VIEW, false, do_logs },	       { "stop", RIGHT_CHANGE, true, do_stop },
 	{ "reset", RIGHT_CHANGE, true, do_reset },     { "start", RIGHT_CHANGE, true, do_start },
-	{ "restart", RIGHT_CHANGE, true, do_restart },
+	{ "restart", RIGHT_CHANGE, true, do_restart }, { "apply", RIGHT_ROOT, true, do_apply },
+	{ "config", RIGHT_VIEW, false, do_config },
 };
 
 /* POOL, POOL/SLOT or nothing; the instance part is the client's business. */

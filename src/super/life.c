@@ -85,7 +85,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->slot = s;
 	l->gen = generation_ref(p->gen);
 	l->number = ++p->master->births;
-	l->generation = p->generation;
+	l->generation = p->gen->number;
 	life_begin(l);
 	l->from_spare = !s;
 	if (s)
@@ -407,6 +407,7 @@ static void log_certificate(struct life *l, const struct death *d)
 {
 	char name[LIFE_NAME_BYTES], cause[256], age[TEXT_DURATION_BYTES];
 	bool expected = d->reason == REASON_STOP || d->reason == REASON_RESTART ||
+			d->reason == REASON_RELOAD || d->reason == REASON_SCALE ||
 			d->reason == REASON_SUICIDE;
 
 	death_cause(d, cause, sizeof(cause));

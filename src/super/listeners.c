@@ -403,6 +403,25 @@ void listeners_vacate(struct slot *s)
 				vacate_seat(&p->listeners[i].seats[f][s->index]);
 }
 
+void listeners_rebase(struct pool *p)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; p->listeners && i < p->nlisteners && k < p->conf->nlistens; i++) {
+		struct listen_spec *spec = &p->listeners[i].spec;
+		struct listen_spec next = p->conf->listens[k];
+
+		if (p->listeners[i].owned)
+			continue;
+		k++;
+		/* The socket is what it is: it may be narrower than was asked for. */
+		next.addr = spec->addr;
+		next.addr_len = spec->addr_len;
+		next.dual_stack = spec->dual_stack;
+		*spec = next;
+	}
+}
+
 void listeners_silence(struct pool *p)
 {
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++) {

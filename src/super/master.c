@@ -41,16 +41,18 @@ static bool pool_over(const struct pool *p)
 
 void master_check_idle(struct master *m)
 {
-	bool any_failed = false;
+	bool any_failed = false, broken = true;
 	int code = EXIT_ALL_FAILED;
 
 	for (unsigned i = 0; i < m->npools; i++) {
 		if (!pool_over(m->pools[i]))
 			return;
 		any_failed |= m->pools[i]->phase == POOL_FAILED;
-		if (m->pools[i]->exit_code)
-			code = m->pools[i]->exit_code;
+		broken = broken && m->pools[i]->exit_code;
 	}
+	/* One that got as far as to try its workers is past a limit. */
+	if (broken && m->npools > 0)
+		code = m->pools[0]->exit_code;
 	if (any_failed && !m->stopping && m->lives > 0) {
 		/* All have failed: what still drains or is parked is asked to go. */
 		master_stop(m, code);

@@ -40,7 +40,6 @@ void pool_init(struct pool *p, struct master *m)
 {
 	p->master = m;
 	p->phase = POOL_STARTING;
-	p->since_ms = clock_real_ms();
 	list_init(&p->spares);
 	dispatch_init(p);
 	list_init(&p->held_for_all);
@@ -176,7 +175,10 @@ static void announce(struct pool *p)
 				      unix_sock ? "" : "http://", s->shown);
 	}
 	text_duration(p->master->world->now_ms() - p->started_ms, took);
-	log_info("ready: %u worker%s%s in %s", wanted, wanted == 1 ? "" : "s", where, took);
+	/* One pool is the instance, and needs no name. */
+	log_info("%s%s%sready: %u worker%s%s in %s", p->master->npools > 1 ? "pool " : "",
+		 p->master->npools > 1 ? p->conf->name : "", p->master->npools > 1 ? " " : "",
+		 wanted, wanted == 1 ? "" : "s", where, took);
 	p->announced = true;
 }
 
@@ -217,6 +219,7 @@ static void stopped(struct pool *p)
 	p->phase = POOL_STOPPED;
 	p->reason[0] = '\0';
 	p->master->world->unlisten(p);
+	pool_gone(p);
 	tell(p, "pool.stop");
 	master_check_ready(p->master);
 }
@@ -236,6 +239,13 @@ void pool_update(struct pool *p)
 		if (p->lives == 0)
 			stopped(p);
 		return;
+	}
+	if (p->rolled_from) {
+		pool_roll_step(p);
+		if (p->rolled_from)
+			return;
+		failed = count_state(p, SLOT_FAILED);
+		ready = pool_count_ready(p);
 	}
 	if (failed == wanted || (failed > 0 && !p->ever_ready)) {
 		fail_pool(p);
@@ -267,6 +277,7 @@ void pool_stop(struct pool *p)
 		return;
 	p->draining = true;
 	p->phase = POOL_DRAINING;
+	pool_end_roll(p);
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	for (unsigned i = 0; i < p->nslots; i++)
 		slot_stop(p->slots[i]);

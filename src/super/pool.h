@@ -14,6 +14,25 @@ void pool_free(struct pool *p); /* which has no life any more */
  * -errno with a sentence that has its place in the file: its world is broken. */
 MUST_CHECK int pool_open(struct pool *p, struct err *e);
 MUST_CHECK int pool_open_again(struct pool *p, struct err *e);
+/* Drain it, then forget it. */
+void pool_retire(struct pool *p);
+void pool_gone(struct pool *p); /* of pool_update(): its last life is over */
+/* Stop it, and start it with this configuration, which is resolved; a reference is taken. */
+void pool_replace(struct pool *p, struct pool_config *conf);
+void pool_keep_file_conf(struct pool *p, struct pool_config *conf);
+/* A person has changed this key of the pool. -ENOMEM. */
+MUST_CHECK int pool_add_override(struct pool *p, const struct given *g);
+struct config_diff;
+/* The file's value has changed: what a person had set of it is forgotten. */
+void pool_drop_overrides(struct pool *p, const struct config_diff *d);
+
+/* roll.c: g, whose reference is taken over, becomes the pool's; its workers follow one
+ * after the other, and go back when the first of the new ones do not get ready. Tells
+ * pool.reload. The sockets stay. */
+void pool_roll(struct pool *p, struct generation *g);
+void pool_roll_step(struct pool *p); /* of pool_update() */
+void pool_end_roll(struct pool *p);
+
 /* It has failed before it began; the others go on. */
 void pool_break(struct pool *p, const struct err *e);
 /* The exit status of a start that ended with this -errno. */

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "config/diff.h"
 #include "super/pool.h"
 #include "super/prepare.h"
 
@@ -26,6 +28,129 @@ int exit_status_of(int code)
 	}
 }
 
+/* It has no life any more. Not within the event that told so: others still look at it. */
+static void on_later(struct timer *t)
+{
+	struct pool *p = container_of(t, struct pool, later);
+	struct master *m = p->master;
+	struct err e = { 0 };
+	char name[40];
+
+	if (p->retiring) {
+		struct event ev = { .name = "pool.gone", .slot = -1, .text = name };
+
+		(void)snprintf(name, sizeof(name), "%s", p->conf->name);
+		log_info("pool %s is gone", name);
+		if (m->on_pool_gone)
+			m->on_pool_gone(m, p);
+		pool_free(p);
+		master_event(m, &ev);
+		master_check_idle(m);
+		return;
+	}
+	prepare_pool_done(p);
+	pool_done(p);
+	pool_config_inherit(p->pending, p->conf);
+	pool_config_unref(p->conf);
+	p->conf = p->pending;
+	p->pending = NULL;
+	pool_init(p, m);
+	p->draining = p->announced = p->ever_ready = false;
+	p->exit_code = 0;
+	p->reason[0] = '\0';
+	if (pool_open(p, &e) < 0)
+		pool_break(p, &e);
+	else
+		pool_start(p);
+}
+
+void pool_gone(struct pool *p)
+{
+	if ((p->retiring || p->pending) && !p->later.armed)
+		timer_set(&p->master->loop, &p->later, p->master->world->now_ms());
+}
+
+void pool_retire(struct pool *p)
+{
+	p->retiring = true;
+	if (p->phase == POOL_STOPPED || !p->gen) {
+		pool_gone(p);
+		return;
+	}
+	pool_stop(p);
+}
+
+void pool_replace(struct pool *p, struct pool_config *conf)
+{
+	p->pending = pool_config_ref(conf);
+	if (p->phase == POOL_STOPPED) {
+		/* A person has stopped it: with its next start it is another. */
+		return;
+	}
+	pool_stop(p);
+}
+
+void pool_keep_file_conf(struct pool *p, struct pool_config *conf)
+{
+	pool_config_ref(conf);
+	pool_config_unref(p->file_conf);
+	p->file_conf = conf;
+}
+
+static int put_override(struct overrides *o, const struct given *g)
+{
+	struct given *more = arena_alloc(&o->arena, (o->given.n + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	if (o->given.n)
+		memcpy(more, o->given.list, o->given.n * sizeof(*more));
+	more[o->given.n] = (struct given){ .key = g->key };
+	if (g->value)
+		more[o->given.n].value = arena_strdup(&o->arena, g->value);
+	if (g->value && !more[o->given.n].value)
+		return -ENOMEM;
+	o->given.list = more;
+	o->given.n++;
+	return 0;
+}
+
+/* All but those that are of these keys, into a new arena: changes for years leak nothing. */
+static int rebuild(struct pool *p, const struct key *const *dropped, unsigned n,
+		   const struct given *last)
+{
+	struct overrides o = { 0 };
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < p->overrides.given.n; i++) {
+		bool drop = false;
+
+		for (unsigned k = 0; k < n; k++)
+			drop |= dropped[k] == p->overrides.given.list[i].key;
+		if (!drop)
+			r = put_override(&o, &p->overrides.given.list[i]);
+	}
+	if (r == 0 && last)
+		r = put_override(&o, last);
+	if (r < 0) {
+		arena_done(&o.arena);
+		return r;
+	}
+	arena_done(&p->overrides.arena);
+	p->overrides = o;
+	return 0;
+}
+
+int pool_add_override(struct pool *p, const struct given *g)
+{
+	return rebuild(p, &g->key, 1, g);
+}
+
+void pool_drop_overrides(struct pool *p, const struct config_diff *d)
+{
+	ignore(rebuild(p, d->keys, d->n, NULL));
+}
+
 struct pool *pool_new(struct master *m, struct pool_config *conf)
 {
 	struct pool **more = realloc(m->pools, (m->npools + 1) * sizeof(*more));
@@ -36,7 +161,10 @@ struct pool *pool_new(struct master *m, struct pool_config *conf)
 	if (!p)
 		return NULL;
 	p->conf = pool_config_ref(conf);
+	p->file_conf = pool_config_ref(conf);
 	pool_init(p, m);
+	p->since_ms = clock_real_ms();
+	timer_init(&p->later, on_later);
 	m->pools[m->npools++] = p;
 	return p;
 }
@@ -45,9 +173,13 @@ void pool_free(struct pool *p)
 {
 	struct master *m = p->master;
 
+	timer_clear(&m->loop, &p->later);
 	prepare_pool_done(p);
 	pool_done(p);
 	pool_config_unref(p->conf);
+	pool_config_unref(p->file_conf);
+	pool_config_unref(p->pending);
+	arena_done(&p->overrides.arena);
 	for (unsigned i = 0; i < m->npools; i++)
 		if (m->pools[i] == p) {
 			memmove(&m->pools[i], &m->pools[i + 1],

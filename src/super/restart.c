@@ -19,7 +19,13 @@ static bool is_meant(const struct slot *s, int slot)
  * Only this slot, or all (-1). */
 static int reopen(struct pool *p, int slot, struct err *e)
 {
-	int r = p->master->world->listen(p, e);
+	int r;
+
+	if (p->pending) {
+		pool_gone(p);
+		return 0;
+	}
+	r = p->master->world->listen(p, e);
 
 	if (r < 0)
 		return r;

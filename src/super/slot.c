@@ -79,7 +79,7 @@ static struct life *parked_spare(struct pool *p)
 	list_each(it, &p->spares) {
 		struct life *l = container_of(it, struct life, node);
 
-		if (l->state == LIFE_PARKED)
+		if (l->state == LIFE_PARKED && l->gen == p->gen)
 			return l;
 	}
 	return NULL;

@@ -299,12 +299,22 @@ struct generation {
 
 struct pool {
 	struct master *master;
-	struct pool_config *conf;   /* a reference; gen's, once there is one */
-	struct generation *gen;	    /* NULL: its world is broken, and it has no slots */
-	enum pool_state phase;	    /* shown as "state" */
-	char reason[512];	    /* why degraded or failed, "" */
-	unsigned generation;	    /* the number of the last one */
-	struct listener *listeners; /* the configured ones first */
+	struct pool_config *conf;      /* a reference; gen's, once there is one */
+	struct generation *gen;	       /* NULL: its world is broken, and it has no slots */
+	struct pool_config *file_conf; /* a reference; as the file has it, without overrides */
+	struct overrides {	       /* what `set` and `scale` changed */
+		struct arena arena;
+		struct givens given;
+	} overrides;
+	enum pool_state phase;		/* shown as "state" */
+	char reason[512];		/* why degraded or failed, "" */
+	unsigned generation;		/* the number of the last one */
+	struct generation *rolled_from; /* while another takes over: what serves meanwhile */
+	bool rolled_back;		/* the last one that was to take over did not */
+	bool retiring;			/* not in the file any more: it drains and goes */
+	struct pool_config *pending;	/* it stops, and starts again with this */
+	uint64_t applied;		/* the number of the last apply that touched it */
+	struct listener *listeners;	/* the configured ones first */
 	unsigned nlisteners;
 	int *slot_fds;	  /* for each slot a row of its sockets */
 	uint64_t *live;	  /* bits: slots that get new connections */
@@ -338,10 +348,10 @@ struct pool {
 	struct usage {
 		uint64_t cpu_usec, throttled_usec, io_read_bytes, io_write_bytes;
 		uint64_t memory_peak_bytes, oom_kills;
-	} dead;		   /* of lives that are over: sums, and the highest peak */
-	int64_t since_ms;  /* CLOCK_REALTIME */
-	struct timer step; /* zero-delay: look what can be started */
-	void *ctx;	   /* of the callbacks: where its lines go */
+	} dead;		    /* of lives that are over: sums, and the highest peak */
+	int64_t since_ms;   /* CLOCK_REALTIME */
+	struct timer later; /* zero-delay: it has stopped, and goes or starts as another */
+	void *ctx;	    /* of the callbacks: where its lines go */
 };
 
 struct master {
@@ -374,6 +384,9 @@ struct master {
 	int exit_code;
 	void (*on_event)(struct master *m, const struct event *ev);
 	void (*on_log)(struct master *m, const struct logline *line);
+	/* One has come; -errno with a sentence: it cannot. One is going: forget it. */
+	int (*on_pool)(struct master *m, struct pool *p, struct err *e);
+	void (*on_pool_gone)(struct master *m, struct pool *p);
 	void (*on_idle)(struct master *m); /* every pool stopped or failed for good */
 	void *ctx;			   /* of the callbacks */
 };

@@ -666,7 +666,7 @@ static const char *const wrong[][2] = {
 	{ "-p1 --set total=1G", "total is not built yet" },
 	{ "-p1 --set recycle_memory=1G", "recycle_memory is not built yet" },
 	{ "-p1 --set name=x", "name is no key of a pool; right is: --name" },
-	{ "-p1 --set set=set=x=1", "no key of a pool" },
+	{ "-p1 --set set=set=x=1", "there is no key 'set'" },
 	{ "-p1 --set =1", "KEY=VALUE" },
 	{ "-p1 --set no_pin=maybe", "'maybe'|true or false" },
 	{ "-p1 --set restart.spares=1", "no key 'restart.spares'" },

@@ -365,7 +365,7 @@ static inline void check_timers(void)
 		for (unsigned k = 0; k < w.m.npools; k++) {
 			const struct pool *p = &w.pools[k];
 
-			known |= t == &p->step || t == &p->spare_slot.timer ||
+			known |= t == &p->later || t == &p->spare_slot.timer ||
 				 t == &p->dispatch.pause;
 			for (unsigned i = 0; i < p->nslots; i++)
 				known |= t == &p->slots[i]->timer;

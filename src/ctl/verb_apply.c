@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* verb_apply.c - `mpsup apply`: read the file again, answer with the plan, do it, and say
+ * how it went when it is over. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "super/apply.h"
+#include "super/pool.h"
+
+static void set(json_t *o, const char *key, json_t *value)
+{
+	(void)json_object_set_new(o, key, value);
+}
+
+static json_t *keys_json(const struct config_diff *d)
+{
+	json_t *a = json_array();
+	char name[96];
+
+	for (unsigned i = 0; i < d->n; i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", keys_folder(d->keys[i]->level),
+			       d->keys[i]->key);
+		(void)json_array_append_new(a, json_string(name));
+	}
+	return a;
+}
+
+static json_t *step_json(const struct apply_step *s)
+{
+	json_t *o = json_object();
+
+	set(o, "pool", json_string(s->conf ? s->conf->name : s->pool->conf->name));
+	set(o, "action", json_string(apply_action_name(s->action)));
+	set(o, "keys", keys_json(&s->diff));
+	set(o, "error", s->why.code < 0 ? json_safe(s->why.msg) : json_null());
+	return o;
+}
+
+static json_t *plan_json(const struct apply_plan *plan)
+{
+	json_t *o = json_object(), *steps = json_array();
+
+	for (unsigned i = 0; i < plan->n; i++)
+		(void)json_array_append_new(steps, step_json(&plan->steps[i]));
+	set(o, "steps", steps);
+	set(o, "instance", keys_json(&plan->instance));
+	return o;
+}
+
+static void refuse(struct ctl_client *cl, const struct complaints *cs, const struct err *e)
+{
+	json_t *errors = json_array();
+
+	for (unsigned i = 0; i < cs->n; i++)
+		(void)json_array_append_new(errors, json_safe(cs->text[i]));
+	cl->closing = true;
+	client_send(cl, json_pack("{s:b, s:i, s:o, s:o}", "ok", 0, "exit", 2, "error",
+				  json_safe(e->msg), "errors", errors));
+}
+
+static int read_file(const struct master *m, struct complaints *cs, struct config **ret,
+		     struct err *e)
+{
+	const struct config *c = m->config;
+
+	if (!c->file)
+		return err_set(e, -EINVAL,
+			       "instance %s was started by a command line: there is no file to "
+			       "apply",
+			       c->name);
+	if (strcmp(c->file, "-") == 0)
+		return err_set(e, -EINVAL,
+			       "instance %s was started with a file on its standard input, which "
+			       "cannot be read again",
+			       c->name);
+	return config_from_file(c->file, &c->given, true, cs, ret, e);
+}
+
+static bool changes_nothing(const struct apply_plan *plan)
+{
+	for (unsigned i = 0; i < plan->n; i++)
+		if (plan->steps[i].action != APPLY_KEEP)
+			return false;
+	return true;
+}
+
+void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
+{
+	struct master *m = cl->ctl->master;
+	bool dry = json_is_true(json_object_get(args, "dry_run"));
+	struct complaints cs = { 0 };
+	struct config *wanted = NULL;
+	struct apply_plan plan;
+	struct err e = { 0 };
+	unsigned failed = 0;
+	int r = m->stopping ? err_set(&e, -EBUSY, "the instance is stopping") :
+			      read_file(m, &cs, &wanted, &e);
+
+	if (r == 0)
+		r = apply_plan_make(&plan, m, wanted, only, &e);
+	if (r < 0) {
+		refuse(cl, &cs, &e);
+		complaints_done(&cs);
+		config_unref(wanted);
+		return;
+	}
+	if (!dry)
+		failed = apply_plan_do(&plan, m, ++cl->ctl->applies);
+	client_send(cl, json_pack("{s:o}", "plan", plan_json(&plan)));
+	cl->applied = cl->ctl->applies;
+	cl->apply_failed = failed;
+	cl->want_applied = true;
+	if (dry || changes_nothing(&plan) || json_is_true(json_object_get(args, "no_wait")))
+		client_applied(cl, failed);
+	else
+		client_check_applied(cl);
+	apply_plan_done(&plan);
+	complaints_done(&cs);
+	config_unref(wanted);
+}
+
+void client_applied(struct ctl_client *cl, unsigned failed)
+{
+	cl->want_applied = false;
+	if (failed > 0)
+		client_fail(cl, 1, "%u pool%s not as the file says", failed,
+			    failed == 1 ? " is" : "s are");
+	else
+		client_ok(cl);
+}
+
+/* On its way: to be ready, to be gone. */
+static bool is_moving(const struct pool *p)
+{
+	if (p->retiring || p->rolled_from || p->later.armed)
+		return true;
+	if (p->draining)
+		return p->phase != POOL_STOPPED;
+	return p->phase == POOL_STARTING || p->phase == POOL_RELOADING;
+}
+
+void client_check_applied(struct ctl_client *cl)
+{
+	const struct master *m = cl->ctl->master;
+	unsigned failed = cl->apply_failed;
+	char text[600];
+
+	for (unsigned i = 0; i < m->npools; i++) {
+		const struct pool *p = m->pools[i];
+
+		if (p->applied != cl->applied)
+			continue;
+		if (is_moving(p))
+			return;
+		if (p->phase != POOL_FAILED && !p->rolled_back)
+			continue;
+		failed++;
+		(void)snprintf(text, sizeof(text), "pool %s: %s", p->conf->name, p->reason);
+		client_send(cl, json_pack("{s:o}", "said", json_safe(text)));
+		if (cl->fd < 0)
+			return;
+	}
+	client_applied(cl, failed);
+}

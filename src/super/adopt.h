@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* adopt.h - a pool takes over what can change in the workers that run: limits, restart
+ * policy, deadlines, numbers.
+ *
+ * Layer: super. */
+#ifndef MPSUP_SUPER_ADOPT_H
+#define MPSUP_SUPER_ADOPT_H
+
+#include "super/super.h"
+
+/* conf is resolved, and differs in nothing but keys of CHANGE_LIVE; a reference is taken.
+ * -errno with a sentence, and nothing has changed: this host cannot set a limit. */
+MUST_CHECK int pool_adopt(struct pool *p, struct pool_config *conf, struct err *e);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "super/apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "super/adopt.h"
+#include "super/listeners.h"
+#include "super/pool.h"
+#include "super/prepare.h"
+
+const char *apply_action_name(enum apply_action a)
+{
+	static const char *const names[] = {
+		[APPLY_KEEP] = "keep",	 [APPLY_START] = "start",   [APPLY_REMOVE] = "remove",
+		[APPLY_LIVE] = "change", [APPLY_ROLL] = "roll",	    [APPLY_REPLACE] = "replace",
+		[APPLY_OPEN] = "start",	 [APPLY_REFUSE] = "refuse",
+	};
+
+	return names[a];
+}
+
+/* ---- the plan ---- */
+
+/* Sockets are made for what these say. */
+static bool needs_other_sockets(const struct config_diff *d)
+{
+	static const char *const of_sockets[] = { "port",     "listen", "balance", "backlog",
+						  "unlisted", "compat", "protocol" };
+
+	for (size_t i = 0; i < ARRAY_LEN(of_sockets); i++)
+		if (diff_has(d, of_sockets[i]))
+			return true;
+	return false;
+}
+
+static struct pool *find_pool(const struct master *m, const char *name)
+{
+	for (unsigned i = 0; i < m->npools; i++)
+		if (strcmp(m->pools[i]->conf->name, name) == 0)
+			return m->pools[i];
+	return NULL;
+}
+
+static struct pool_config *find_conf(const struct config *c, const char *name)
+{
+	for (unsigned i = 0; i < c->npools; i++)
+		if (strcmp(c->pools[i]->name, name) == 0)
+			return c->pools[i];
+	return NULL;
+}
+
+static void plan_pool(struct apply_step *s)
+{
+	const struct pool *p = s->pool;
+
+	if (!p) {
+		s->action = APPLY_START;
+		return;
+	}
+	if (p->retiring || p->pending) {
+		s->action = APPLY_REFUSE;
+		s->why.code = err_set(&s->why, -EBUSY,
+				      "it is on its way out still: apply again when its last "
+				      "worker has gone");
+		return;
+	}
+	/* What a person has set by hand is not in the file. */
+	pool_config_diff(p->file_conf, s->conf, &s->diff);
+	if (!p->gen)
+		s->action = APPLY_OPEN;
+	else if (s->diff.n == 0)
+		s->action = APPLY_KEEP;
+	else if (s->diff.need == CHANGE_LIVE)
+		s->action = APPLY_LIVE;
+	else
+		s->action = needs_other_sockets(&s->diff) ? APPLY_REPLACE : APPLY_ROLL;
+}
+
+static struct apply_step *add(struct apply_plan *plan)
+{
+	return &plan->steps[plan->n++];
+}
+
+int apply_plan_make(struct apply_plan *plan, struct master *m, const struct config *wanted,
+		    const char *only, struct err *e)
+{
+	*plan = (struct apply_plan){ .steps = calloc(m->npools + wanted->npools + 1,
+						     sizeof(*plan->steps)) };
+	if (!plan->steps)
+		return err_set(e, -ENOMEM, "out of memory");
+	config_diff(m->config, wanted, &plan->instance);
+	for (unsigned i = 0; i < wanted->npools; i++) {
+		struct apply_step *s;
+
+		if (only && strcmp(wanted->pools[i]->name, only) != 0)
+			continue;
+		s = add(plan);
+		s->conf = wanted->pools[i];
+		s->pool = find_pool(m, s->conf->name);
+		plan_pool(s);
+	}
+	for (unsigned i = 0; i < m->npools; i++) {
+		struct pool *p = m->pools[i];
+
+		if ((only && strcmp(p->conf->name, only) != 0) || p->retiring ||
+		    find_conf(wanted, p->conf->name))
+			continue;
+		*add(plan) = (struct apply_step){ .action = APPLY_REMOVE, .pool = p };
+	}
+	return 0;
+}
+
+void apply_plan_done(struct apply_plan *plan)
+{
+	free(plan->steps);
+	*plan = (struct apply_plan){ 0 };
+}
+
+/* ---- its doing ---- */
+
+static int start(struct master *m, struct apply_step *s)
+{
+	struct pool *p = pool_new(m, s->conf);
+	int r;
+
+	if (!p)
+		return err_set(&s->why, -ENOMEM, "out of memory");
+	s->pool = p;
+	r = m->on_pool ? m->on_pool(m, p, &s->why) : 0;
+	if (r == 0)
+		r = pool_open(p, &s->why);
+	if (r < 0)
+		pool_break(p, &s->why);
+	else
+		pool_start(p);
+	return r;
+}
+
+static int open_again(struct apply_step *s)
+{
+	struct pool *p = s->pool;
+
+	pool_config_unref(p->conf);
+	p->conf = pool_config_ref(s->conf);
+	pool_keep_file_conf(p, s->conf);
+	if (pool_begin(p, -1, &s->why) == 0)
+		return 0;
+	pool_break(p, &s->why);
+	return s->why.code;
+}
+
+/* Its values with what a person has set by hand, as long as the file says the same there. */
+static int merged(const struct apply_step *s, struct pool_config **ret, struct err *e)
+{
+	const struct givens *set = &s->pool->overrides.given;
+	struct given keep[DIFF_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < set->n; i++) {
+		bool changed = false;
+
+		for (unsigned k = 0; k < s->diff.n; k++)
+			changed |= s->diff.keys[k] == set->list[i].key;
+		if (!changed && n < DIFF_MAX)
+			keep[n++] = set->list[i];
+	}
+	if (n == 0) {
+		*ret = pool_config_ref(s->conf);
+		return 0;
+	}
+	return pool_config_changed(s->conf, keep, n, ret, e);
+}
+
+static int roll(struct master *m, struct apply_step *s, struct pool_config *conf)
+{
+	struct pool *p = s->pool;
+	struct generation *g = NULL;
+	int r = generation_make(m, conf, p->generation + 1, &g, &s->why);
+
+	if (r < 0)
+		return r;
+	/* Sockets, or the number of slots, are others than the text alone told. */
+	if (conf->protocol != p->conf->protocol || conf->balance != p->conf->balance ||
+	    (unsigned)conf->workers != p->nslots) {
+		generation_unref(g);
+		s->action = APPLY_REPLACE;
+		return 0;
+	}
+	pool_roll(p, g);
+	return 0;
+}
+
+static int change(struct master *m, struct apply_step *s)
+{
+	struct pool *p = s->pool;
+	struct pool_config *conf = NULL;
+	int r = merged(s, &conf, &s->why);
+
+	if (r < 0)
+		return r;
+	pool_config_inherit(conf, p->conf);
+	r = config_resolve_pool(m->config, conf, &s->why);
+	if (r == 0 && s->action == APPLY_LIVE)
+		r = pool_adopt(p, conf, &s->why);
+	else if (r == 0 && s->action == APPLY_ROLL)
+		r = roll(m, s, conf);
+	if (r == 0 && s->action == APPLY_REPLACE)
+		pool_replace(p, conf);
+	if (r < 0) {
+		pool_config_inherit(p->conf, conf);
+		pool_config_place(conf, &s->why);
+	} else {
+		pool_keep_file_conf(p, s->conf);
+		pool_drop_overrides(p, &s->diff);
+	}
+	pool_config_unref(conf);
+	return r;
+}
+
+static int do_step(struct master *m, struct apply_step *s)
+{
+	switch (s->action) {
+	case APPLY_START:
+		return start(m, s);
+	case APPLY_OPEN:
+		return open_again(s);
+	case APPLY_REMOVE:
+		pool_retire(s->pool);
+		return 0;
+	case APPLY_LIVE:
+	case APPLY_ROLL:
+	case APPLY_REPLACE:
+		return change(m, s);
+	case APPLY_REFUSE:
+		return s->why.code;
+	case APPLY_KEEP:
+		break;
+	}
+	return 0;
+}
+
+static int weight(enum apply_action a)
+{
+	/* What goes makes room, of addresses too, for what comes. */
+	return a == APPLY_REMOVE ? 0 : a == APPLY_START || a == APPLY_OPEN ? 2 : 1;
+}
+
+unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t number)
+{
+	unsigned failed = 0;
+
+	for (int pass = 0; pass < 3; pass++)
+		for (unsigned i = 0; i < plan->n; i++) {
+			struct apply_step *s = &plan->steps[i];
+			const char *name = s->conf ? s->conf->name : s->pool->conf->name;
+
+			if (weight(s->action) != pass || s->action == APPLY_KEEP)
+				continue;
+			if (s->pool)
+				s->pool->applied = number;
+			if (do_step(m, s) < 0) {
+				failed++;
+				log_error("pool %s: apply: %s", name, s->why.msg);
+			}
+			if (s->pool && s->action != APPLY_REMOVE)
+				s->pool->applied = number;
+		}
+	return failed;
+}

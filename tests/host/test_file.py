@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""Files of several pools: one pool's broken world leaves the others serving; apply touches only
+what differs; what runs can be written down as a file that does the same."""
+
+import json
+import re
+
+from harness import Failed, wait_until
+from harness import http, proc
+
+SERVER = """
+import http.server, os, sys
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = f"{os.environ.get('WORD', '-')} {os.environ.get('MPSUP_POOL')} {os.getuid()}".encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(('', int(sys.argv[1])), H).serve_forever()
+"""
+
+
+class File:
+    """A file of pools in the test's folder, written again and again."""
+
+    def __init__(self, env, name="shop"):
+        self.env = env
+        self.name = name
+        self.app = env.app(server_py=SERVER)
+        self.path = env.dir / f"{name}.yaml"
+        self.pools = {}
+        self.top = {}
+
+    def pool(self, name, **keys):
+        self.pools[name] = {"name": name, **keys}
+        return self
+
+    def server(self, name, port, word=None, **keys):
+        command = [self.env.need_program("python3"), "server.py", str(port)]
+        keys.setdefault("workers", 1)
+        if word:
+            keys["env"] = {"WORD": word}
+        return self.pool(name, port=port, command=command, cwd=str(self.app), **keys)
+
+    def write(self):
+        # JSON is YAML.
+        text = {"version": 1, "name": self.name, **self.top, "pools": list(self.pools.values())}
+        self.path.write_text(json.dumps(text, indent=1))
+        self.path.chmod(0o644)
+        return self.path
+
+
+def pids(m):
+    return {p["name"]: [w["pid"] for w in p["workers"]] for p in m.status()["pools"]}
+
+
+def state(m, name):
+    return next((p["state"] for p in m.status()["pools"] if p["name"] == name), None)
+
+
+def says(port, text):
+    answer = http.get(port, "/")
+    if answer.outcome != http.OK or text not in answer.text:
+        raise Failed(f"port {port}: {answer}, not {text!r}")
+
+
+def four(env):
+    f = File(env)
+    a, b = env.port(), env.port()
+    f.server("web", a, "one", workers=2).server("api", b, "two")
+    f.pool("gone", port=env.port(), command=["no-such-thing"])
+    f.pool("crash", port=env.port(), command=["sh", "-c", "echo boom >&2; exit 3"],
+           restart={"backoff": "1ms..1ms"})
+    return f, a, b
+
+
+def test_two_serve_while_two_are_broken(env):
+    f, a, b = four(env)
+    m = env.start("-c", f.write())
+    wait_until("crash has failed", lambda: state(m, "crash") == "failed")
+    wait_until("both serve", lambda: state(m, "web") == state(m, "api") == "ready")
+    says(a, "one web")
+    says(b, "two api")
+    uids = {int(http.get(p, "/").text.split()[2]) for p in (a, b)}
+    if len(uids) != 2 or 0 in uids:
+        raise Failed(f"the pools' uids: {uids}")
+    pools = {p["name"]: p for p in m.status()["pools"]}
+    if "no-such-thing" not in pools["gone"]["reason"] or "shop.yaml:" not in pools["gone"]["reason"]:
+        raise Failed(f"gone: {pools['gone']['reason']}")
+    if "exit 3" not in pools["crash"]["reason"]:
+        raise Failed(f"crash: {pools['crash']['reason']}")
+    m.stop()
+
+
+def test_all_broken_ends(env):
+    f = File(env)
+    f.pool("a", port=env.port(), command=["no-such-thing"])
+    f.pool("b", port=env.port(), command=["sh", "-c", "exit 3"], restart={"backoff": "1ms..1ms"})
+    m = env.start("-c", f.write(), ready=False)
+    m.wait_exit(70)
+    f.pool("b", port=env.port(), command=["nor-this"])
+    m = env.start("-c", f.write(), ready=False)
+    m.wait_exit(2)
+
+
+def test_strict_refuses(env):
+    f, _, _ = four(env)
+    m = env.start("-c", f.write(), "--strict", ready=False)
+    m.wait_exit(2)
+    if "no-such-thing" not in m.log():
+        raise Failed(m.log())
+
+
+def test_every_mistake_is_told_and_nothing_starts(env):
+    f, _, _ = four(env)
+    f.pools["web"]["wrokers"] = 3
+    f.pools["api"]["limits"] = {"memory": "2Q"}
+    f.top["colour"] = "red"
+    m = env.start("-c", f.write(), ready=False)
+    m.wait_exit(2)
+    for text in ("has no key 'wrokers'; did you mean 'workers'?", "limits.memory: '2Q'",
+                 "has no key 'colour'", "3 errors in "):
+        if text not in m.log():
+            raise Failed(f"not told: {text}\n{m.log()}")
+    if len(re.findall(r"shop\.yaml:\d+:\d+: ", m.log())) != 3:
+        raise Failed(m.log())
+
+
+def test_a_mended_world_starts(env):
+    f, _, _ = four(env)
+    late = env.dir / "late"
+    port = f.pools["gone"]["port"]
+    f.pools["gone"]["command"] = [str(late), str(port)]
+    m = env.start("-c", f.write())
+    wait_until("the others serve", lambda: state(m, "web") == state(m, "api") == "ready")
+    before = pids(m)
+    answer = env.client("start", "gone")
+    if answer.returncode != 1 or "late" not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
+    late.write_text("#!/bin/sh\nexec python3 " + str(f.app / "server.py") + " $1\n")
+    late.chmod(0o755)
+    m.ctl("start", "gone")
+    says(port, "gone")
+    if {k: v for k, v in pids(m).items() if k in ("web", "api")} != \
+            {k: v for k, v in before.items() if k in ("web", "api")}:
+        raise Failed("the others were touched")
+    m.stop()
+
+
+def test_apply_touches_only_what_differs(env):
+    f = File(env)
+    ports = [env.port() for _ in range(4)]
+    for name, port in zip("abc", ports):
+        f.server(name, port, "first")
+    m = env.start("-c", f.write())
+    wait_until("all serve", lambda: all(p["state"] == "ready" for p in m.status()["pools"]))
+    before = pids(m)
+    plan = m.ctl("apply", "--dry-run")
+    if plan != "= 3 pools as they are\n":
+        raise Failed(plan)
+
+    del f.pools["a"]
+    f.server("b", ports[1], "second")
+    f.server("d", ports[3], "new")
+    f.write()
+    plan = m.ctl("apply", "--dry-run")
+    if pids(m) != before:
+        raise Failed("a dry run changed something")
+    if m.ctl("apply") != plan:
+        raise Failed("the plan was another")
+    for line in ("- a: ", "~ b: new workers, one after the other: env\n", "+ d: starts\n",
+                 "= 1 pool as it is\n"):
+        if line not in plan:
+            raise Failed(f"no {line!r} in the plan:\n{plan}")
+    after = pids(m)
+    if list(after) != ["b", "c", "d"] or after["c"] != before["c"] or after["b"] == before["b"]:
+        raise Failed(f"{before} became {after}")
+    says(ports[1], "second")
+    says(ports[3], "new")
+    if http.get(ports[0], "/").outcome != http.REFUSED:
+        raise Failed("the removed pool's port is open")
+    if any(proc.exists(pid) for pid in before["a"]):
+        raise Failed("the removed pool's worker lives")
+
+    f.server("b", ports[0], "third")
+    f.write()
+    m.ctl("apply")
+    says(ports[0], "third")
+    if http.get(ports[1], "/").outcome != http.REFUSED or pids(m)["c"] != before["c"]:
+        raise Failed("the port that is given up is open, or c was touched")
+    m.stop()
+
+
+def test_a_bad_file_changes_nothing(env):
+    f = File(env)
+    port = env.port()
+    f.server("a", port, "first")
+    m = env.start("-c", f.write())
+    before = pids(m)
+    f.server("a", port, "second", spares="many")
+    f.write()
+    answer = env.client("apply")
+    if answer.returncode != 2 or "spares: 'many'" not in answer.stderr or "shop.yaml:" not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
+    f.path.unlink()
+    answer = env.client("apply")
+    if answer.returncode != 2 or "shop.yaml" not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
+    if pids(m) != before:
+        raise Failed("a worker was touched")
+    f.server("a", port, "third", user="no-such-user")
+    f.write()
+    answer = env.client("apply")
+    if answer.returncode != 1 or "no-such-user" not in answer.stdout or pids(m) != before:
+        raise Failed(f"{answer.returncode} {answer.stdout} {answer.stderr}")
+    says(port, "first")
+    m.stop()
+
+
+def test_a_bad_version_is_rolled_back(env):
+    f = File(env)
+    port = env.port()
+    f.server("web", port, "first", workers=3, restart={"backoff": "1ms..1ms"})
+    m = env.start("-c", f.write())
+    before = pids(m)["web"]
+    (f.app / "server.py").write_text("import sys\nsys.exit('no good')\n")
+    f.server("web", port, "second", workers=3, restart={"backoff": "1ms..1ms"})
+    f.write()
+    answer = env.client("apply", seconds=30)
+    if answer.returncode != 1 or "rolled back" not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stdout} {answer.stderr}")
+    (f.app / "server.py").write_text(SERVER)
+    after = m.wait_workers(3)
+    if len({w["pid"] for w in after} & set(before)) != 2:
+        raise Failed(f"{before} became {after}: one was to be tried")
+    wait_until("all are the first generation's", lambda: {
+        w["generation"] for w in m.workers()} == {1}, 10)
+    says(port, "first")
+    m.stop()
+
+
+def test_config_is_a_file_that_does_the_same(env):
+    f = File(env)
+    port = env.port()
+    f.server("a", port, "one ${HOME:-x} $${HOME}", rw=["/var/tmp"], no_pin=True)
+    f.pools["a"]["env"]["DB_PASSWORD"] = "geheim"
+    m = env.start("-c", f.write())
+    text = m.ctl("config")
+    if "geheim" in text or "DB_PASSWORD=***" not in text:
+        raise Failed(text)
+    if not re.search(r"^    workers: 1  # \S+shop\.yaml:\d+:\d+$", text, re.M):
+        raise Failed(text)
+    m.stop()
+    again = env.dir / "again.yaml"
+    again.write_text(text)
+    m = env.start("-c", again)
+    if m.ctl("config").count("\n") != text.count("\n"):
+        raise Failed("it is not the same again")
+    says(port, "${HOME}")
+    m.stop()
+    m = env.start("-p", env.port(), "-w", 1, "--name", "line", "-e", "A=b c")
+    again.write_text(m.ctl("config"))
+    m.stop()
+    m = env.start("-c", again)
+    if m.status()["name"] != "line" or "A=b c" not in again.read_text():
+        raise Failed(again.read_text())
+    m.stop()
+
+
+def test_a_customers_file_is_not_trusted(env):
+    f = File(env)
+    f.server("a", env.port(), "first")
+    folder = env.dir / "d"
+    folder.mkdir()
+    theirs = folder / "customer.yaml"
+    theirs.write_text(json.dumps({"pools": [{"name": "evil", "port": env.port(), "user": "root"}]}))
+    theirs.chmod(0o666)
+    f.top["include"] = "d/*.yaml"
+    m = env.start("-c", f.write(), ready=False)
+    m.wait_exit(2)
+    if "others than root can write to" not in m.log():
+        raise Failed(m.log())
+    theirs.chmod(0o644)
+    m = env.start("-c", f.path)
+    before = pids(m)
+    theirs.chmod(0o666)
+    answer = env.client("apply")
+    if answer.returncode != 2 or "chmod go-w" not in answer.stderr or pids(m) != before:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
+    m.stop()
