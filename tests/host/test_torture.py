@@ -114,22 +114,28 @@ def kill_workers(m, count, seconds=30):
     dice = random.Random(count)
     end = time.monotonic() + patience(seconds)
     first = certified = m.pool()["usage"]["deaths"]
-    seen = set()
-    asked = 0
+    dying = set()       # no longer than they are there: their numbers come again (pid_max)
+    kills = asked = 0
     while certified - first < count:
         if time.monotonic() > end:
-            raise Failed(f"only {certified - first} deaths were certified, of {len(seen)} kills, "
+            raise Failed(f"only {certified - first} deaths were certified, of {kills} kills, "
                          f"and none in {seconds} s")
+        there = set()
         for init in children(m.pid):
-            for pid in (children(init) if dice.random() < 0.95 else [init]):
-                if pid not in seen:
-                    seen.add(pid)
-                    try:
-                        proc.kill(pid)
-                    except ProcessLookupError:
-                        continue
-        if len(seen) - asked >= 200 or time.monotonic() > end:
-            asked, before = len(seen), certified
+            below = children(init)
+            there.update(below, [init])
+            for pid in below if dice.random() < 0.95 else [init]:
+                if pid in dying:
+                    continue
+                dying.add(pid)
+                kills += 1
+                try:
+                    proc.kill(pid)
+                except ProcessLookupError:
+                    continue
+        dying &= there
+        if kills - asked >= 200 or time.monotonic() > end:
+            asked, before = kills, certified
             certified = m.pool()["usage"]["deaths"]
             if certified > before:
                 end = time.monotonic() + patience(seconds)
