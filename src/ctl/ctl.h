@@ -20,6 +20,7 @@
 struct ctl_event {
 	struct list node;
 	uint64_t seq;
+	int64_t time_ms; /* CLOCK_REALTIME */
 	size_t len;
 	char line[]; /* JSON, no newline */
 };
@@ -52,7 +53,8 @@ struct ctl_client {
 	size_t out_len, out_size;
 	bool closing; /* after the queue is sent */
 	bool want_events, want_logs, logs_err_only, want_stop;
-	int log_slot, stop_slot;		 /* -1: all */
+	bool only_waits;	 /* want_stop of `wait`: it has not asked for the stop */
+	int log_slot, stop_slot; /* -1: all */
 	const struct pool *log_pool, *stop_pool; /* NULL: all */
 	bool want_ready;
 	const struct pool *ready_pool; /* NULL: all */

@@ -126,6 +126,7 @@ static void keep(struct ctl *c, const char *line)
 	if (!e)
 		return;
 	e->seq = ++c->seq;
+	e->time_ms = clock_real_ms();
 	e->len = len;
 	memcpy(e->line, line, len + 1);
 	list_append(&c->events, &e->node);
