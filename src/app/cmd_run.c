@@ -182,7 +182,6 @@ static int start(struct run *run, struct err *e)
 	if (r == 0)
 		r = ctl_open(&run->ctl, m, run->instance.run_dir, e);
 	if (r == 0) {
-		prepare_say_limits(m);
 		m->on_event = on_event;
 		m->ctx = &run->ctl;
 		r = open_pools(run, e);
@@ -195,6 +194,7 @@ static int start(struct run *run, struct err *e)
 	if (r < 0)
 		return err_set(e, -EOPNOTSUPP, "this host gives no signalfd: %s", strerror(-r));
 	upward_open(&run->upward, m);
+	prepare_say_limits(m); /* a start that is refused has one line */
 	master_event(m, &ev);
 	for (unsigned i = 0; i < m->npools; i++)
 		pool_start(m->pools[i]);

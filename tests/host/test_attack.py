@@ -121,7 +121,7 @@ def test_init_is_out_of_reach(env):
 
 def test_sockets_of_the_host_are_not_in_its_view(env):
     m, _ = start(env)
-    path = "/run/mpsup-test-attack.sock"
+    path = f"/run/{env.dir.name}.sock"
     with socket.socket(socket.AF_UNIX) as s, Desk(m) as probe:
         s.bind(path)
         try:

@@ -383,8 +383,8 @@ def test_restart_of_what_cannot_live_says_so(env):
 def test_restart_lets_open_requests_finish(env):
     port = env.port()
     m = env.start("--port", port, "--workers", 1)
-    answer = http.background(port, "/slow?ms=1000")
-    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 0.9)
+    answer = http.background(port, "/slow?ms=3000")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 2.9)
     if "1 worker ready" not in m.ctl("restart", "web/0", seconds=40):
         raise Failed("restart")
     if answer().status != 200:
@@ -396,8 +396,8 @@ def test_orders_that_meet(env):
     """Two restarts at once are one; a stop wins over a restart, and its client is told."""
     port = env.port()
     m = env.start("--port", port, "--workers", 1)
-    answer = http.background(port, "/slow?ms=1500")
-    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 1.4)
+    answer = http.background(port, "/slow?ms=3000")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 2.9)
     done = {}
 
     def ask(key, *words):
@@ -413,11 +413,11 @@ def test_orders_that_meet(env):
         raise Failed(f"{answer()} {done}")
     if len(m.events("worker.exit")) != 1:
         raise Failed("two restarts at once ended two workers")
-    answer = http.background(port, "/slow?ms=1500")
-    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 1.4)
+    answer = http.background(port, "/slow?ms=3000")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1, 2.9)
     t = threading.Thread(target=ask, args=("c", "restart", "web"))
     t.start()
-    wait_until("it drains", lambda: m.workers()[0]["state"] == "draining", 1.4)
+    wait_until("it drains", lambda: m.workers()[0]["state"] == "draining", 2.9)
     m.ctl("stop", "web", seconds=40)
     t.join()
     answer()

@@ -29,8 +29,8 @@ def test_stop_command_ends_the_instance(env):
 def test_open_request_is_finished_in_a_stop(env):
     port = env.port()
     m = env.start("--port", port, "--workers", 1)
-    answer = http.background(port, "/slow?ms=1500")
-    wait_until("the request is accepted", lambda: m.workers()[0]["connections"] == 1, 1.4)
+    answer = http.background(port, "/slow?ms=3000")
+    wait_until("the request is accepted", lambda: m.workers()[0]["connections"] == 1, 2.9)
     m.stop()
     if answer().status != 200:
         raise Failed(f"the open request got {answer()}")
@@ -80,8 +80,8 @@ def test_resize_changes_nothing(env):
 def test_ctrl_c_drains(env):
     port = env.port()
     m = env.start("--port", port, "--workers", 1, pty=True)
-    answer = http.background(port, "/slow?ms=1500")
-    wait_until("the request is accepted", lambda: m.workers()[0]["connections"] == 1, 1.4)
+    answer = http.background(port, "/slow?ms=3000")
+    wait_until("the request is accepted", lambda: m.workers()[0]["connections"] == 1, 2.9)
     m.type(b"\x03")
     m.wait_exit(0)
     if answer().status != 200:

@@ -276,8 +276,8 @@ def test_status_and_events_have_their_shape(env):
 def test_open_connections_are_counted(env):
     port = env.port()
     m = env.start("--port", port, "--workers", 1)
-    answer = http.background(port, "/slow?ms=1500")
-    wait_until("one open connection", lambda: m.workers()[0]["connections"] == 1, 1.4)
+    answer = http.background(port, "/slow?ms=3000")
+    wait_until("one open connection", lambda: m.workers()[0]["connections"] == 1, 2.9)
     if answer().status != 200:
         raise Failed("the slow request was not answered")
     wait_until("no open connection", lambda: m.workers()[0]["connections"] == 0)

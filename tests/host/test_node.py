@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import time
@@ -247,7 +248,9 @@ def test_framework_that_listens_on_localhost_alone(env):
     where = ("127.0.0.1" if found.group(2)[0] == "1" else "::1", port)
     if http.get(where).status != 200:
         raise Failed(f"no answer on {where}: {http.get(where)}")
-    if m.output().count(f"has not listened on 127.0.0.1:{other}: clients wait there") != 1:
+    advice = f"has not listened on 127.0.0.1:{other}: clients wait there"
+    m.wait_line(re.escape(advice))
+    if m.output().count(advice) != 1:
         raise Failed(f"not one line about the address that nobody takes:\n{m.output()}")
     m.stop()
 

@@ -141,9 +141,10 @@ def mounts():
 def test_a_thousand_starts_and_stops(env):
     env.need_root()
     before = leftovers.leaves(), mounts()
+    name = f"torture-{env.dir.name[-8:]}"    # another run's uids are not counted
     uids = set(os.listdir("/run/systemd/dynamic-uid"))
     for i in range(1000):
-        m = env.start("--name", "torture", "--port", env.port(), "--workers", 2, ready=False)
+        m = env.start("--name", name, "--port", env.port(), "--workers", 2, ready=False)
         time.sleep((0, 0.002, 0.005, 0.02)[i % 4])
         m.send(signal.SIGTERM)
         if i % 5 == 4 and m.alive():
@@ -154,7 +155,7 @@ def test_a_thousand_starts_and_stops(env):
         m.close()
         env.masters.remove(m)
     wrong = leftovers.leaves() - before[0]
-    new = {n for n in set(os.listdir("/run/systemd/dynamic-uid")) - uids if "torture" in n}
+    new = {n for n in set(os.listdir("/run/systemd/dynamic-uid")) - uids if name in n}
     if wrong or new or mounts() != before[1]:
         raise Failed(f"left: {sorted(wrong | new)}, {before[1]} mounts became {mounts()}")
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """One test's world: a folder, ports, the masters that it started."""
 
+import errno
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -44,6 +46,13 @@ def wait_until(what, condition, seconds=10.0, step=0.02):
         if time.monotonic() > end:
             raise Failed(f"waited {seconds:g} s for: {what}")
         time.sleep(step)
+
+
+def first_port_of_clients():
+    """Where net.ipv4.ip_local_port_range begins; the top when that leaves too few."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        first = int(f.read().split()[0])
+    return first if first > 12000 else 65536
 
 
 class Env:
@@ -101,15 +110,25 @@ class Env:
     # Ports
 
     def port(self):
-        """A TCP port that nobody listens on, on any address."""
+        """A TCP port that nobody listens on, on any address, kept until the test's end.
+
+        Not of those that the kernel gives to clients: one of these could have it before the
+        master does. And no other run's: each keeps a name of the port's own."""
         while True:
-            with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
-                s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-                s.bind(("::", 0))
-                port = s.getsockname()[1]
-            if port not in self._ports:
-                self._ports.append(port)
-                return port
+            number = random.randrange(10000, first_port_of_clients())
+            name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                name.bind(f"\0mpsup-test-port-{number}")
+                with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+                    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                    s.bind(("::", number))
+            except OSError as e:
+                name.close()
+                if e.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            self._ports.append(name)
+            return number
 
     # Programs
 
@@ -147,6 +166,8 @@ class Env:
 
     def close(self):
         """Ends what still runs; says which masters that were."""
+        for name in self._ports:
+            name.close()
         alive = [m for m in self.masters if m.alive()]
         for master in alive:
             master.kill()

@@ -184,7 +184,7 @@ class Master:
             raise Failed(f"the master still runs after {seconds:g} s") from None
         for reader in self._readers:
             if self.pty_fd < 0:
-                reader.join(2.0)
+                reader.join(patience(10))
         if code is not None and got != code:
             raise Failed(f"the master's exit code is {got}, not {code}")
         return got
@@ -212,7 +212,7 @@ class Master:
             return
         os.write(self._pty_stop_w, b"x")
         for reader in self._readers:
-            reader.join(2.0)
+            reader.join(patience(10))
         for fd in (self._pty_reader_fd, self.pty_fd, self._pty_stop_r, self._pty_stop_w):
             os.close(fd)
         self.pty_fd = -1
@@ -220,7 +220,7 @@ class Master:
     def close(self):
         self.close_pty()
         for reader in self._readers:
-            reader.join(1.0)
+            reader.join(patience(5))
         for stream in (self._process.stdout, self._process.stderr):
             if stream:
                 stream.close()
