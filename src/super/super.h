@@ -126,6 +126,7 @@ struct seat {
 	bool listens;
 	bool accepts;	/* the master takes its connections, now */
 	bool silent;	/* listened until its pool failed, and will with its next worker */
+	bool out;	/* a worker shut it down: not in the kernel's group just now */
 	unsigned rank;	/* its number in the kernel's group */
 	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
@@ -141,7 +142,8 @@ struct listener { /* one address */
 	char *owned;		 /* spec.shown of one that a program asked for */
 	unsigned nseats;	 /* of each form: 1, or the pool's slots */
 	struct seat *seats[FORMS];
-	unsigned nlistening[FORMS]; /* members of the group */
+	unsigned nlistening[FORMS];
+	unsigned nmembers[FORMS];   /* of them in the kernel's group */
 	const struct seat *closing; /* gets no new connection any more */
 	unsigned users[FORMS];	    /* lives that took it by bind(2) */
 	unsigned revived;	    /* times a worker shut it down */
