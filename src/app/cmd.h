@@ -29,6 +29,12 @@ int cmd_start(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
 int cmd_apply(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_scale(int argc, char **argv);
+int cmd_set(int argc, char **argv);
+int cmd_signal(int argc, char **argv);
+int cmd_send(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
+int cmd_reopen(int argc, char **argv);
 
 /* NULL when there is no such verb. */
 const struct cmd *cmd_find(const char *name);

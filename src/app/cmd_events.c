@@ -4,6 +4,8 @@
 #include "app/client.h"
 #include "app/cmd.h"
 #include "app/opts.h"
+#include "base/clock.h"
+#include "base/parse.h"
 
 struct show {
 	struct render render;
@@ -15,6 +17,12 @@ static bool show_event(void *ctx, const json_t *line)
 	const struct show *show = ctx;
 	const json_t *event = json_object_get(line, "event");
 
+	if (json_object_get(line, "missed")) {
+		(void)fprintf(stderr, "mpsup: events before %lld are gone\n",
+			      (long long)json_integer_value(
+				      json_object_get(json_object_get(line, "missed"), "before")));
+		return true;
+	}
 	if (!json_is_object(event))
 		return true;
 	if (show->as_json)
@@ -28,12 +36,21 @@ int cmd_events(int argc, char **argv)
 {
 	struct show show = { .as_json = false };
 	bool follow = false;
-	unsigned long long since = 0;
+	const char *since = NULL;
+	uint64_t seq = 0;
+	int64_t since_ms = 0;
 	const struct opt opts[] = {
-		{ 'f', "follow", NULL, "go on with what happens, until interrupted", &follow,
-		  NULL },
-		{ 0, "since", "SEQ", "only events after this number", NULL, &since },
-		{ 0, "json", NULL, "one JSON object a line, for scripts", &show.as_json, NULL },
+		{ .letter = 'f',
+		  .name = "follow",
+		  .help = "go on with what happens, until interrupted",
+		  .on = &follow },
+		{ .name = "since",
+		  .arg = "SEQ|TIME",
+		  .help = "only events after this number, or since 10m ago, or a UTC time",
+		  .value = &since },
+		{ .name = "json",
+		  .help = "one JSON object a line, for scripts",
+		  .on = &show.as_json },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -49,8 +66,17 @@ int cmd_events(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	client_setup(&show.render);
+	if (since && parse_u64(since, 0, INT64_MAX, &seq) < 0 &&
+	    parse_time(since, clock_real_ms(), &since_ms) < 0) {
+		(void)fprintf(stderr,
+			      "mpsup events: --since '%.40s' is no number of an event and no time "
+			      "(10m, 2026-11-24T08:00:00Z)\n",
+			      since);
+		return CLIENT_USAGE;
+	}
 	r = client_run(target, "events",
-		       json_pack("{s:I, s:b}", "since", (json_int_t)since, "follow", (int)follow),
+		       json_pack("{s:I, s:I, s:b}", "since", (json_int_t)seq, "since_ms",
+				 (json_int_t)since_ms, "follow", (int)follow),
 		       follow ? -1 : CONNECT_WAIT_MS, show_event, &show, NULL);
 	return client_finish(r);
 }

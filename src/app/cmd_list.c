@@ -92,7 +92,7 @@ int cmd_list(int argc, char **argv)
 {
 	bool as_json = false;
 	const struct opt opts[] = {
-		{ 0, "json", NULL, "one JSON array on one line, for scripts", &as_json, NULL },
+		{ .name = "json", .help = "one JSON array, for scripts", .on = &as_json },
 		{ 0 },
 	};
 	const struct usage usage = {

@@ -7,6 +7,8 @@
 #include "app/client.h"
 #include "app/cmd.h"
 #include "app/opts.h"
+#include "base/clock.h"
+#include "base/parse.h"
 
 static bool show_line(void *ctx, const json_t *line)
 {
@@ -16,6 +18,8 @@ static bool show_line(void *ctx, const json_t *line)
 		render_log(ctx, log);
 	return !ferror(stdout);
 }
+
+#define UNSET UINT64_MAX
 
 static bool keep_line(void *ctx, const json_t *line)
 {
@@ -71,12 +75,24 @@ static int show_kept(const char *target, json_t *args, const struct render *rend
 int cmd_logs(int argc, char **argv)
 {
 	bool follow = false, only_err = false;
-	unsigned long long lines = 20;
+	unsigned long long lines = UNSET;
+	const char *since = NULL;
+	int64_t since_ms = 0;
 	const struct opt opts[] = {
-		{ 'f', "follow", NULL, "go on with what is written, until interrupted", &follow,
-		  NULL },
-		{ 'n', "lines", "N", "the last N lines of each worker (20)", NULL, &lines },
-		{ 0, "err", NULL, "only what went to stderr", &only_err, NULL },
+		{ .letter = 'f',
+		  .name = "follow",
+		  .help = "go on with what is written, until interrupted",
+		  .on = &follow },
+		{ .letter = 'n',
+		  .name = "lines",
+		  .arg = "N",
+		  .help = "the last N lines of each worker (20; all with --since)",
+		  .number = &lines },
+		{ .name = "since",
+		  .arg = "TIME",
+		  .help = "only lines since 10m ago, or a UTC time",
+		  .value = &since },
+		{ .name = "err", .help = "only what went to stderr", .on = &only_err },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -94,8 +110,17 @@ int cmd_logs(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	client_setup(&render);
-	args = json_pack("{s:I, s:b, s:b}", "lines", (json_int_t)lines, "follow", (int)follow,
-			 "err", (int)only_err);
+	if (since && parse_time(since, clock_real_ms(), &since_ms) < 0) {
+		(void)fprintf(stderr,
+			      "mpsup logs: --since '%.40s' is no time (10m, "
+			      "2026-11-24T08:00:00Z)\n",
+			      since);
+		return CLIENT_USAGE;
+	}
+	args = json_pack("{s:b, s:b, s:I}", "follow", (int)follow, "err", (int)only_err, "since_ms",
+			 (json_int_t)since_ms);
+	if (lines != UNSET)
+		(void)json_object_set_new(args, "lines", json_integer((json_int_t)lines));
 	if (follow)
 		r = client_run(target, "logs", args, -1, show_line, &render, NULL);
 	else

@@ -59,6 +59,11 @@ static void on_pool_gone(struct master *m, struct pool *p)
 	shown_drop_pool(&run->shown, p);
 }
 
+static void on_reopen(struct master *m)
+{
+	shown_reopen(&container_of(m, struct run, master)->shown, m);
+}
+
 static void reopen_logs(void *ctx)
 {
 	struct run *run = ctx;
@@ -313,6 +318,7 @@ int cmd_run(int argc, char **argv)
 		.on_idle = on_idle,
 		.on_pool = on_pool,
 		.on_pool_gone = on_pool_gone,
+		.on_reopen = on_reopen,
 		.started_ms = clock_boot_ms(),
 	};
 	run->signals.reopen = reopen_logs;

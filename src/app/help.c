@@ -13,8 +13,7 @@
 
 /* The contract's verbs that this version does not have. */
 static const char *const not_yet[] = {
-	"reload", "apply",  "scale",   "set",	 "top",	    "audit", "check",
-	"config", "signal", "send",    "wait",	 "reopen",  "exec",  "upgrade",
+	"reload", "top",    "audit",   "check",	 "exec",    "upgrade",
 	"learn",  "policy", "startup", "import", "run-now",
 };
 

@@ -23,6 +23,12 @@ const struct cmd cmds[] = {
 	{ "start", "start what has failed or waits", cmd_start },
 	{ "config", "what runs, as a file for -c, each line with its origin", cmd_config },
 	{ "apply", "read the file again and do what differs", cmd_apply },
+	{ "scale", "another number of workers of a pool", cmd_scale },
+	{ "set", "other limits and the like, as it runs", cmd_set },
+	{ "signal", "a signal to workers", cmd_signal },
+	{ "send", "a message to workers", cmd_send },
+	{ "wait", "until it is ready, or stopped", cmd_wait },
+	{ "reopen", "open the log files again", cmd_reopen },
 	{ "reset", "forget the deaths, start what was given up", cmd_reset },
 	{ 0 },
 };

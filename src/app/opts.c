@@ -74,6 +74,10 @@ static int take(const struct usage *u, const struct opt *o, const char *value)
 		*o->on = true;
 		return GO_ON;
 	}
+	if (value && o->value) {
+		*o->value = value;
+		return GO_ON;
+	}
 	errno = 0;
 	n = value ? strtoull(value, &end, 10) : 0;
 	if (!value)
@@ -132,30 +136,49 @@ static int parse_short(const struct usage *u, int argc, char **argv, int *i)
 	return GO_ON;
 }
 
+static bool is_word(const struct usage *u, const char *arg)
+{
+	if (arg[0] != '-' || !arg[1])
+		return true;
+	return u->numbers && arg[1] >= '0' && arg[1] <= '9';
+}
+
+static int take_word(const struct usage *u, const char *word, unsigned n, const char **ret_target)
+{
+	if (!*u->args)
+		return complain(u, "takes no target, not '%.60s'", word);
+	if (n == 0)
+		*ret_target = word;
+	else if (n <= u->max_words)
+		u->words[n - 1] = word;
+	else if (u->max_words == 0)
+		return complain(u, "one target only; '%.60s' is a second", word);
+	else
+		return complain(u, "'%.60s' is one word too many", word);
+	return GO_ON;
+}
+
 int opts_parse(const struct usage *u, int argc, char **argv, const char **ret_target)
 {
-	const char *target = NULL;
 	bool only_words = false;
+	unsigned n = 0;
 
+	*ret_target = NULL;
+	for (unsigned i = 0; i < u->max_words; i++)
+		u->words[i] = NULL;
 	for (int i = 0; i < argc; i++) {
 		int status = GO_ON;
 
-		if (only_words || argv[i][0] != '-' || !argv[i][1]) {
-			if (!*u->args)
-				return complain(u, "takes no target, not '%.60s'", argv[i]);
-			if (target)
-				return complain(u, "one target only; '%.60s' is a second", argv[i]);
-			target = argv[i];
-		} else if (strcmp(argv[i], "--") == 0) {
+		if (only_words || is_word(u, argv[i]))
+			status = take_word(u, argv[i], n++, ret_target);
+		else if (strcmp(argv[i], "--") == 0)
 			only_words = true;
-		} else if (argv[i][1] == '-') {
+		else if (argv[i][1] == '-')
 			status = parse_long(u, argc, argv, &i);
-		} else {
+		else
 			status = parse_short(u, argc, argv, &i);
-		}
 		if (status != GO_ON)
 			return status;
 	}
-	*ret_target = target;
 	return GO_ON;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define DURATION_MAX_MS (400ull * 86400 * 1000) /* more is a slip of the pen */
 
@@ -260,5 +261,63 @@ int parse_range(const char *s, uint64_t *ret_min_ms, uint64_t *ret_max_ms)
 		return -ERANGE;
 	*ret_min_ms = min;
 	*ret_max_ms = max;
+	return 0;
+}
+
+static int digits(const char **s, unsigned n, int *ret)
+{
+	*ret = 0;
+	for (; n > 0; n--, (*s)++) {
+		if (**s < '0' || **s > '9')
+			return -EINVAL;
+		*ret = *ret * 10 + (**s - '0');
+	}
+	return 0;
+}
+
+/* [T ]HH:MM[:SS[.FRACTION]] */
+static int time_of_day(const char **s, struct tm *tm, int64_t *ret_ms)
+{
+	int64_t unit = 100;
+
+	if (**s != 'T' && **s != 't' && **s != ' ')
+		return 0;
+	(*s)++;
+	if (digits(s, 2, &tm->tm_hour) < 0 || *(*s)++ != ':' || digits(s, 2, &tm->tm_min) < 0)
+		return -EINVAL;
+	if (**s != ':')
+		return 0;
+	(*s)++;
+	if (digits(s, 2, &tm->tm_sec) < 0)
+		return -EINVAL;
+	if (**s != '.')
+		return 0;
+	for ((*s)++; **s >= '0' && **s <= '9'; (*s)++, unit /= 10)
+		*ret_ms += (**s - '0') * unit;
+	return 0;
+}
+
+int parse_time(const char *s, int64_t now_ms, int64_t *ret_ms)
+{
+	struct tm tm = { 0 };
+	int64_t ms = 0;
+	uint64_t ago;
+	time_t t;
+
+	if (parse_duration(s, &ago) == 0) {
+		*ret_ms = now_ms - (int64_t)ago;
+		return 0;
+	}
+	if (digits(&s, 4, &tm.tm_year) < 0 || *s++ != '-' || digits(&s, 2, &tm.tm_mon) < 0 ||
+	    *s++ != '-' || digits(&s, 2, &tm.tm_mday) < 0 || time_of_day(&s, &tm, &ms) < 0)
+		return -EINVAL;
+	s += *s == 'Z' || *s == 'z';
+	if (*s || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
+	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+		return -EINVAL;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	t = timegm(&tm);
+	*ret_ms = (int64_t)t * 1000 + ms;
 	return 0;
 }

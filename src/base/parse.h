@@ -22,6 +22,9 @@ MUST_CHECK int parse_share(const char *s, uint64_t *ret_thousandths);
 MUST_CHECK int parse_cpus(const char *s, cpu_set_t *ret_cpus);
 /* TERM, SIGTERM, 15 */
 MUST_CHECK int parse_signal(const char *s, int *ret_signal);
+/* A moment: "10m" is so long before now_ms, or UTC as in RFC 3339:
+ * "2026-11-24T08:00:00.5Z", "2026-11-24 08:00", "2026-11-24". In ms since 1970. */
+MUST_CHECK int parse_time(const char *s, int64_t now_ms, int64_t *ret_ms);
 /* N/DURATION */
 MUST_CHECK int parse_rate(const char *s, unsigned *ret_count, uint64_t *ret_window_ms);
 /* MIN..MAX, both durations, MIN not above MAX */

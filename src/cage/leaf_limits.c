@@ -172,6 +172,23 @@ int leaf_plan_try(struct leaf_plan *plan, int leaf_fd, struct err *e)
 	return 0;
 }
 
+const char *leaf_unlimited(const struct leaf_write *w, struct arena *a)
+{
+	static const struct {
+		const char *file, *value;
+	} fresh[] = { { "memory.max", "max" }, { "memory.high", "max" },
+		      { "pids.max", "max" },   { "memory.swap.max", "max" },
+		      { "cpu.weight", "100" }, { "cpu.max", "max 100000" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(fresh); i++)
+		if (strcmp(fresh[i].file, w->file) == 0)
+			return fresh[i].value;
+	if (strcmp(w->file, "io.max") == 0)
+		return arena_printf(a, "%.*s rbps=max wbps=max riops=max wiops=max",
+				    (int)strcspn(w->value, " "), w->value);
+	return NULL;
+}
+
 bool limits_need(const struct limits *l, const char *controller)
 {
 	size_t n = strlen(controller);

@@ -78,6 +78,9 @@ MUST_CHECK int leaf_plan_write(const struct leaf_plan *plan, int leaf_fd, struct
  * defaults is taken out of the plan, so that no birth tries it again. */
 MUST_CHECK int leaf_plan_try(struct leaf_plan *plan, int leaf_fd, struct err *e);
 
+/* What the file holds in a new leaf, in the arena; NULL: not known. */
+const char *leaf_unlimited(const struct leaf_write *w, struct arena *a);
+
 /* Is the controller ("cpu", "cpuset", ...) one that a worker with these limits needs? */
 bool limits_need(const struct limits *l, const char *controller);
 

@@ -155,6 +155,9 @@ struct pool_config {
 	unsigned ngids;
 	const char *user_name, *home, *shell; /* for USER, LOGNAME, HOME, SHELL */
 
+	const char *control_group, *view_group; /* of this pool alone; names, or NULL */
+	gid_t control_gid, view_gid;		/* (gid_t)-1: none */
+
 	const char *policy; /* name or file; NULL: auto by the command */
 	enum view_kind view;
 	const char **ro, **rw, **hide; /* absolute paths, NULL-terminated, never NULL */

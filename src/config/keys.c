@@ -13,6 +13,7 @@
 #define R    LEVEL_RESTART
 #define L    LEVEL_LOG
 #define C    LEVEL_CONTROL
+#define PC   LEVEL_POOL_CONTROL
 #define LIVE CHANGE_LIVE
 #define ROLL CHANGE_RELOAD
 #define HARD CHANGE_RESTART
@@ -80,6 +81,8 @@ const struct key keys[] = {
 	{ "verbose", 'v', "verbose", L, HARD, NULL, NULL, "more of what happens", take_verbose, NULL, SHAPE_ONE },
 	{ "control-group", 0, "group", C, HARD, "GROUP", "none", "its members may look, stop, start, restart and reset", take_control_group, "a group, or none", SHAPE_ONE },
 	{ "view-group", 0, "view_group", C, HARD, "GROUP", "none", "its members may look", take_view_group, "a group, or none", SHAPE_ONE },
+	{ NULL, 0, "group", PC, LIVE, "GROUP", "none", "its members may look at this pool, stop, start, restart, reset and scale it", take_pool_control_group, "a group, or none", SHAPE_ONE },
+	{ NULL, 0, "view_group", PC, LIVE, "GROUP", "none", "its members may look at this pool", take_pool_view_group, "a group, or none", SHAPE_ONE },
 	{ "strict", 0, "strict", I, HARD, NULL, NULL, "refuse to start if any pool cannot", take_strict, NULL, SHAPE_ONE },
 	{ "set", 0, "set", I, HARD, "KEY=VALUE", NULL, "any key of a pool by its name in a file; repeatable", take_set, "KEY=VALUE, with a key of a pool", SHAPE_ARGV_ONLY },
 	{ "help", 'h', "", I, HARD, NULL, NULL, "this text", take_help, NULL, SHAPE_ARGV_ONLY },
@@ -96,10 +99,8 @@ static const char *const planned[] = {
 };
 
 static const char *const level_folder[LEVELS] = {
-	[LEVEL_CONTROL] = "control.",
-	[LEVEL_LOG] = "log.",
-	[LEVEL_LIMITS] = "limits.",
-	[LEVEL_RESTART] = "restart.",
+	[LEVEL_CONTROL] = "control.", [LEVEL_POOL_CONTROL] = "control.", [LEVEL_LOG] = "log.",
+	[LEVEL_LIMITS] = "limits.",   [LEVEL_RESTART] = "restart.",
 };
 
 const char *keys_folder(enum key_level level)

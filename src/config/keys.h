@@ -20,6 +20,7 @@ enum key_level {
 	LEVEL_POOL,
 	LEVEL_LIMITS,
 	LEVEL_RESTART,
+	LEVEL_POOL_CONTROL,
 	LEVELS
 };
 /* What a change of it needs in a running instance. */

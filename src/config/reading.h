@@ -94,6 +94,8 @@ TAKE(quiet);
 TAKE(verbose);
 TAKE(control_group);
 TAKE(view_group);
+TAKE(pool_control_group);
+TAKE(pool_view_group);
 TAKE(demo);
 TAKE(strict);
 TAKE(set);

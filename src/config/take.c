@@ -336,6 +336,16 @@ TAKE(view_group)
 	return group_into(rd, &rd->c->view_group, k, value, e);
 }
 
+TAKE(pool_control_group)
+{
+	return group_into(rd, &rd->p->control_group, k, value, e);
+}
+
+TAKE(pool_view_group)
+{
+	return group_into(rd, &rd->p->view_group, k, value, e);
+}
+
 TAKE(demo)
 {
 	(void)k;

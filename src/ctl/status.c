@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "ctl/ctl.h"
 #include "ctl/facts.h"
+#include "ctl/rights.h"
 #include "super/life.h"
 #include "super/listeners.h"
 
@@ -264,8 +265,9 @@ static json_t *master_json(const struct master *m)
 	return o;
 }
 
-json_t *status_json(const struct master *m, const struct pool *only, int slot)
+json_t *status_json(const struct ctl_client *cl, const struct pool *only, int slot)
 {
+	const struct master *m = cl->ctl->master;
 	json_t *o = json_object(), *pools = json_array();
 	struct facts f;
 
@@ -275,7 +277,7 @@ json_t *status_json(const struct master *m, const struct pool *only, int slot)
 	set(o, "version", json_string(MPSUP_VERSION));
 	set(o, "master", master_json(m));
 	for (unsigned i = 0; i < m->npools; i++)
-		if (!only || only == m->pools[i])
+		if ((!only || only == m->pools[i]) && (client_rights(cl, m->pools[i]) & RIGHT_VIEW))
 			(void)json_array_append_new(pools, pool_json(&f, m->pools[i], slot));
 	set(o, "pools", pools);
 	facts_done(&f);

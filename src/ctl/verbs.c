@@ -10,14 +10,9 @@
 #include "config/show.h"
 #include "ctl/ctl.h"
 #include "ctl/rights.h"
+#include "ctl/verbs.h"
 #include "super/life.h"
 #include "super/pool.h"
-
-struct target {
-	struct pool *pool; /* NULL: the whole instance */
-	int slot;	   /* -1: the whole pool */
-	const char *text;
-};
 
 struct verb {
 	const char *name;
@@ -30,19 +25,37 @@ static void do_status(struct ctl_client *cl, const struct target *t, const json_
 {
 	(void)args;
 	cl->closing = true;
-	client_send(cl, json_pack("{s:b, s:o}", "ok", 1, "status",
-				  status_json(cl->ctl->master, t->pool, t->slot)));
+	client_send(cl,
+		    json_pack("{s:b, s:o}", "ok", 1, "status", status_json(cl, t->pool, t->slot)));
+}
+
+static bool may_see(const struct ctl_client *cl, const struct ctl_event *e)
+{
+	const struct master *m = cl->ctl->master;
+
+	if (cl->rights & RIGHT_VIEW)
+		return true;
+	for (unsigned i = 0; i < m->npools; i++)
+		if (strcmp(m->pools[i]->conf->name, e->pool) == 0)
+			return client_rights(cl, m->pools[i]) & RIGHT_VIEW;
+	return false;
 }
 
 static void do_events(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
 	uint64_t since = (uint64_t)json_integer_value(json_object_get(args, "since"));
+	int64_t since_ms = json_integer_value(json_object_get(args, "since_ms"));
+	const struct ctl_event *first = container_of(cl->ctl->events.next, struct ctl_event, node);
 
 	(void)t;
+	/* Who comes back for what happened meanwhile is told what is not there any more. */
+	if (since && cl->ctl->nevents > 0 && first->seq > since + 1)
+		client_send(cl, json_pack("{s:{s:I, s:I}}", "missed", "after", (json_int_t)since,
+					  "before", (json_int_t)first->seq));
 	list_each(it, &cl->ctl->events) {
 		const struct ctl_event *e = container_of(it, struct ctl_event, node);
 
-		if (e->seq > since)
+		if (e->seq > since && e->time_ms >= since_ms && may_see(cl, e))
 			client_send_text(cl, "{\"event\":", e->line, e->len, "}\n");
 	}
 	if (json_is_true(json_object_get(args, "follow")))
@@ -70,6 +83,7 @@ struct replay {
 	size_t skip;
 	bool count_only;
 	size_t seen;
+	int64_t since_ms;
 };
 
 static void replay_line(void *ctx, const struct logline *line)
@@ -77,7 +91,7 @@ static void replay_line(void *ctx, const struct logline *line)
 	struct replay *r = ctx;
 	struct logline l = *line;
 
-	if (r->cl->logs_err_only && !l.is_err)
+	if ((r->cl->logs_err_only && !l.is_err) || l.time_ms < r->since_ms)
 		return;
 	if (r->seen++ < r->skip || r->count_only)
 		return;
@@ -85,9 +99,9 @@ static void replay_line(void *ctx, const struct logline *line)
 	client_send(r->cl, log_json(&l));
 }
 
-static void replay(struct ctl_client *cl, const struct slot *s, size_t max)
+static void replay(struct ctl_client *cl, const struct slot *s, size_t max, int64_t since_ms)
 {
-	struct replay r = { .cl = cl, .slot = s, .count_only = true };
+	struct replay r = { .cl = cl, .slot = s, .count_only = true, .since_ms = since_ms };
 
 	logring_each(&s->log, replay_line, &r);
 	r.skip = r.seen > max ? r.seen - max : 0;
@@ -99,20 +113,21 @@ static void replay(struct ctl_client *cl, const struct slot *s, size_t max)
 static void do_logs(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
 	const json_t *n = json_object_get(args, "lines");
-	size_t max = json_is_integer(n) ? (size_t)json_integer_value(n) : 20;
+	int64_t since_ms = json_integer_value(json_object_get(args, "since_ms"));
+	size_t max = json_is_integer(n) ? (size_t)json_integer_value(n) : since_ms ? SIZE_MAX : 20;
 	struct master *m = cl->ctl->master;
 
 	cl->logs_err_only = json_is_true(json_object_get(args, "err"));
 	for (unsigned i = 0; i < m->npools; i++) {
 		struct pool *p = m->pools[i];
 
-		if (t->pool && t->pool != p)
+		if ((t->pool && t->pool != p) || !(client_rights(cl, p) & RIGHT_VIEW))
 			continue;
 		for (unsigned k = 0; k < p->nslots; k++)
 			if (t->slot < 0 || (unsigned)t->slot == k)
-				replay(cl, p->slots[k], max);
+				replay(cl, p->slots[k], max, since_ms);
 		if (t->slot < 0)
-			replay(cl, &p->spare_slot, max);
+			replay(cl, &p->spare_slot, max, since_ms);
 	}
 	cl->log_pool = t->pool;
 	cl->log_slot = t->slot;
@@ -129,7 +144,8 @@ void ctl_on_log(struct master *m, const struct logline *line)
 	list_each(it, &c->clients) {
 		struct ctl_client *cl = container_of(it, struct ctl_client, node);
 
-		if (!cl->want_logs || (cl->logs_err_only && !line->is_err) ||
+		if (!cl->want_logs || !(client_rights(cl, line->slot->pool) & RIGHT_VIEW) ||
+		    (cl->logs_err_only && !line->is_err) ||
 		    (cl->log_pool && cl->log_pool != line->slot->pool) ||
 		    (cl->log_slot >= 0 && (unsigned)cl->log_slot != line->slot->index))
 			continue;
@@ -214,7 +230,8 @@ static void do_config(struct ctl_client *cl, const struct target *t, const json_
 
 	(void)args;
 	for (unsigned i = 0; confs && i < m->npools; i++)
-		if (!t->pool || t->pool == m->pools[i])
+		if ((!t->pool || t->pool == m->pools[i]) &&
+		    (client_rights(cl, m->pools[i]) & RIGHT_VIEW))
 			confs[n++] = m->pools[i]->conf;
 	if (confs && f)
 		config_show(f, m->config, confs, n);
@@ -238,7 +255,10 @@ static const struct verb verbs[] = {
 	{ "logs", RIGHT_VIEW, false, do_logs },	       { "stop", RIGHT_CHANGE, true, do_stop },
 	{ "reset", RIGHT_CHANGE, true, do_reset },     { "start", RIGHT_CHANGE, true, do_start },
 	{ "restart", RIGHT_CHANGE, true, do_restart }, { "apply", RIGHT_ROOT, true, do_apply },
-	{ "config", RIGHT_VIEW, false, do_config },
+	{ "config", RIGHT_VIEW, false, do_config },    { "scale", RIGHT_CHANGE, true, verb_scale },
+	{ "set", RIGHT_ROOT, true, verb_set },	       { "signal", RIGHT_ROOT, true, verb_signal },
+	{ "send", RIGHT_CHANGE, true, verb_send },     { "wait", RIGHT_VIEW, false, verb_wait },
+	{ "reopen", RIGHT_CHANGE, true, verb_reopen },
 };
 
 /* POOL, POOL/SLOT or nothing; the instance part is the client's business. */
@@ -293,6 +313,25 @@ static void tell_control(struct ctl_client *cl, const struct verb *v, const stru
 		 t->text ? t->text : "", cl->uid, (int)cl->pid);
 }
 
+/* To look is possible without rights on the whole: what is shown is what may be seen. */
+static bool may(struct ctl_client *cl, const struct verb *v, const struct target *t)
+{
+	unsigned has = client_rights(cl, t->pool);
+
+	if ((has & v->needs) == v->needs ||
+	    (!t->pool && v->needs == RIGHT_VIEW && v->run != verb_wait))
+		return true;
+	if (has & RIGHT_VIEW)
+		client_fail(cl, 4, "uid %u may look at %s%s, not '%s' it", cl->uid,
+			    t->pool ? "pool " : "this instance", t->pool ? t->pool->conf->name : "",
+			    v->name);
+	else
+		client_fail(cl, 4, "uid %u has no rights on %s%s", cl->uid,
+			    t->pool ? "pool " : "the whole instance; name a pool of it",
+			    t->pool ? t->pool->conf->name : "");
+	return false;
+}
+
 static void run(struct ctl_client *cl, const json_t *req)
 {
 	const char *name = json_string_value(json_object_get(req, "verb"));
@@ -303,12 +342,9 @@ static void run(struct ctl_client *cl, const json_t *req)
 
 		if (strcmp(v->name, name) != 0)
 			continue;
-		if ((cl->rights & v->needs) != v->needs) {
-			client_fail(cl, 4, "uid %u may look at this instance, not '%s' it", cl->uid,
-				    v->name);
-			return;
-		}
 		if (!find_target(cl, json_string_value(json_object_get(req, "target")), &t))
+			return;
+		if (!may(cl, v, &t))
 			return;
 		if (v->changes)
 			tell_control(cl, v, &t);

@@ -2,8 +2,9 @@
 /* waits.c - clients that wait for the workers of their target to be ready, or gone. */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <string.h>
 
-#include "ctl/ctl.h"
+#include "ctl/verbs.h"
 #include "super/life.h"
 #include "super/pool.h"
 
@@ -48,6 +49,11 @@ void client_check_ready(struct ctl_client *cl)
 
 		if (cl->ready_pool && cl->ready_pool != p)
 			continue;
+		if (!p->gen) { /* it has no slots that could say so */
+			cl->want_ready = false;
+			client_fail(cl, 1, "pool %s has failed: %s", p->conf->name, p->reason);
+			return;
+		}
 		for (unsigned k = 0; k < p->nslots; k++) {
 			enum verdict v;
 
@@ -79,6 +85,8 @@ void client_check_stopped(struct ctl_client *cl)
 	} else {
 		const struct slot *s = p->slots[cl->stop_slot];
 
+		if (slot_is_wanted(s) && cl->only_waits)
+			return;
 		if (slot_is_wanted(s)) {
 			cl->want_stop = false;
 			client_fail(cl, 1, "%s was started again meanwhile", slot_name(s, name));
@@ -89,4 +97,25 @@ void client_check_stopped(struct ctl_client *cl)
 	}
 	cl->want_stop = false;
 	client_ok(cl);
+}
+
+void verb_wait(struct ctl_client *cl, const struct target *t, const json_t *args)
+{
+	const char *what = json_string_value(json_object_get(args, "what"));
+
+	if (what && strcmp(what, "ready") == 0) {
+		cl->want_ready = true;
+		cl->ready_pool = t->pool;
+		cl->ready_slot = t->slot;
+		cl->ready_after = 0;
+		client_check_ready(cl);
+	} else if (what && strcmp(what, "stopped") == 0) {
+		cl->want_stop = cl->only_waits = true;
+		cl->stop_pool = t->pool;
+		cl->stop_slot = t->slot;
+		if (t->pool)
+			client_check_stopped(cl);
+	} else {
+		client_fail(cl, 2, "wait for what? right is: ready or stopped");
+	}
 }

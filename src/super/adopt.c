@@ -1,14 +1,187 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "super/adopt.h"
 
-#include "super/listeners.h"
+#include <errno.h>
+#include <string.h>
 
-int pool_adopt(struct pool *p, struct pool_config *conf, struct err *e)
+#include "base/log.h"
+#include "config/diff.h"
+#include "super/leaf.h"
+#include "super/life.h"
+#include "super/listeners.h"
+#include "super/pool.h"
+#include "super/scale.h"
+
+/* ---- limits ---- */
+
+typedef int leaf_fn(struct life *l, const struct leaf_plan *plan, struct err *e);
+
+static int each_leaf(struct pool *p, leaf_fn *fn, const struct leaf_plan *plan, struct err *e)
 {
-	(void)e;
+	int r = 0;
+
+	for (unsigned i = 0; i < p->nslots && r == 0; i++) {
+		struct slot *s = p->slots[i];
+
+		if (s->current)
+			r = fn(s->current, plan, e);
+		list_each(it, &s->leaving)
+			if (r == 0)
+				r = fn(container_of(it, struct life, node), plan, e);
+	}
+	list_each(it, &p->spares)
+		if (r == 0)
+			r = fn(container_of(it, struct life, node), plan, e);
+	return r;
+}
+
+static int write_leaf(struct life *l, const struct leaf_plan *plan, struct err *e)
+{
+	char name[LIFE_NAME_BYTES];
+	int r = l->leaf_fd < 0 || l->certified ? 0 : leaf_plan_write(plan, l->leaf_fd, e);
+
+	return r < 0 ? err_wrap(e, "%s", life_name(l, name)) : 0;
+}
+
+/* What the old plan set and the new one does not is as in a new leaf again. */
+static int plan_of_change(const struct leaf_plan *from, const struct leaf_plan *to, struct arena *a,
+			  struct leaf_plan *ret)
+{
+	unsigned n = 0;
+
+	ret->writes = arena_alloc(a, (from->n + to->n + 1) * sizeof(*ret->writes));
+	if (!ret->writes)
+		return -ENOMEM;
+	for (unsigned i = 0; i < from->n; i++) {
+		bool again = false;
+
+		for (unsigned k = 0; k < to->n; k++)
+			again |= strcmp(from->writes[i].file, to->writes[k].file) == 0;
+		if (again || !leaf_unlimited(&from->writes[i], a))
+			continue;
+		ret->writes[n] = from->writes[i];
+		ret->writes[n++].value = leaf_unlimited(&from->writes[i], a);
+	}
+	for (unsigned i = 0; i < to->n; i++)
+		ret->writes[n++] = to->writes[i];
+	ret->n = n;
+	return 0;
+}
+
+static int change_limits(struct pool *p, struct pool_config *conf, struct err *e)
+{
+	struct generation next = { .conf = conf };
+	struct leaf_plan change, back;
+	struct err ignored;
+	int r = leaf_limits_prepare(p->master, &next, e);
+
+	if (r == 0 &&
+	    (plan_of_change(&p->gen->leaf_plan, &next.leaf_plan, &conf->arena, &change) < 0 ||
+	     plan_of_change(&next.leaf_plan, &p->gen->leaf_plan, &conf->arena, &back) < 0))
+		r = err_set(e, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = each_leaf(p, write_leaf, &change, e);
+	if (r < 0) {
+		if (r != -EOPNOTSUPP && r != -ENOMEM && next.leaf_plan.writes)
+			ignore(each_leaf(p, write_leaf, &back, &ignored));
+		return r;
+	}
+	p->gen->leaf_plan = next.leaf_plan;
+	pool_config_ref(conf);
+	pool_config_unref(p->gen->plan_conf);
+	p->gen->plan_conf = conf;
+	return 0;
+}
+
+/* ---- the rest ---- */
+
+static void end_surplus_spares(struct pool *p)
+{
+	unsigned n = 0;
+
+	list_each(it, &p->spares) {
+		struct life *l = container_of(it, struct life, node);
+
+		if (l->state < LIFE_STOPPING && ++n > p->conf->spares)
+			life_stop(l, REASON_SCALE);
+	}
+}
+
+static void take(struct pool *p, struct pool_config *conf)
+{
 	pool_config_ref(conf);
 	pool_config_unref(p->conf);
 	p->conf = conf;
 	listeners_rebase(p);
+}
+
+static bool has_limits(const struct config_diff *d)
+{
+	for (unsigned i = 0; i < d->n; i++)
+		if (d->keys[i]->level == LEVEL_LIMITS)
+			return true;
+	return false;
+}
+
+int pool_adopt(struct pool *p, struct pool_config *conf, struct err *e)
+{
+	unsigned workers = (unsigned)conf->workers;
+	struct config_diff d;
+	int r = 0;
+
+	pool_config_diff(p->conf, conf, &d);
+	if (p->gen && has_limits(&d))
+		r = change_limits(p, conf, e);
+	if (r < 0)
+		return r;
+	if (p->gen && workers != pool_count_places(p)) {
+		struct pool_config *before = pool_config_ref(p->conf);
+
+		take(p, conf);
+		r = pool_resize(p, workers, e);
+		if (r < 0)
+			take(p, before);
+		pool_config_unref(before);
+		if (r < 0)
+			return r;
+	} else {
+		take(p, conf);
+	}
+	end_surplus_spares(p);
+	pool_kick(p);
 	return 0;
+}
+
+int pool_set(struct pool *p, const struct given *changes, unsigned n, struct err *e)
+{
+	struct pool_config *conf = NULL;
+	struct config_diff d;
+	int r = pool_config_changed(p->conf, changes, n, &conf, e);
+
+	if (r < 0)
+		return r;
+	pool_config_diff(p->conf, conf, &d);
+	if (d.n > 0 && d.need != CHANGE_LIVE) {
+		for (unsigned i = 0; i < d.n; i++)
+			if (d.keys[i]->change != CHANGE_LIVE)
+				r = err_set(e, -EINVAL,
+					    "%s%s cannot change in workers that run: write it in "
+					    "the file, and apply",
+					    keys_folder(d.keys[i]->level), d.keys[i]->key);
+		pool_config_unref(conf);
+		return r;
+	}
+	if (p->gen) {
+		pool_config_inherit(conf, p->conf);
+		r = config_resolve_pool(p->master->config, conf, e);
+	}
+	if (r == 0)
+		r = pool_adopt(p, conf, e);
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		r = pool_add_override(p, &changes[i]);
+	if (r < 0 && p->gen)
+		pool_config_inherit(p->conf, conf);
+	pool_config_unref(conf);
+	return r;
 }

@@ -11,5 +11,8 @@
 /* conf is resolved, and differs in nothing but keys of CHANGE_LIVE; a reference is taken.
  * -errno with a sentence, and nothing has changed: this host cannot set a limit. */
 MUST_CHECK int pool_adopt(struct pool *p, struct pool_config *conf, struct err *e);
+/* A person gives some keys of CHANGE_LIVE anew: checked, resolved, adopted, and kept over
+ * what the file says as long as it says the same. -errno: nothing has changed. */
+MUST_CHECK int pool_set(struct pool *p, const struct given *changes, unsigned n, struct err *e);
 
 #endif

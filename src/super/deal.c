@@ -70,15 +70,19 @@ void pool_deal_cpus(struct pool *p)
 	const struct topology *t = &p->master->topology;
 	struct dealt g = { 0 };
 	unsigned short order[CPU_SETSIZE];
-	unsigned n = topology_sort(t, &p->cpus, order), next = 0;
+	unsigned n = topology_sort(t, &p->cpus, order), next = 0, k = 0;
+	unsigned places = pool_count_places(p);
 
 	count_others(&g, p);
 	for (unsigned s = 0; s < p->nslots; s++)
 		CPU_ZERO(&p->slots[s]->cpus);
 	for (unsigned s = 0; s < p->nslots && n > 0; s++) {
-		unsigned share = n / p->nslots + (s < n % p->nslots);
+		unsigned share = places ? n / places + (k < n % places) : 0;
 
-		if (n <= p->nslots)
+		if (p->slots[s]->surplus)
+			continue;
+		k++;
+		if (n <= places)
 			give(&g, t, least_pinned(&g, t, order, n), &p->slots[s]->cpus);
 		else
 			for (unsigned i = 0; i < share; i++)

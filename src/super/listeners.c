@@ -12,16 +12,11 @@
 #include "super/pool.h"
 #include "super/seats.h"
 
-#define LIVE_WORDS(p) (((p)->nslots + 63) / 64)
+#define LIVE_WORDS(n) (((n) + 63) / 64)
 
 static unsigned capacity(const struct pool *p)
 {
 	return p->conf->nlistens + UNLISTED_MAX;
-}
-
-static unsigned slots_of(const struct pool *p)
-{
-	return (unsigned)p->conf->workers;
 }
 
 /* What the slots find where, after a socket was opened or closed. */
@@ -29,8 +24,8 @@ static void publish(struct listener *l)
 {
 	struct pool *p = l->pool;
 
-	for (unsigned slot = 0; slot < slots_of(p); slot++) {
-		int *at = &p->slot_fds[slot * capacity(p) + l->index];
+	for (unsigned slot = 0; slot < p->places; slot++) {
+		int *at = &p->slot_fds[slot][l->index];
 
 		*at = -1;
 		for (unsigned f = 0; f < FORMS; f++) {
@@ -127,24 +122,42 @@ struct listener *listener_add(struct pool *p, const struct listen_spec *spec)
 		return NULL;
 	*l = (struct listener){ .pool = p, .index = p->nlisteners, .spec = *spec, .nseats = 1 };
 	if (config_has_groups(p->conf) && spec->addr.ss_family != AF_UNIX)
-		l->nseats = slots_of(p);
+		l->nseats = p->places;
 	p->nlisteners++;
 	return l;
 }
 
+/* Rows for slots up to n. */
+static int make_rows(struct pool *p, unsigned n)
+{
+	uint64_t *live = realloc(p->live, LIVE_WORDS(n) * sizeof(*live));
+	int **fds = realloc(p->slot_fds, n * sizeof(int *));
+
+	if (live)
+		p->live = live;
+	if (fds)
+		p->slot_fds = fds;
+	if (!live || !fds)
+		return -ENOMEM;
+	for (unsigned i = LIVE_WORDS(p->places); i < LIVE_WORDS(n); i++)
+		live[i] = 0;
+	while (p->places < n) {
+		int *row = calloc(capacity(p), sizeof(*row));
+
+		if (!row)
+			return -ENOMEM;
+		for (unsigned i = 0; i < capacity(p); i++)
+			row[i] = -1;
+		fds[p->places++] = row;
+	}
+	return 0;
+}
+
 static int allocate(struct pool *p)
 {
-	size_t n = (size_t)slots_of(p) * capacity(p);
-
-	p->nlisteners = 0;
+	p->nlisteners = p->places = 0;
 	p->listeners = calloc(capacity(p), sizeof(*p->listeners));
-	p->slot_fds = calloc(n, sizeof(*p->slot_fds));
-	p->live = calloc((slots_of(p) + 63) / 64, sizeof(*p->live));
-	if (!p->listeners || !p->slot_fds || !p->live)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		p->slot_fds[i] = -1;
-	return 0;
+	return p->listeners ? make_rows(p, (unsigned)p->conf->workers) : -ENOMEM;
 }
 
 bool listeners_are_offered(const struct pool *p)
@@ -184,6 +197,9 @@ void listeners_close(struct pool *p)
 {
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
 		listener_done(&p->listeners[i]);
+	for (unsigned i = 0; i < p->places; i++)
+		free(p->slot_fds[i]);
+	p->places = 0;
 	free(p->listeners);
 	free(p->slot_fds);
 	free(p->live);
@@ -191,6 +207,64 @@ void listeners_close(struct pool *p)
 	p->slot_fds = NULL;
 	p->live = NULL;
 	p->nlisteners = 0;
+}
+
+struct old_seats {
+	struct grave grave;
+	struct seat *seats;
+};
+
+static void release_old(struct grave *g)
+{
+	struct old_seats *old = container_of(g, struct old_seats, grave);
+
+	free(old->seats);
+	free(old);
+}
+
+/* An event of this batch may still carry one of the old seats. */
+static int grow_form(struct listener *l, enum listener_form form, unsigned n)
+{
+	struct seat *more = calloc(n, sizeof(*more)), *was = l->seats[form];
+	struct old_seats *old = calloc(1, sizeof(*old));
+
+	if (!more || !old) {
+		free(more);
+		free(old);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < n; i++)
+		seat_init(&more[i], l, form);
+	for (unsigned i = 0; i < l->nseats; i++) {
+		if (l->nseats == 1 && was[i].fd >= 0) /* it was alone, and shall lead */
+			ignore(listener_lead(was[i].fd));
+		ignore(seat_adopt(&more[i], &was[i]));
+	}
+	l->seats[form] = more;
+	old->seats = was;
+	old->grave.release = release_old;
+	list_init(&old->grave.node);
+	loop_bury(&l->pool->master->loop, &old->grave);
+	return 0;
+}
+
+int listeners_grow(struct pool *p, unsigned n)
+{
+	int r = p->listeners && n > p->places ? make_rows(p, n) : 0;
+
+	for (unsigned i = 0; r == 0 && p->listeners && i < p->nlisteners; i++) {
+		struct listener *l = &p->listeners[i];
+		bool group = config_has_groups(p->conf) && l->spec.addr.ss_family != AF_UNIX;
+
+		for (unsigned f = 0; group && l->nseats < n && r == 0 && f < FORMS; f++)
+			if (l->seats[f])
+				r = grow_form(l, f, n);
+		if (group && l->nseats < n && r == 0)
+			l->nseats = n;
+		publish(l);
+	}
+	p->steer_anew = true;
+	return r;
 }
 
 void listeners_restore(struct pool *p)
@@ -204,7 +278,7 @@ void listeners_restore(struct pool *p)
 
 const int *listeners_fds(const struct pool *p, unsigned slot)
 {
-	return p->slot_fds ? p->slot_fds + (size_t)slot * capacity(p) : NULL;
+	return p->slot_fds ? p->slot_fds[slot] : NULL;
 }
 
 /* Somebody who lives may hold the slot's socket of this listener. */
@@ -278,7 +352,7 @@ static bool may_serve(const struct slot *s)
 
 static bool any_live(const struct pool *p)
 {
-	for (unsigned i = 0; i < LIVE_WORDS(p); i++)
+	for (unsigned i = 0; i < LIVE_WORDS(p->places); i++)
 		if (p->live[i])
 			return true;
 	return false;

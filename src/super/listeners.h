@@ -19,6 +19,8 @@ MUST_CHECK int listeners_open(struct pool *p, struct err *e);
 void listeners_close(struct pool *p);
 /* The pool has another configuration, with the same addresses: its strings are that one's. */
 void listeners_rebase(struct pool *p);
+/* There will be n slots; more than now. -ENOMEM: some of it may have grown. */
+MUST_CHECK int listeners_grow(struct pool *p, unsigned n);
 /* After a worker's death: what it may have left on the sockets. */
 void listeners_restore(struct pool *p);
 

@@ -125,6 +125,8 @@ static void pin_again(struct life *l, struct tally *sum)
 	bool moved = !CPU_EQUAL(to, &l->cpus);
 	int r;
 
+	if (CPU_COUNT(to) == 0) /* scaled away: it leaves where it is */
+		return;
 	l->cpus = *to;
 	if (!l->exec_seen) { /* it is about to pin itself to what it was born with */
 		l->pin_late |= moved;
@@ -211,6 +213,14 @@ static void deal_anew(struct master *m)
 			CPU_ZERO(&m->pools[i]->slots[k]->cpus);
 	for (unsigned i = 0; i < m->npools; i++)
 		pool_deal_cpus(m->pools[i]);
+}
+
+void pins_deal(struct master *m)
+{
+	deal_anew(m);
+	for (unsigned i = 0; i < m->npools; i++)
+		if (m->pools[i]->gen && cage_has(&m->pools[i]->gen->cage, CAGE_PIN))
+			pin_all(m->pools[i]);
 }
 
 void pins_check(struct master *m)

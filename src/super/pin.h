@@ -10,6 +10,8 @@
  * dealt. What cannot be watched is a line in the log. */
 void pins_open(struct master *m);
 void pins_close(struct master *m); /* harmless when never opened */
+/* The number of slots has changed: deal anew, and pin. */
+void pins_deal(struct master *m);
 /* Look at once, as when a pin was refused. */
 void pins_check(struct master *m);
 

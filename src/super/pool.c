@@ -14,6 +14,7 @@
 #include "super/dispatch.h"
 #include "super/life.h"
 #include "super/listeners.h"
+#include "super/scale.h"
 
 const char *pool_state_name(enum pool_state s)
 {
@@ -36,6 +37,15 @@ static void slot_init(struct slot *s, struct pool *p, unsigned index)
 	timer_init(&s->timer, slot_on_timer);
 }
 
+struct slot *slot_new(struct pool *p, unsigned index)
+{
+	struct slot *s = malloc(sizeof(*s));
+
+	if (s)
+		slot_init(s, p, index);
+	return s;
+}
+
 void pool_init(struct pool *p, struct master *m)
 {
 	p->master = m;
@@ -56,10 +66,10 @@ int pool_make_slots(struct pool *p)
 	p->nslots = n;
 	p->cpus = p->conf->cpus;
 	for (unsigned i = 0; i < n; i++) {
-		p->slots[i] = malloc(sizeof(*p->slots[i]));
+		p->slots[i] = slot_new(p, i);
 		if (!p->slots[i])
 			return -ENOMEM;
-		slot_init(p->slots[i], p, i);
+		p->nslots_made++;
 	}
 	return 0;
 }
@@ -75,14 +85,14 @@ static void slot_done(struct slot *s)
 void pool_done(struct pool *p)
 {
 	dispatch_done(p);
-	for (unsigned i = 0; i < p->nslots && p->slots && p->slots[i]; i++) {
+	for (unsigned i = 0; i < p->nslots_made; i++) {
 		slot_done(p->slots[i]);
 		free(p->slots[i]);
 	}
 	slot_done(&p->spare_slot);
 	free(p->slots);
 	free(p->boot_stderr);
-	p->nslots = 0;
+	p->nslots = p->nslots_made = 0;
 	p->slots = NULL;
 	p->boot_stderr = NULL;
 }
@@ -117,6 +127,15 @@ static unsigned count_spares(const struct pool *p)
 bool slot_is_wanted(const struct slot *s)
 {
 	return !s->halted && !s->pool->draining;
+}
+
+unsigned pool_count_places(const struct pool *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->nslots; i++)
+		n += !p->slots[i]->surplus;
+	return n;
 }
 
 unsigned pool_count_wanted(const struct pool *p)
@@ -230,6 +249,7 @@ void pool_update(struct pool *p)
 	unsigned failed = count_state(p, SLOT_FAILED);
 	unsigned wanted = pool_count_wanted(p);
 
+	pool_shrink(p);
 	listeners_steer(p);
 	dispatch_update(p);
 	if (p->phase == POOL_FAILED || p->phase == POOL_STOPPED)

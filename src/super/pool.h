@@ -72,6 +72,9 @@ unsigned pool_count_ready(const struct pool *p);
 /* Slots that are meant to have a worker: all but those that a person stopped. */
 unsigned pool_count_wanted(const struct pool *p);
 bool slot_is_wanted(const struct slot *s);
+/* Slots without those that were scaled away and drain. */
+unsigned pool_count_places(const struct pool *p);
+struct slot *slot_new(struct pool *p, unsigned index); /* NULL: no memory */
 
 /* slot.c: called by life.c and pool.c */
 void slot_birth(struct slot *s);

@@ -389,6 +389,7 @@ void generation_unref(struct generation *g)
 		return;
 	cage_done(&g->cage);
 	pool_config_unref(g->conf);
+	pool_config_unref(g->plan_conf);
 	free(g);
 }
 

@@ -12,7 +12,7 @@ static void forget(struct slot *s)
 
 static bool is_meant(const struct slot *s, int slot)
 {
-	return slot < 0 || s->index == (unsigned)slot;
+	return !s->surplus && (slot < 0 || s->index == (unsigned)slot);
 }
 
 /* A stopped pool comes back as at the start: with new sockets, one worker tried first.
@@ -154,6 +154,11 @@ unsigned pool_reset(struct pool *p, int slot)
 
 	if (p->draining)
 		return 0;
+	if (!p->gen) {
+		struct err e;
+
+		return pool_begin(p, slot, &e) == 0 ? p->nslots : 0;
+	}
 	unfail(p);
 	if (slot < 0)
 		forget_spares(p);

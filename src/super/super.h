@@ -168,6 +168,7 @@ struct slot {
 	enum slot_state state; /* written by fsm.c only */
 	bool halted;	       /* by a person: nothing is born before it is started */
 	bool renew;	       /* by a person: however its worker ends, a new one follows */
+	bool surplus;	       /* scaled away: once it is empty it goes */
 	bool vacant;	       /* nobody serves it soon: its sockets are closed, or anybody's */
 	struct life *current;
 	struct list leaving; /* lives that were replaced and are not gone */
@@ -290,7 +291,8 @@ const char *pool_state_name(enum pool_state s);
 struct generation {
 	unsigned refs;
 	unsigned number;
-	struct pool_config *conf; /* a reference */
+	struct pool_config *conf;      /* a reference: the cage borrows from it */
+	struct pool_config *plan_conf; /* the same of leaf_plan; NULL: conf */
 	struct cage cage;
 	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
@@ -318,7 +320,8 @@ struct pool {
 	uint64_t applied;		/* the number of the last apply that touched it */
 	struct listener *listeners;	/* the configured ones first */
 	unsigned nlisteners;
-	int *slot_fds;	  /* for each slot a row of its sockets */
+	unsigned places;  /* slots that listeners have room for */
+	int **slot_fds;	  /* for each a row of its sockets, which never moves */
 	uint64_t *live;	  /* bits: slots that get new connections */
 	bool steer_anew;  /* sockets came or went */
 	bool binds;	  /* its program has opened a socket itself */
@@ -333,7 +336,8 @@ struct pool {
 		uint64_t said_full_ms, said_closed_ms;
 		uint64_t redispatched, closed;
 	} dispatch;
-	struct slot **slots; /* each on the heap: their number changes (scale) */
+	struct slot **slots;  /* each on the heap: their number changes (scale) */
+	unsigned nslots_made; /* those after nslots were scaled away, and are empty */
 	unsigned nslots;
 	cpu_set_t cpus; /* what its slots are dealt; conf->cpus until something changes */
 	struct list spares;
@@ -389,8 +393,9 @@ struct master {
 	/* One has come; -errno with a sentence: it cannot. One is going: forget it. */
 	int (*on_pool)(struct master *m, struct pool *p, struct err *e);
 	void (*on_pool_gone)(struct master *m, struct pool *p);
-	void (*on_idle)(struct master *m); /* every pool stopped or failed for good */
-	void *ctx;			   /* of the callbacks */
+	void (*on_reopen)(struct master *m); /* of log files */
+	void (*on_idle)(struct master *m);   /* every pool stopped or failed for good */
+	void *ctx;			     /* of the callbacks */
 };
 
 #endif

@@ -97,11 +97,13 @@ static void every_name_is_there_once(void **state)
 	(void)state;
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
+		char name[64];
 
 		if (k->option)
 			assert_ptr_equal(keys_find(k->option, strlen(k->option), 0), k);
+		(void)snprintf(name, sizeof(name), "%s%s", keys_folder(k->level), k->key);
 		if (keys_is_pool(k))
-			assert_ptr_equal(keys_find(k->key, strlen(k->key), 1), k);
+			assert_ptr_equal(keys_find(name, strlen(name), 1), k);
 		if (k->shape != SHAPE_ARGV_ONLY)
 			assert_ptr_equal(keys_find_at(k->level, k->key), k);
 		if (k->letter)
@@ -825,7 +827,9 @@ static void print_doc(FILE *f)
 					      [LEVEL_LIMITS] = "Limits of each worker",
 					      [LEVEL_RESTART] = "Life and restarts",
 					      [LEVEL_LOG] = "Log",
-					      [LEVEL_CONTROL] = "Who may look and change" };
+					      [LEVEL_CONTROL] = "Who may look and change",
+					      [LEVEL_POOL_CONTROL] =
+						      "Who may look at one pool and change it" };
 
 	(void)fputs(
 		"# Options and keys\n\n"
