@@ -13,7 +13,7 @@
 
 /* The contract's verbs that this version does not have. */
 static const char *const not_yet[] = {
-	"reload", "top",    "audit",   "check",	 "exec",    "upgrade",
+	"reload", "top",    "audit",   "exec",	 "upgrade",
 	"learn",  "policy", "startup", "import", "run-now",
 };
 
