@@ -22,6 +22,7 @@
 #include "super/place_cgroup.h"
 #include "super/pool.h"
 #include "super/prepare.h"
+#include "super/total.h"
 
 enum { FILE_TEXT = 2 };
 
@@ -147,9 +148,12 @@ static int try_world(struct check *c, struct pool_config *conf, bool runs, struc
 	if (r == 0)
 		r = generation_make(m, conf, 1, &g, e);
 	generation_unref(g);
-	p = r == 0 && !runs ? pool_new(m, conf) : NULL;
+	p = r == 0 ? pool_new(m, conf) : NULL;
 	if (p) {
-		r = try_listeners(p, e);
+		r = total_open(p, e);
+		total_close(p);
+		if (r == 0 && !runs)
+			r = try_listeners(p, e);
 		pool_free(p);
 	}
 	fd_close(&conf->uid_lock_fd);
@@ -158,14 +162,25 @@ static int try_world(struct check *c, struct pool_config *conf, bool runs, struc
 	return r;
 }
 
+static void say_doubt(const struct check *c, const struct pool_config *conf)
+{
+	char text[160];
+
+	total_doubt(conf, text, sizeof(text));
+	if (text[0] && !c->as_json)
+		(void)fprintf(stderr, "mpsup: warning: pool %s: %s\n", conf->name, text);
+}
+
 static void try_worlds(struct check *c)
 {
 	for (unsigned i = 0; i < c->config->npools; i++) {
 		struct pool_config *conf = c->config->pools[i];
 		struct err e = { 0 };
 
-		if (try_world(c, conf, c->runs, &e) >= 0)
+		if (try_world(c, conf, c->runs, &e) >= 0) {
+			say_doubt(c, conf);
 			continue;
+		}
 		(void)json_array_append_new(c->worlds, json_pack("{s:s, s:o}", "pool", conf->name,
 								 "error", json_safe(e.msg)));
 		if (!c->as_json)

@@ -168,6 +168,7 @@ struct pool_config {
 	uint64_t nofile; /* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
 
 	struct limits limits; /* of each worker's leaf */
+	struct limits total;  /* of all of them together; nothing asked: no folder of their own */
 
 	struct restart_limit restart_limit;	 /* 10/60s */
 	unsigned boot_limit;			 /* 5 */

@@ -24,6 +24,7 @@
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/place_cgroup.h"
+#include "super/total.h"
 
 #define ROOT_WORDS                                                                                 \
 	(CAGE_BIT(CAGE_PID) | CAGE_BIT(CAGE_MOUNT) | CAGE_BIT(CAGE_IPC) | CAGE_BIT(CAGE_UTS) |     \
@@ -401,6 +402,8 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 	/* Listeners first: a second start on a port is refused before it costs anything. */
 	r = listeners_open(p, e);
 	if (r == 0)
+		r = total_open(p, e);
+	if (r == 0)
 		r = generation_make(m, p->conf, p->generation + 1, &p->gen, e);
 	if (r < 0)
 		prepare_pool_done(p);
@@ -430,6 +433,11 @@ void prepare_say(const struct pool *p)
 {
 	const struct pool_config *c = p->conf;
 
+	char doubt[160];
+
+	total_doubt(c, doubt, sizeof(doubt));
+	if (doubt[0])
+		log_warn("pool %s: %s", c->name, doubt);
 	say_without(p->master, p);
 	log_info("pool %s: %u worker%s on %u CPU%s (%s)%s%s, as %s", c->name, p->nslots,
 		 p->nslots == 1 ? "" : "s", c->ncpus, c->ncpus == 1 ? "" : "s", c->cpus_reason,
@@ -444,6 +452,7 @@ void prepare_say(const struct pool *p)
 void prepare_pool_done(struct pool *p)
 {
 	listeners_close(p);
+	total_close(p);
 	generation_unref(p->gen);
 	p->gen = NULL;
 }

@@ -290,3 +290,22 @@ def test_a_customers_file_is_not_trusted(env):
     if answer.returncode != 2 or "chmod go-w" not in answer.stderr or pids(m) != before:
         raise Failed(f"{answer.returncode} {answer.stderr}")
     m.stop()
+
+
+def test_a_total_that_cannot_be_had_is_that_pools_end(env):
+    f = File(env)
+    a, b = env.port(), env.port()
+    f.server("a", a, "one", total={"memory": "1G"}).server("b", b, "two")
+    m = env.start("-c", f.write())
+    wait_until("b serves", lambda: state(m, "b") == "ready")
+    pool = m.status()["pools"][0]
+    memory = env.client("check").stdout
+    if "memory controller      the workers" in memory or "ok       memory controller" in memory:
+        wait_until("a serves", lambda: state(m, "a") == "ready")
+        if pool["total"]["memory"] != 1 << 30:
+            raise Failed(pool["total"])
+    elif pool["state"] != "failed" or "total.memory: no memory controller" not in pool["reason"] or \
+            not re.search(r"shop\.yaml:\d+:\d+: ", pool["reason"]):
+        raise Failed(pool)
+    says(b, "two")
+    m.stop()
