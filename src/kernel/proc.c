@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -78,6 +79,37 @@ int proc_descends(pid_t pid, pid_t from)
 			return i == 0 ? -ESRCH : 0;
 	}
 	return 0;
+}
+
+static bool lives(pid_t pid)
+{
+	char text[1024];
+	const char *after = read_small(pid, "stat", text, sizeof(text)) < 0 ? NULL :
+									      strrchr(text, ')');
+
+	return after && after[1] == ' ' && after[2] != 'Z' && after[2] != 'X';
+}
+
+/* "7: FLOCK  ADVISORY  WRITE 4711 00:1c:5678 0 EOF" (proc_locks(5)) */
+bool proc_flock_lives(const struct stat *st)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	char line[256];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		unsigned major, minor;
+		uint64_t inode;
+		int pid;
+
+		found = sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%" SCNu64, &pid, &major, &minor,
+			       &inode) == 4 &&
+			major == major(st->st_dev) && minor == minor(st->st_dev) &&
+			inode == st->st_ino && lives(pid);
+	}
+	if (f)
+		(void)fclose(f);
+	return found;
 }
 
 int proc_fd_socket(pid_t pid, int fd, uint64_t *ret_inode)
