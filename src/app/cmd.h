@@ -30,6 +30,7 @@ int cmd_reset(int argc, char **argv);
 int cmd_apply(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_scale(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_signal(int argc, char **argv);

@@ -31,6 +31,7 @@ const struct cmd cmds[] = {
 	{ "wait", "until it is ready, or stopped", cmd_wait },
 	{ "reopen", "open the log files again", cmd_reopen },
 	{ "reset", "forget the deaths, start what was given up", cmd_reset },
+	{ "import", "make such a file from one of PM2's", cmd_import },
 	{ 0 },
 };
 
