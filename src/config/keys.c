@@ -38,6 +38,7 @@ const struct key keys[] = {
 	{ "cwd", 0, "cwd", P, ROLL, "DIR", "here; / for the built-in worker", "working directory of the workers", take_cwd, "a folder", SHAPE_ONE },
 	{ "env", 'e', "env", P, ROLL, "K=V", NULL, "set a variable; repeatable", take_env, "NAME=VALUE", SHAPE_PAIRS },
 	{ "env-file", 0, "env_file", P, ROLL, "FILE", NULL, "variables from a file of NAME=VALUE lines", take_env_file, "a readable file", SHAPE_EACH },
+	{ "credential", 0, "credential", P, ROLL, "NAME=FILE", NULL, "a secret file for the workers, in $CREDENTIALS_DIRECTORY/NAME; repeatable", take_credential, "NAME=FILE, NAME of letters, digits and . _ -", SHAPE_PAIRS },
 	{ "env-inherit", 0, "env_inherit", P, ROLL, "all|none|NAMES", "all", "what is taken from mpsup's own environment", take_env_inherit, "all, none or names with commas", SHAPE_WORDS },
 	{ "user", 'u', "user", P, ROLL, "USER", "the one who called sudo, else a uid of the pool's own", "user of the workers", take_user, "a name or a number", SHAPE_ONE },
 	{ "group", 'g', "group", P, ROLL, "GROUP", "the user's", "group of the workers", take_group, "a name or a number", SHAPE_ONE },
@@ -101,9 +102,8 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"metrics",	  "credential", "seccomp-profile", "state", "root",
-	"connect",	  "userns",	"keep-cap",	   "core",  "max-age",
-	"recycle-memory", "drain",	"drain-idle",	   "kill",  "watch",
+	"metrics", "seccomp-profile", "state",		"root",	 "connect",    "userns", "keep-cap",
+	"core",	   "max-age",	      "recycle-memory", "drain", "drain-idle", "kill",	 "watch",
 };
 
 static const char *const level_folder[LEVELS] = {

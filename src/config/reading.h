@@ -44,6 +44,7 @@ TAKE(backlog);
 TAKE(cwd);
 TAKE(env);
 TAKE(env_file);
+TAKE(credential);
 TAKE(env_inherit);
 TAKE(cpus);
 TAKE(workers);

@@ -177,6 +177,7 @@ static const struct sample {
 	{ "control-group", "root", "" },
 	{ "view-group", "root", "" },
 	{ "set", "spares=1", "spares" },
+	{ "credential", "db=/etc/hostname", "../x=/etc/hostname" },
 	{ "config", NULL, "/no/such.yaml" }, /* good ones: test_file.c */
 };
 
