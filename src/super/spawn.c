@@ -173,6 +173,7 @@ static int clone_it(struct life *l, const struct ends *x, const struct birth_env
 		.nlisten = nlisten,
 		.pid_at = be->pid_at,
 		.notify_at = be->notify_at,
+		.einhorn_last = be->einhorn_last,
 		.init_fd = l->master->init_fd,
 		.envp = be->envp,
 		.init_argv = init_argv,

@@ -28,6 +28,7 @@
 #include "super/fsm.h"
 #include "super/logring.h"
 #include "wire/bind.h"
+#include "wire/einhorn.h"
 #include "wire/wire.h"
 
 struct master;
@@ -247,6 +248,14 @@ struct life {
 		struct timer look;
 		uint64_t exec_ms, step_ms;
 	} readiness;
+
+	struct acks {
+		int listen_fd, fd; /* EINHORN_SOCK_PATH; whom it listens to, -1: nobody */
+		struct source source;
+		struct timer timer;
+		char *line; /* while it listens to somebody */
+		size_t len;
+	} acks;
 
 	/* the world's half */
 	struct binder binder;

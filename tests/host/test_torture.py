@@ -11,6 +11,7 @@ import time
 
 from harness import Failed, Skip, patience, timeout, wait_until
 from harness import http, leftovers, proc
+from harness.holdings import holdings, wait_as_before
 
 
 PIDFD_GETFD = 438
@@ -88,22 +89,10 @@ def test_leaf_folders_of_two_killed_masters_are_swept(env):
         raise Failed(f"left: {sorted(left)}")
 
 
-def figures(m):
+def memory(m):
+    """In KiB. Not Pss: that also changes with who else maps the same pages."""
     with open(f"/proc/{m.pid}/smaps_rollup", encoding="ascii") as f:
-        # Not Pss: that also changes with who else maps the same pages.
-        own = next(int(line.split()[1]) for line in f if line.startswith("Anonymous:"))
-    return {"descriptors": len(proc.descriptors(m.pid)), "memory": own,
-            "processes": len(proc.descendants(m.pid)),
-            "leaves": sum(len(names) for leaf in leftovers.leaves() if "torture" in leaf
-                          for _, names, _ in os.walk(leaf))}
-
-
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-            return [int(word) for word in f.read().split()]
-    except OSError:
-        return []
+        return next(int(line.split()[1]) for line in f if line.startswith("Anonymous:"))
 
 
 def kill_workers(m, count, seconds=30):
@@ -121,8 +110,8 @@ def kill_workers(m, count, seconds=30):
             raise Failed(f"only {certified - first} deaths were certified, of {kills} kills, "
                          f"and none in {seconds} s")
         there = set()
-        for init in children(m.pid):
-            below = children(init)
+        for init in proc.children(m.pid):
+            below = proc.children(init)
             there.update(below, [init])
             for pid in below if dice.random() < 0.95 else [init]:
                 if pid in dying:
@@ -152,15 +141,13 @@ def test_ten_thousand_deaths_cost_nothing(env):
                   "0ms..0ms", ready=False)
     m.wait_workers(4)
     kill_workers(m, 1000)
-    before = figures(m)
+    before, held = memory(m), holdings(m)
     kill_workers(m, 10000)
-    after = figures(m)
-    for what in ("descriptors", "processes", "leaves"):
-        if before[what] != after[what]:
-            raise Failed(f"{what}: {before[what]} became {after[what]}")
+    wait_as_before(m, held)
+    after = memory(m)
     # A sanitizer keeps what was freed: its master is ten times as large from the start.
-    if before["memory"] < 8192 and after["memory"] > before["memory"] + 256:
-        raise Failed(f"memory: {before['memory']} KiB became {after['memory']}")
+    if before < 8192 and after > before + 256:
+        raise Failed(f"memory: {before} KiB became {after}")
     m.stop()
 
 
@@ -359,7 +346,7 @@ def test_orphaned_grandchildren_are_collected(env):
         if http.get(port, seconds=20).text != "done":
             raise Failed("the program could not fork")
     wait_until("only the worker is left below its init",
-               lambda: children(worker["init_pid"]) == [worker["pid"]])
+               lambda: proc.children(worker["init_pid"]) == [worker["pid"]])
     if m.workers()[0]["pid"] != worker["pid"] or http.get(port).outcome != http.OK:
         raise Failed("the worker did not live through it")
     m.stop()
