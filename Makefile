@@ -37,7 +37,7 @@ ALL_CFLAGS  = -std=gnu11 -Isrc -Iinclude $(DEFS) $(PKG_CFLAGS) $(WARN) $(HARDEN)
 ALL_LDFLAGS = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SAN) $(LDFLAGS)
 
 # The rooms of the master; init, builtin and lib are programs of their own.
-ROOMS   := base kernel policy cage config wire super ctl
+ROOMS   := base kernel policy cage config wire super ctl import
 CORE_SRC := $(sort $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 CORE    := $(CORE_SRC:%.c=$(O)/%.o)
 APP     := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard src/app/*.c)))

@@ -50,6 +50,9 @@ struct cage {
 	bool filter_asks;      /* it has a listener: cage_filter() returns that */
 
 	uint64_t nofile;
+	uint64_t data_bytes;	   /* RLIMIT_DATA, for who has no leaf; 0: the master's */
+	uint64_t cpu_s;		   /* RLIMIT_CPU, the same */
+	bool no_files;		   /* RLIMIT_FSIZE 0: no file grows */
 	const char *oom_score_adj; /* "0"; NULL: the master's is right */
 	const char *cwd;
 	const char *exec_path; /* absolute inside the view; NULL with exec_fd */
@@ -91,7 +94,7 @@ int cage_set_groups(const struct cage *c);
 int cage_set_uid(const struct cage *c);	  /* gid, then uid; verified by reading back */
 int cage_drop_caps(const struct cage *c); /* every set empty; verified */
 int cage_no_new_privs(void);
-int cage_limit(const struct cage *c);  /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE */
+int cage_limit(const struct cage *c);  /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE, ... */
 int cage_pin(const cpu_set_t *cpus);   /* and read back */
 int cage_filter(const struct cage *c); /* 0, or the descriptor of its listener */
 

@@ -68,7 +68,8 @@ static int make_leaf(struct life *l, struct err *e)
 {
 	int r;
 
-	(void)snprintf(l->leaf_name, sizeof(l->leaf_name), "%s.%llu", l->pool->conf->name,
+	(void)snprintf(l->leaf_name, sizeof(l->leaf_name), "%s%s%s.%llu", l->pool->total.name,
+		       l->pool->total.name[0] ? "/" : "", l->pool->conf->name,
 		       (unsigned long long)l->number);
 	if (!l->master->has_cgroup)
 		return 0;

@@ -209,6 +209,7 @@ struct life {
 	char status_text[STATUS_TEXT_BYTES];
 	char detail[160];
 	struct timer deadline, watchdog;
+	uint64_t total_oom;	  /* what its pool's folder had counted at its birth */
 	uint64_t watchdog_ms;	  /* --watchdog, or its own WATCHDOG_USEC */
 	uint64_t silent_since_ms; /* its last sign of life, or the question that is open */
 	struct timer quiet;	  /* a Node program is up: has it listened by then? */
@@ -260,7 +261,7 @@ struct life {
 	struct binder binder;
 	struct pidfd init;
 	int worker_fd, leaf_fd, events_fd, report_fd, lifeline_fd;
-	char leaf_name[64];
+	char leaf_name[112]; /* below the instance's folder: "web.7", "web.total/web.7" */
 	struct source init_src, worker_src, events_src, report_src, lifeline_src;
 	struct channel channel;
 	struct output {
@@ -329,6 +330,12 @@ struct pool {
 	uint64_t applied;		/* the number of the last apply that touched it */
 	struct listener *listeners;	/* the configured ones first */
 	unsigned nlisteners;
+	struct total {	       /* a folder for all leaves, for a pool with limits of its own */
+		int fd;	       /* -1: none */
+		char name[48]; /* "web.total", below the instance's */
+		struct leaf_plan plan;
+		struct pool_config *conf; /* a reference: whose arena the plan is in */
+	} total;
 	unsigned places;  /* slots that listeners have room for */
 	int **slot_fds;	  /* for each a row of its sockets, which never moves */
 	uint64_t *live;	  /* bits: slots that get new connections */
