@@ -249,12 +249,24 @@ static void put_numbers(struct pm2_pool *p)
 			   instance);
 }
 
-int pm2_put_env(struct pm2_pool *p, unsigned *ret_port, struct err *e)
+/* Relative to the program's folder, for PM2 has no other. */
+static void put_file(struct pm2_pool *p)
 {
 	const char *file = json_string_value(pm2_get(p->conf, "env_file"));
 	const char *cwd = json_string_value(pm2_get(p->conf, "cwd"));
+	char *dir = pm2_absolute(p->rq->dir, cwd ? cwd : ".");
+	char *path = dir && file && *file ? pm2_absolute(dir, file) : NULL;
+
+	if (path)
+		pm2_put_text(p, PART_POOL, "env_file", path);
+	free(path);
+	free(dir);
+}
+
+int pm2_put_env(struct pm2_pool *p, unsigned *ret_port, struct err *e)
+{
 	json_t *env = json_object();
-	char key[128], *path = NULL;
+	char key[128];
 	int r = env ? merge(p, env, "env", e) : err_set(e, -ENOMEM, "out of memory");
 
 	if (r == 0 && p->rq->env) {
@@ -268,15 +280,7 @@ int pm2_put_env(struct pm2_pool *p, unsigned *ret_port, struct err *e)
 		put_port(p, env, ret_port);
 		put_numbers(p);
 		put_variables(p, env);
-	}
-	if (r == 0 && file &&
-	    asprintf(&path, "%s%s%s",
-		     *file == '/' ? "" :
-		     cwd	  ? cwd :
-				    p->rq->dir,
-		     *file == '/' ? "" : "/", file) >= 0) {
-		pm2_put_text(p, PART_POOL, "env_file", path);
-		free(path);
+		put_file(p);
 	}
 	json_decref(env);
 	return r;

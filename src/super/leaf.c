@@ -188,31 +188,19 @@ void leaf_hint(struct death *d, const struct life *l)
 		       (unsigned long long)lim->pids, (unsigned long long)d->pids_refused);
 }
 
-static void add(uint64_t *sum, uint64_t n)
+void leaf_count(struct life *l)
 {
-	if (n != STAT_UNKNOWN)
-		*sum += n;
-}
-
-void usage_add(struct usage *u, const struct cgroup_stat *s)
-{
-	add(&u->throttled_usec, s->throttled_usec);
-	add(&u->io_read_bytes, s->io_read_bytes);
-	add(&u->io_write_bytes, s->io_write_bytes);
-	if (s->memory_peak != STAT_UNKNOWN && s->memory_peak > u->memory_peak_bytes)
-		u->memory_peak_bytes = s->memory_peak;
-}
-
-void leaf_count(const struct life *l)
-{
-	struct usage *u = &l->pool->dead;
+	struct usage *u = &l->pool->usage;
 	struct cgroup_stat s = l->stat;
 
-	add(&u->cpu_usec, s.cpu_usec == STAT_UNKNOWN ? l->exit.cpu_usec : s.cpu_usec);
-	u->oom_kills += leaf_oom(l) != REASON_NONE;
+	if (s.cpu_usec == STAT_UNKNOWN)
+		s.cpu_usec = l->exit.cpu_usec;
 	if (s.memory_peak == STAT_UNKNOWN)
 		s.memory_peak = l->exit.maxrss_bytes; /* the largest process; 0: not told */
-	usage_add(u, &s);
+	usage_see(&l->used, &s);
+	usage_add(u, &l->used);
+	u->oom_kills += leaf_oom(l) != REASON_NONE;
+	u->deaths++;
 }
 
 /* ---- limits that were met ---- */

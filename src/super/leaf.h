@@ -25,9 +25,7 @@ void leaf_gather(struct life *l);
 enum reason leaf_oom(const struct life *l);		 /* REASON_NONE: no OOM killer was there */
 void leaf_detail(struct death *d, const struct life *l); /* "memory.max 64M, peak 64M" */
 void leaf_hint(struct death *d, const struct life *l);
-void leaf_count(const struct life *l); /* into the pool's sums */
-/* What one leaf counted, but for the CPU time, which is known without one too. */
-void usage_add(struct usage *u, const struct cgroup_stat *s);
+void leaf_count(struct life *l); /* a death, and what the life used: into the pool's sums */
 
 /* worker.limit: told by the kernel's events, never asked for. */
 void leaf_watch(struct life *l);

@@ -119,7 +119,7 @@ void life_start(struct life *l)
 	int r;
 
 	l->born_ms = now(l);
-	l->pool->births++;
+	l->pool->usage.births++;
 	l->pool->in_birth++;
 	l->in_birth = true;
 	r = l->master->world->birth(l, &e);
@@ -464,7 +464,6 @@ void life_certify(struct life *l)
 	leaf_gather(l);
 	death_fill(&d, l);
 	death_hint(&d, l);
-	p->deaths++;
 	leaf_count(l);
 	ev.death = &d;
 	master_event(l->master, &ev);

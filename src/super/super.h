@@ -27,6 +27,7 @@
 #include "super/backoff.h"
 #include "super/fsm.h"
 #include "super/logring.h"
+#include "super/usage.h"
 #include "wire/bind.h"
 #include "wire/einhorn.h"
 #include "wire/wire.h"
@@ -275,6 +276,7 @@ struct life {
 	size_t held_len;
 	bool holding;
 	struct cgroup_stat stat; /* of the leaf, when the end was known */
+	struct usage_part used;	 /* as far as it was read */
 	int pids_fd;		 /* pids.events, from readiness on */
 	struct source pids_src;
 	uint64_t pids_said, high_said, limit_said_ms; /* worker.limit: counts, when */
@@ -366,12 +368,7 @@ struct pool {
 	unsigned lives;	   /* structs that are not gone yet */
 	char *boot_stderr; /* of the last boot failure, to say it once */
 	size_t boot_stderr_len;
-	uint64_t births, deaths, denied;
-	struct usage {
-		uint64_t cpu_usec, throttled_usec, io_read_bytes, io_write_bytes;
-		uint64_t memory_peak_bytes, oom_kills;
-	} dead;		    /* of lives that are over: sums, and the highest peak */
-	int64_t since_ms;   /* CLOCK_REALTIME */
+	struct usage usage; /* with earlier masters'; the living are not in its sums */
 	struct timer later; /* zero-delay: it has stopped, and goes or starts as another */
 	void *ctx;	    /* of the callbacks: where its lines go */
 };
