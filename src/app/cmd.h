@@ -28,6 +28,7 @@ int cmd_restart(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
 int cmd_apply(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_scale(int argc, char **argv);

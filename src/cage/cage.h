@@ -29,7 +29,8 @@
 #define CAGE_PID_PLACES	  3 /* where the environment names the worker's own number */
 #define CAGE_PARENT_PLACE 2 /* but this one: its parent's */
 #define CAGE_PID_DIGITS	  10
-#define CAGE_NOTIFY_PATH  "/run/mpsup-notify" /* inside the view */
+#define CAGE_NOTIFY_PATH  "/run/mpsup-notify"  /* inside the view */
+#define CAGE_EINHORN_PATH "/run/mpsup-einhorn" /* the same */
 
 struct cage {
 	uint32_t words;	      /* CAGE_BIT() of what is applied */
@@ -71,6 +72,7 @@ struct cage_birth {
 	unsigned nlisten;
 	char *const *pid_at;	/* in envp, CAGE_PID_PLACES of CAGE_PID_DIGITS, or NULL */
 	char *notify_at;	/* in envp; NULL: no notify socket */
+	char **einhorn_last;	/* the last of envp: EINHORN_SOCK_PATH; NULL: no such socket */
 	int report_fd;		/* SEQPACKET, CLOEXEC: struct child_report */
 	int lifeline_fd;	/* SEQPACKET: init's end */
 	int init_fd;		/* O_PATH of mpsup-init */
@@ -100,6 +102,8 @@ int cage_filter(const struct cage *c); /* 0, or the descriptor of its listener *
  * which others cannot reach, else an abstract name of the kernel's choice, which is
  * written there ("@..."). The descriptor. */
 int cage_notify_socket(const struct cage *c, char *notify_at);
+/* A listening stream socket at CAGE_EINHORN_PATH, or -errno; -EROFS: it cannot be there. */
+int cage_einhorn_socket(void);
 
 /* Put stdin, stdout, stderr and the channel or the listeners in their places and mark all other
  * descriptors close-on-exec. ret_report_fd: where report_fd is from now on. */

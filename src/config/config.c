@@ -56,6 +56,8 @@ struct pool_config *pool_config_new(void)
 		.refs = 1,
 		.name = "web",
 		.uid_lock_fd = -1,
+		.control_gid = (gid_t)-1,
+		.view_gid = (gid_t)-1,
 		.backlog = 4096,
 		.pin = true,
 		.ro = (const char **)(uintptr_t)no_paths,

@@ -400,9 +400,24 @@ static int resolve_nofile(struct pool_config *p, struct err *e)
 	return 0;
 }
 
+static int resolve_control(struct pool_config *p, struct err *e)
+{
+	int r = 0;
+
+	p->control_gid = p->view_gid = (gid_t)-1;
+	if (p->control_group)
+		r = find_group("control.group", p->control_group, &p->control_gid, e);
+	if (r == 0 && p->view_group)
+		r = find_group("control.view_group", p->view_group, &p->view_gid, e);
+	return r;
+}
+
 int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 {
 	int r = resolve_cwd(p, e);
+
+	if (r == 0)
+		r = resolve_control(p, e);
 
 	if (r == 0)
 		r = resolve_user(c, p, e);

@@ -21,6 +21,7 @@ struct ctl_event {
 	struct list node;
 	uint64_t seq;
 	int64_t time_ms; /* CLOCK_REALTIME */
+	char pool[40];	 /* "": of the instance */
 	size_t len;
 	char line[]; /* JSON, no newline */
 };
@@ -46,8 +47,9 @@ struct ctl_client {
 	struct source src;
 	pid_t pid;
 	uid_t uid;
-	unsigned rights;
-	char *in; /* an unfinished request */
+	gid_t gid;
+	unsigned rights; /* on the whole instance; see client_rights() */
+	char *in;	 /* an unfinished request */
 	size_t in_len;
 	char *out; /* what it has not read yet */
 	size_t out_len, out_size;
@@ -69,6 +71,9 @@ struct ctl_client {
 MUST_CHECK int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e);
 void ctl_close(struct ctl *c);
 
+/* The groups of the pools have changed: who may connect. */
+void ctl_open_to_groups(struct ctl *c);
+
 /* Hooks for struct master. */
 void ctl_on_event(struct master *m, const struct event *ev);
 void ctl_on_log(struct master *m, const struct logline *line);
@@ -82,6 +87,8 @@ void client_send(struct ctl_client *cl, json_t *answer); /* steals answer */
 void client_send_text(struct ctl_client *cl, const char *head, const char *json, size_t len,
 		      const char *tail);
 void client_ok(struct ctl_client *cl);
+/* What it may do with this pool; NULL: with the whole. */
+unsigned client_rights(const struct ctl_client *cl, const struct pool *p);
 void client_flush(struct ctl_client *cl);
 PRINTF(3, 4) void client_fail(struct ctl_client *cl, int exit_code, const char *fmt, ...);
 
@@ -102,7 +109,7 @@ void client_applied(struct ctl_client *cl, unsigned failed);
 void ctl_pool_gone(struct ctl *c, const struct pool *p);
 
 /* status.c, eventlog.c */
-json_t *status_json(const struct master *m, const struct pool *only, int slot);
+json_t *status_json(const struct ctl_client *cl, const struct pool *only, int slot);
 json_t *death_json(const struct death *d);
 json_t *json_safe(const char *text); /* a JSON string of any bytes of ours */
 void eventlog_add(struct ctl *c, const struct event *ev);

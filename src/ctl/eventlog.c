@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* eventlog.c - facts as JSON lines, each with its number, the last ones kept. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,7 +119,7 @@ static void add_more(json_t *o, const struct event *ev)
 		(void)json_object_set_new(o, "text", json_safe(ev->text));
 }
 
-static void keep(struct ctl *c, const char *line)
+static void keep(struct ctl *c, const char *line, const struct pool *p)
 {
 	size_t len = strlen(line);
 	struct ctl_event *e = malloc(sizeof(*e) + len + 1);
@@ -127,6 +128,7 @@ static void keep(struct ctl *c, const char *line)
 		return;
 	e->seq = ++c->seq;
 	e->time_ms = clock_real_ms();
+	(void)snprintf(e->pool, sizeof(e->pool), "%s", p ? p->conf->name : "");
 	e->len = len;
 	memcpy(e->line, line, len + 1);
 	list_append(&c->events, &e->node);
@@ -154,7 +156,7 @@ void eventlog_add(struct ctl *c, const struct event *ev)
 	line = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	if (line)
-		keep(c, line);
+		keep(c, line, ev->pool);
 	free(line);
 }
 

@@ -11,149 +11,182 @@
 
 #define PIDS_MAX 1024 /* of one worker; more are not looked at for a table */
 
-/* The pool's listening sockets, up to max; a stopped pool has none. */
 static size_t sockets_of(const struct pool *p, int *fds, size_t max)
 {
 	size_t n = 0;
 
+	/* A stopped pool has none. */
 	for (unsigned i = 0; p->listeners && i < listeners_count(p); i++)
 		n += listeners_sockets(&p->listeners[i], fds + n, (unsigned)(max - n));
 	return n;
 }
 
+static size_t most_sockets_of(const struct pool *p)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; p->listeners && i < listeners_count(p); i++)
+		n += (size_t)p->listeners[i].nseats * FORMS;
+	return n;
+}
+
 void facts_gather(struct facts *f, const struct master *m)
 {
-	int fds[DIAG_LISTENERS_MAX];
-	size_t n = 0;
+	size_t most = 0, n = 0;
+	int *fds;
 
 	*f = (struct facts){ 0 };
 	for (unsigned i = 0; i < m->npools; i++)
-		n += sockets_of(m->pools[i], fds + n, DIAG_LISTENERS_MAX - n);
-	f->has_sockets = diag_gather(fds, n, &f->sockets) == 0;
+		most += most_sockets_of(m->pools[i]);
+	fds = calloc(most + 1, sizeof(*fds));
+	f->first = calloc(m->npools + 1, sizeof(*f->first));
+	if (fds && f->first) {
+		for (unsigned i = 0; i < m->npools; i++) {
+			n += sockets_of(m->pools[i], fds + n, most - n);
+			f->first[i + 1] = n;
+		}
+		f->has_sockets = diag_gather(fds, n, &f->sockets) == 0;
+	}
+	free(fds);
 }
 
 void facts_done(struct facts *f)
 {
 	if (f->has_sockets)
 		diag_done(&f->sockets);
+	free(f->first);
 }
 
-/* The processes of a life: its leaf's, or the two we know without one. */
-static size_t pids_of(const struct life *l, pid_t *pids)
-{
-	size_t n = 0;
+/* The processes of a life: its leaf's, or the one we know without a leaf. */
+struct pids {
+	pid_t pid[PIDS_MAX];
+	size_t n;
+	bool looked;
+};
 
-	if (l->leaf_fd >= 0) {
-		if (cgroup_pids(l->leaf_fd, pids, PIDS_MAX, &n) < 0)
-			return 0;
-		return n < PIDS_MAX ? n : PIDS_MAX;
+static const struct pids *look_up(const struct life *l, struct pids *p)
+{
+	if (p->looked)
+		return p;
+	p->looked = true;
+	p->n = 0;
+	if (l->leaf_fd < 0) {
+		if (l->pid > 0)
+			p->pid[p->n++] = l->pid;
+	} else if (cgroup_pids(l->leaf_fd, p->pid, PIDS_MAX, &p->n) < 0) {
+		p->n = 0;
+	} else if (p->n > PIDS_MAX) {
+		p->n = PIDS_MAX;
 	}
-	if (l->pid > 0)
-		pids[n++] = l->pid;
-	return n;
+	return p;
 }
 
-static bool sum_usage(const struct life *l, struct proc_usage *ret)
+static bool sum_usage(const struct life *l, struct pids *p, struct proc_usage *ret)
 {
-	pid_t pids[PIDS_MAX];
-	size_t n = pids_of(l, pids);
 	struct proc_usage u, sum = { 0 };
 
-	for (size_t i = 0; i < n; i++) {
-		if (pids[i] == l->init.pid || proc_usage(pids[i], &u) < 0)
+	(void)look_up(l, p);
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->pid[i] == l->init.pid || proc_usage(p->pid[i], &u) < 0)
 			continue;
 		sum.rss_bytes += u.rss_bytes;
 		sum.cpu_usec += u.cpu_usec;
 	}
 	*ret = sum;
-	return n > 0;
+	return p->n > 0;
 }
 
-int64_t facts_memory(const struct facts *f, const struct life *l)
+static int64_t leaf_number(const struct life *l, const char *file)
 {
-	struct proc_usage u;
 	char text[32];
 
-	(void)f;
-	if (l->leaf_fd >= 0 && cgroup_read(l->leaf_fd, "memory.current", text, sizeof(text)) == 0)
-		return strtoll(text, NULL, 10);
-	return sum_usage(l, &u) ? (int64_t)u.rss_bytes : -1;
-}
-
-/* As pids.max counts: threads too. Without the controller: processes. */
-int64_t facts_pids(const struct facts *f, const struct life *l)
-{
-	pid_t pids[PIDS_MAX];
-	char text[32];
-	size_t n;
-
-	(void)f;
-	if (l->leaf_fd >= 0 && cgroup_read(l->leaf_fd, "pids.current", text, sizeof(text)) == 0)
-		return strtoll(text, NULL, 10);
-	n = pids_of(l, pids);
-	return n ? (int64_t)n : -1;
-}
-
-int64_t facts_cpu_usec(const struct facts *f, const struct life *l)
-{
-	struct proc_usage u;
-	struct cgroup_stat s = CGROUP_STAT_NONE;
-
-	(void)f;
-	if (l->leaf_fd >= 0)
-		cgroup_stat_read(l->leaf_fd, STAT_CPU, &s);
-	if (s.cpu_usec != STAT_UNKNOWN)
-		return (int64_t)s.cpu_usec;
-	return sum_usage(l, &u) ? (int64_t)u.cpu_usec : -1;
-}
-
-int64_t facts_connections(const struct facts *f, const struct life *l)
-{
-	pid_t pids[PIDS_MAX];
-
-	if (!f->has_sockets)
+	if (l->leaf_fd < 0 || cgroup_read(l->leaf_fd, file, text, sizeof(text)) < 0)
 		return -1;
-	return diag_count(&f->sockets, pids, pids_of(l, pids));
+	return strtoll(text, NULL, 10);
 }
 
-static void add_life(const struct facts *f, const struct life *l, struct usage *u)
+/* CPU time needs no controller, but a leaf; else it is the sum over processes. */
+static void look(struct life *l, struct pids *p)
 {
 	struct cgroup_stat s = CGROUP_STAT_NONE;
-	int64_t cpu;
+	struct proc_usage u;
 
-	if (!l || l->certified) /* counted with the dead */
-		return;
 	if (l->leaf_fd >= 0)
-		cgroup_stat_read(l->leaf_fd, l->master->stat_files, &s);
-	cpu = s.cpu_usec == STAT_UNKNOWN ? facts_cpu_usec(f, l) : (int64_t)s.cpu_usec;
-	u->cpu_usec += cpu > 0 ? (uint64_t)cpu : 0;
-	usage_add(u, &s);
+		cgroup_stat_read(l->leaf_fd, l->master->stat_files & STAT_USED, &s);
+	if (s.cpu_usec == STAT_UNKNOWN && sum_usage(l, p, &u))
+		s.cpu_usec = u.cpu_usec;
+	usage_see(&l->used, &s);
 }
 
-void facts_usage(const struct facts *f, const struct pool *p, struct usage *ret)
+void facts_of_life(const struct facts *f, struct life *l, struct life_facts *ret)
 {
-	*ret = p->dead;
+	const unsigned files = l->master->stat_files;
+	struct pids p = { .looked = false };
+	struct proc_usage u;
+
+	if (!l->certified) /* then its part is in the pool's sum already */
+		look(l, &p);
+	ret->cpu_usec = l->pid > 0 ? (int64_t)l->used.cpu_usec : -1;
+	ret->memory_bytes = files & STAT_MEMORY ? leaf_number(l, "memory.current") : -1;
+	if (ret->memory_bytes < 0 && sum_usage(l, &p, &u))
+		ret->memory_bytes = (int64_t)u.rss_bytes;
+	/* As pids.max counts: threads too. Without the controller: processes. */
+	ret->pids = files & STAT_PIDS ? leaf_number(l, "pids.current") : -1;
+	if (ret->pids < 0 && look_up(l, &p)->n > 0)
+		ret->pids = (int64_t)p.n;
+	ret->connections = -1;
+	if (f->has_sockets && f->sockets.nconnections == 0)
+		ret->connections = 0;
+	else if (f->has_sockets)
+		ret->connections = diag_count(&f->sockets, look_up(l, &p)->pid, p.n);
+}
+
+static void each_life(const struct pool *p, void (*fn)(struct life *l, void *ctx), void *ctx)
+{
 	for (unsigned i = 0; i < p->nslots; i++) {
-		add_life(f, p->slots[i]->current, ret);
+		if (p->slots[i]->current)
+			fn(p->slots[i]->current, ctx);
 		list_each(it, &p->slots[i]->leaving)
-			add_life(f, container_of(it, struct life, node), ret);
+			fn(container_of(it, struct life, node), ctx);
 	}
 	list_each(it, &p->spares)
-		add_life(f, container_of(it, struct life, node), ret);
+		fn(container_of(it, struct life, node), ctx);
 }
 
-int64_t facts_accept_queue(const struct facts *f, const struct pool *p)
+static void look_one(struct life *l, void *ctx)
 {
-	int fds[DIAG_LISTENERS_MAX];
-	size_t first = 0, n = sockets_of(p, fds, DIAG_LISTENERS_MAX);
+	struct pids p = { .looked = false };
+
+	(void)ctx;
+	if (!l->certified)
+		look(l, &p);
+}
+
+void facts_look(struct pool *p)
+{
+	each_life(p, look_one, NULL);
+}
+
+static void add_one(struct life *l, void *ctx)
+{
+	if (!l->certified)
+		usage_add(ctx, &l->used);
+}
+
+void facts_usage(const struct pool *p, struct usage *ret)
+{
+	*ret = p->usage;
+	each_life(p, add_one, ret);
+}
+
+int64_t facts_accept_queue(const struct facts *f, unsigned index)
+{
 	int64_t sum = 0;
 
-	if (!f->has_sockets || n == 0)
+	if (!f->has_sockets || f->first[index] == f->first[index + 1])
 		return -1;
-	for (unsigned i = 0; p->master->pools[i] != p; i++)
-		first += sockets_of(p->master->pools[i], fds, DIAG_LISTENERS_MAX);
-	for (size_t i = first; i < first + n; i++) {
-		if (i >= f->sockets.nlisteners || f->sockets.listeners[i].queue < 0)
+	for (size_t i = f->first[index]; i < f->first[index + 1]; i++) {
+		if (f->sockets.listeners[i].queue < 0)
 			return -1;
 		sum += f->sockets.listeners[i].queue;
 	}

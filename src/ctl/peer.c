@@ -167,11 +167,27 @@ static void on_client(struct source *s, uint32_t events)
 	take_requests(cl);
 }
 
+unsigned client_rights(const struct ctl_client *cl, const struct pool *p)
+{
+	return cl->rights | (p ? rights_on_pool(p, cl->fd, cl->gid) : 0);
+}
+
+static bool has_a_pool(const struct ctl_client *cl)
+{
+	const struct master *m = cl->ctl->master;
+
+	for (unsigned i = 0; i < m->npools; i++)
+		if (rights_on_pool(m->pools[i], cl->fd, cl->gid))
+			return true;
+	return false;
+}
+
 void client_accept(struct ctl *c, int fd)
 {
 	struct ctl_client *cl = calloc(1, sizeof(*cl));
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
+	bool barred;
 
 	if (cl)
 		cl->in = malloc(CTL_LINE_MAX);
@@ -191,8 +207,9 @@ void client_accept(struct ctl *c, int fd)
 	list_init(&cl->grave.node);
 	cl->grave.release = release;
 	list_append(&c->clients, &cl->node);
-	cl->rights = rights_of_peer(c->master, fd, cred.pid, cred.uid, cred.gid);
-	if (!cl->rights)
+	cl->gid = cred.gid;
+	cl->rights = rights_of_peer(c->master, fd, cred.pid, cred.uid, cred.gid, &barred);
+	if (barred || (!cl->rights && !has_a_pool(cl)))
 		client_fail(cl, 4,
 			    "uid %u may not talk to instance %s: root, its own user or its "
 			    "control group may",

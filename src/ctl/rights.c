@@ -64,13 +64,24 @@ static bool in_group(int fd, gid_t primary, gid_t want)
 	return false;
 }
 
-unsigned rights_of_peer(const struct master *m, int fd, pid_t pid, uid_t uid, gid_t gid)
+unsigned rights_on_pool(const struct pool *p, int fd, gid_t gid)
 {
+	if (in_group(fd, gid, p->conf->control_gid))
+		return RIGHT_VIEW | RIGHT_CHANGE;
+	return in_group(fd, gid, p->conf->view_gid) ? RIGHT_VIEW : 0;
+}
+
+unsigned rights_of_peer(const struct master *m, int fd, pid_t pid, uid_t uid, gid_t gid,
+			bool *ret_barred)
+{
+	*ret_barred = false;
 	/* An ordinary user's master may not look at it, and none of its workers is root. */
 	if (uid == 0 && geteuid() != 0)
 		return RIGHT_VIEW | RIGHT_CHANGE | RIGHT_ROOT;
-	if (!same_pid_namespace(pid) || in_our_leaf(m, pid))
+	if (!same_pid_namespace(pid) || in_our_leaf(m, pid)) {
+		*ret_barred = true;
 		return 0;
+	}
 	if (uid == 0 || uid == geteuid())
 		return RIGHT_VIEW | RIGHT_CHANGE | RIGHT_ROOT;
 	if (in_group(fd, gid, m->config->control_gid))

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "ctl/ctl.h"
+#include "ctl/rights.h"
 
 static void on_again(struct timer *t)
 {
@@ -57,9 +58,23 @@ static int make_socket(struct ctl *c, const char *run_dir, mode_t mode, struct e
 	return r;
 }
 
+static bool any_group(const struct master *m)
+{
+	bool any = m->config->control_gid != (gid_t)-1 || m->config->view_gid != (gid_t)-1;
+
+	/* By name: a pool whose world is broken has not looked them up. */
+	for (unsigned i = 0; i < m->npools; i++)
+		any |= m->pools[i]->conf->control_group || m->pools[i]->conf->view_group;
+	return any;
+}
+
+void ctl_open_to_groups(struct ctl *c)
+{
+	ignore(chmod(c->path, any_group(c->master) ? 0666 : 0600));
+}
+
 int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e)
 {
-	bool groups = m->config->control_gid != (gid_t)-1 || m->config->view_gid != (gid_t)-1;
 	int r;
 
 	*c = (struct ctl){ .master = m, .fd = -1, .src = SOURCE_NONE };
@@ -70,7 +85,7 @@ int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e
 	    (int)sizeof(c->path))
 		return err_set(e, -ENAMETOOLONG, "%s is too long for a unix socket", run_dir);
 	/* With groups everybody may connect and the credentials decide. */
-	r = make_socket(c, run_dir, groups ? 0666 : 0600, e);
+	r = make_socket(c, run_dir, any_group(m) ? 0666 : 0600, e);
 	if (r == 0) {
 		r = source_add(&m->loop, &c->src, c->fd, EPOLLIN, on_connect);
 		if (r < 0)
@@ -111,7 +126,7 @@ void ctl_on_event(struct master *m, const struct event *ev)
 	list_each(it, &c->clients) {
 		struct ctl_client *cl = container_of(it, struct ctl_client, node);
 
-		if (cl->want_events)
+		if (cl->want_events && (client_rights(cl, ev->pool) & RIGHT_VIEW))
 			client_send_text(cl, "{\"event\":", last->line, last->len, "}\n");
 		if (cl->want_stop && cl->stop_pool && ev->pool == cl->stop_pool)
 			client_check_stopped(cl);

@@ -3,12 +3,14 @@
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "ctl/ctl.h"
 #include "ctl/facts.h"
+#include "ctl/rights.h"
 #include "super/life.h"
 #include "super/listeners.h"
 
@@ -75,12 +77,15 @@ static json_t *dispatched_json(const struct life *l)
 	return o;
 }
 
-static json_t *worker_json(const struct facts *f, const struct slot *s, const struct life *l,
-			   bool spare)
+static json_t *worker_json(const struct facts *f, const struct slot *s, struct life *l, bool spare)
 {
 	const struct master *m = s->pool->master;
 	bool dispatches = config_dispatches(s->pool->conf);
+	struct life_facts now = { -1, -1, -1, -1 };
 	json_t *o = json_object();
+
+	if (l)
+		facts_of_life(f, l, &now);
 
 	set(o, "slot", spare ? json_null() : json_integer(s->index));
 	set(o, "role", json_string(spare ? "spare" : "worker"));
@@ -93,12 +98,12 @@ static json_t *worker_json(const struct facts *f, const struct slot *s, const st
 	set(o, "cgroup", l ? cgroup_path(m, l) : json_null());
 	set_count(o, "uptime_ms", l ? (int64_t)(clock_boot_ms() - l->born_ms) : -1);
 	set(o, "restarts", json_integer(s->total_restarts));
-	set_count(o, "memory_bytes", l ? facts_memory(f, l) : -1);
+	set_count(o, "memory_bytes", now.memory_bytes);
 	set(o, "memory_max_bytes",
 	    limit_json(&s->pool->conf->limits, LIMIT_MEMORY, s->pool->conf->limits.memory));
-	set_count(o, "pids", l ? facts_pids(f, l) : -1);
-	set_count(o, "cpu_usec", l ? facts_cpu_usec(f, l) : -1);
-	set_count(o, "connections", l ? facts_connections(f, l) : -1);
+	set_count(o, "pids", now.pids);
+	set_count(o, "cpu_usec", now.cpu_usec);
+	set_count(o, "connections", now.connections);
 	set(o, "status_text", l && l->status_text[0] ? json_safe(l->status_text) : json_null());
 	set(o, "messages", l ? messages_json(l) : json_null());
 	set(o, "dispatched", l && dispatches ? dispatched_json(l) : json_null());
@@ -115,7 +120,7 @@ static void add_certificates(json_t *o, const struct slot *s)
 	set(o, "certificates", a);
 }
 
-static json_t *workers_json(const struct facts *f, const struct pool *p, int only)
+static json_t *workers_json(const struct facts *f, struct pool *p, int only)
 {
 	json_t *a = json_array();
 
@@ -133,8 +138,10 @@ static json_t *workers_json(const struct facts *f, const struct pool *p, int onl
 			(void)json_array_append_new(
 				a, worker_json(f, s, container_of(it, struct life, node), false));
 	}
-	if (only >= 0)
+	if (only >= 0) {
+		facts_look(p);
 		return a;
+	}
 	list_each(it, &p->spares)
 		(void)json_array_append_new(a,
 					    worker_json(f, &p->spare_slot,
@@ -142,29 +149,31 @@ static json_t *workers_json(const struct facts *f, const struct pool *p, int onl
 	return a;
 }
 
-static json_t *usage_json(const struct facts *f, const struct pool *p)
+/* What this host does not count is null, unless a sum of earlier days is there. */
+static bool is_counted(const struct master *m, const char *counter)
 {
-	const unsigned files = p->master->stat_files;
+	if (strncmp(counter, "io_", 3) == 0)
+		return m->stat_files & STAT_IO;
+	if (strcmp(counter, "throttled_usec") == 0)
+		return cgroup_list_has(m->cgroup.controllers, "cpu");
+	return strcmp(counter, "memory_peak_bytes") != 0; /* never 0 where it is known */
+}
+
+static json_t *usage_json(const struct pool *p)
+{
 	char since[TEXT_TIME_BYTES];
 	json_t *o = json_object();
 	struct usage u;
 
-	facts_usage(f, p, &u);
-	text_time(p->since_ms, since);
+	facts_usage(p, &u);
+	text_time(u.since_ms, since);
 	set(o, "since", json_string(since));
-	set_count(o, "cpu_usec", (int64_t)u.cpu_usec);
-	set_count(o, "memory_peak_bytes", u.memory_peak_bytes ? (int64_t)u.memory_peak_bytes : -1);
-	set_count(o, "io_read_bytes", files & STAT_IO ? (int64_t)u.io_read_bytes : -1);
-	set_count(o, "io_write_bytes", files & STAT_IO ? (int64_t)u.io_write_bytes : -1);
-	set_count(o, "throttled_usec",
-		  cgroup_list_has(p->master->cgroup.controllers, "cpu") ?
-			  (int64_t)u.throttled_usec :
-			  -1);
-	set(o, "births", json_integer((json_int_t)p->births));
-	set(o, "deaths", json_integer((json_int_t)p->deaths));
-	set(o, "oom_kills", json_integer((json_int_t)u.oom_kills));
-	set(o, "denied", json_integer((json_int_t)p->denied));
-	set(o, "connections_cut", json_integer(0));
+	for (size_t i = 0; i < usage_nfields; i++) {
+		const char *name = usage_fields[i].name;
+		uint64_t n = *usage_at(&u, &usage_fields[i]);
+
+		set_count(o, name, n || is_counted(p->master, name) ? (int64_t)n : -1);
+	}
 	return o;
 }
 
@@ -184,9 +193,8 @@ static json_t *io_json(const struct limits *l)
 	return a;
 }
 
-static json_t *limits_json(const struct pool *p)
+static json_t *limits_json(const struct pool *p, const struct limits *l)
 {
-	const struct limits *l = &p->conf->limits;
 	bool pids = l->pids && cgroup_list_has(p->master->cgroup.controllers, "pids");
 	json_t *o = json_object(), *raw = json_object();
 
@@ -202,6 +210,13 @@ static json_t *limits_json(const struct pool *p)
 	for (unsigned i = 0; i < l->nraw; i++)
 		set(raw, l->raw[i].file, json_safe(l->raw[i].value));
 	set(o, "raw", raw);
+	return o;
+}
+
+static json_t *each_json(const struct pool *p)
+{
+	json_t *o = limits_json(p, &p->conf->limits);
+
 	set_count(o, "tmp", (int64_t)p->conf->tmp_bytes);
 	set_count(o, "nofile", (int64_t)p->conf->nofile);
 	return o;
@@ -228,9 +243,11 @@ static json_t *dispatch_json(const struct pool *p)
 	return o;
 }
 
-static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
+static json_t *pool_json(const struct facts *f, unsigned index, const struct master *m, int slot)
 {
+	struct pool *p = m->pools[index];
 	json_t *o = json_object(), *listens = json_array();
+	json_t *workers = workers_json(f, p, slot); /* looks at the living: before their sums */
 
 	for (unsigned i = 0; i < shown_listeners(p); i++)
 		(void)json_array_append_new(listens, json_string(shown_listener(p, i)));
@@ -243,12 +260,12 @@ static json_t *pool_json(const struct facts *f, const struct pool *p, int slot)
 	set(o, "policy",
 	    p->gen && p->gen->policy_name ? json_string(p->gen->policy_name) : json_null());
 	set(o, "generation", json_integer(pool_generation(p)));
-	set_count(o, "accept_queue", facts_accept_queue(f, p));
+	set_count(o, "accept_queue", facts_accept_queue(f, index));
 	set(o, "dispatch", config_dispatches(p->conf) ? dispatch_json(p) : json_null());
-	set(o, "usage", usage_json(f, p));
-	set(o, "limits", limits_json(p));
-	set(o, "total", json_object());
-	set(o, "workers", workers_json(f, p, slot));
+	set(o, "usage", usage_json(p));
+	set(o, "limits", each_json(p));
+	set(o, "total", limits_json(p, &p->conf->total));
+	set(o, "workers", workers);
 	set(o, "schedules", json_array());
 	set(o, "agents", json_array());
 	return o;
@@ -264,8 +281,9 @@ static json_t *master_json(const struct master *m)
 	return o;
 }
 
-json_t *status_json(const struct master *m, const struct pool *only, int slot)
+json_t *status_json(const struct ctl_client *cl, const struct pool *only, int slot)
 {
+	const struct master *m = cl->ctl->master;
 	json_t *o = json_object(), *pools = json_array();
 	struct facts f;
 
@@ -275,8 +293,8 @@ json_t *status_json(const struct master *m, const struct pool *only, int slot)
 	set(o, "version", json_string(MPSUP_VERSION));
 	set(o, "master", master_json(m));
 	for (unsigned i = 0; i < m->npools; i++)
-		if (!only || only == m->pools[i])
-			(void)json_array_append_new(pools, pool_json(&f, m->pools[i], slot));
+		if ((!only || only == m->pools[i]) && (client_rights(cl, m->pools[i]) & RIGHT_VIEW))
+			(void)json_array_append_new(pools, pool_json(&f, i, m, slot));
 	set(o, "pools", pools);
 	facts_done(&f);
 	return o;

@@ -107,8 +107,10 @@ void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
 		config_unref(wanted);
 		return;
 	}
-	if (!dry)
+	if (!dry) {
 		failed = apply_plan_do(&plan, m, ++cl->ctl->applies);
+		ctl_open_to_groups(cl->ctl);
+	}
 	client_send(cl, json_pack("{s:o}", "plan", plan_json(&plan)));
 	cl->applied = cl->ctl->applies;
 	cl->apply_failed = failed;

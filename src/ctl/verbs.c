@@ -25,8 +25,20 @@ static void do_status(struct ctl_client *cl, const struct target *t, const json_
 {
 	(void)args;
 	cl->closing = true;
-	client_send(cl, json_pack("{s:b, s:o}", "ok", 1, "status",
-				  status_json(cl->ctl->master, t->pool, t->slot)));
+	client_send(cl,
+		    json_pack("{s:b, s:o}", "ok", 1, "status", status_json(cl, t->pool, t->slot)));
+}
+
+static bool may_see(const struct ctl_client *cl, const struct ctl_event *e)
+{
+	const struct master *m = cl->ctl->master;
+
+	if (cl->rights & RIGHT_VIEW)
+		return true;
+	for (unsigned i = 0; i < m->npools; i++)
+		if (strcmp(m->pools[i]->conf->name, e->pool) == 0)
+			return client_rights(cl, m->pools[i]) & RIGHT_VIEW;
+	return false;
 }
 
 static void do_events(struct ctl_client *cl, const struct target *t, const json_t *args)
@@ -43,7 +55,7 @@ static void do_events(struct ctl_client *cl, const struct target *t, const json_
 	list_each(it, &cl->ctl->events) {
 		const struct ctl_event *e = container_of(it, struct ctl_event, node);
 
-		if (e->seq > since && e->time_ms >= since_ms)
+		if (e->seq > since && e->time_ms >= since_ms && may_see(cl, e))
 			client_send_text(cl, "{\"event\":", e->line, e->len, "}\n");
 	}
 	if (json_is_true(json_object_get(args, "follow")))
@@ -109,7 +121,7 @@ static void do_logs(struct ctl_client *cl, const struct target *t, const json_t 
 	for (unsigned i = 0; i < m->npools; i++) {
 		struct pool *p = m->pools[i];
 
-		if (t->pool && t->pool != p)
+		if ((t->pool && t->pool != p) || !(client_rights(cl, p) & RIGHT_VIEW))
 			continue;
 		for (unsigned k = 0; k < p->nslots; k++)
 			if (t->slot < 0 || (unsigned)t->slot == k)
@@ -132,7 +144,8 @@ void ctl_on_log(struct master *m, const struct logline *line)
 	list_each(it, &c->clients) {
 		struct ctl_client *cl = container_of(it, struct ctl_client, node);
 
-		if (!cl->want_logs || (cl->logs_err_only && !line->is_err) ||
+		if (!cl->want_logs || !(client_rights(cl, line->slot->pool) & RIGHT_VIEW) ||
+		    (cl->logs_err_only && !line->is_err) ||
 		    (cl->log_pool && cl->log_pool != line->slot->pool) ||
 		    (cl->log_slot >= 0 && (unsigned)cl->log_slot != line->slot->index))
 			continue;
@@ -217,7 +230,8 @@ static void do_config(struct ctl_client *cl, const struct target *t, const json_
 
 	(void)args;
 	for (unsigned i = 0; confs && i < m->npools; i++)
-		if (!t->pool || t->pool == m->pools[i])
+		if ((!t->pool || t->pool == m->pools[i]) &&
+		    (client_rights(cl, m->pools[i]) & RIGHT_VIEW))
 			confs[n++] = m->pools[i]->conf;
 	if (confs && f)
 		config_show(f, m->config, confs, n);
@@ -299,6 +313,25 @@ static void tell_control(struct ctl_client *cl, const struct verb *v, const stru
 		 t->text ? t->text : "", cl->uid, (int)cl->pid);
 }
 
+/* To look is possible without rights on the whole: what is shown is what may be seen. */
+static bool may(struct ctl_client *cl, const struct verb *v, const struct target *t)
+{
+	unsigned has = client_rights(cl, t->pool);
+
+	if ((has & v->needs) == v->needs ||
+	    (!t->pool && v->needs == RIGHT_VIEW && v->run != verb_wait))
+		return true;
+	if (has & RIGHT_VIEW)
+		client_fail(cl, 4, "uid %u may look at %s%s, not '%s' it", cl->uid,
+			    t->pool ? "pool " : "this instance", t->pool ? t->pool->conf->name : "",
+			    v->name);
+	else
+		client_fail(cl, 4, "uid %u has no rights on %s%s", cl->uid,
+			    t->pool ? "pool " : "the whole instance; name a pool of it",
+			    t->pool ? t->pool->conf->name : "");
+	return false;
+}
+
 static void run(struct ctl_client *cl, const json_t *req)
 {
 	const char *name = json_string_value(json_object_get(req, "verb"));
@@ -309,12 +342,9 @@ static void run(struct ctl_client *cl, const json_t *req)
 
 		if (strcmp(v->name, name) != 0)
 			continue;
-		if ((cl->rights & v->needs) != v->needs) {
-			client_fail(cl, 4, "uid %u may look at this instance, not '%s' it", cl->uid,
-				    v->name);
-			return;
-		}
 		if (!find_target(cl, json_string_value(json_object_get(req, "target")), &t))
+			return;
+		if (!may(cl, v, &t))
 			return;
 		if (v->changes)
 			tell_control(cl, v, &t);

@@ -53,7 +53,7 @@ unsigned cgroup_stat_files(const char *controllers)
 	unsigned files = STAT_CPU;
 
 	if (cgroup_list_has(controllers, "memory"))
-		files |= STAT_MEMORY;
+		files |= STAT_MEMORY | STAT_PEAK;
 	if (cgroup_list_has(controllers, "pids"))
 		files |= STAT_PIDS;
 	if (cgroup_list_has(controllers, "io"))
@@ -76,7 +76,7 @@ void cgroup_stat_read(int leaf_fd, unsigned files, struct cgroup_stat *ret)
 		s.oom_kills = cgroup_keyed(text, "oom_kill");
 		s.high_hits = cgroup_keyed(text, "high");
 	}
-	if ((files & STAT_MEMORY) && text_of(leaf_fd, "memory.peak", text))
+	if ((files & STAT_PEAK) && text_of(leaf_fd, "memory.peak", text))
 		s.memory_peak = strtoull(text, NULL, 10);
 	if ((files & STAT_PIDS) && text_of(leaf_fd, "pids.events", text))
 		s.pids_refused = cgroup_keyed(text, "max");

@@ -28,10 +28,12 @@ struct cgroup_stat {
 			       STAT_UNKNOWN, STAT_UNKNOWN })
 
 /* Which files to open: none that is not there. */
-#define STAT_CPU    1u /* cpu.stat */
-#define STAT_MEMORY 2u /* memory.events.local, memory.peak */
-#define STAT_PIDS   4u /* pids.events */
-#define STAT_IO	    8u /* io.stat */
+#define STAT_CPU    1u	/* cpu.stat */
+#define STAT_MEMORY 2u	/* memory.events.local */
+#define STAT_PIDS   4u	/* pids.events */
+#define STAT_IO	    8u	/* io.stat */
+#define STAT_PEAK   16u /* memory.peak */
+#define STAT_USED   (STAT_CPU | STAT_IO | STAT_PEAK)
 /* By the controllers that a leaf has: "memory pids". */
 unsigned cgroup_stat_files(const char *controllers);
 

@@ -20,6 +20,7 @@
 #include "kernel/proc.h"
 
 #define DESCRIPTORS_MAX 65536 /* of one process: 6 us each, and the master waits */
+#define PORTS_MAX	256   /* that the filter of one dump names; of more it has a range */
 
 /* States that can have a descriptor. SYN_RECV and TIME_WAIT have none. */
 #define STATES_ACCEPTED                                                                            \
@@ -36,12 +37,26 @@ struct place {
 
 struct dump {
 	struct diag_sockets *out;
-	const struct place *places;
+	struct place *places;
 	size_t nplaces;
+	struct which { /* the listeners, sorted by inode */
+		uint64_t inode;
+		size_t index;
+	} * which;
+	in_port_t *ports; /* of the family that is dumped: sorted, each once */
+	size_t nports;
 	int error; /* -errno that the kernel answered or the callback met */
 };
 
 /* ---- what is kept ---- */
+
+/* Of a struct which or diag_connection: both begin with it. */
+static int by_inode(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
 
 static void keep_connection(struct dump *d, uint64_t inode)
 {
@@ -66,14 +81,13 @@ static void keep_connection(struct dump *d, uint64_t inode)
 
 static void keep_listener(struct dump *d, uint64_t inode, uint32_t queue, uint32_t backlog)
 {
-	for (size_t i = 0; i < d->out->nlisteners; i++) {
-		struct diag_listener *l = &d->out->listeners[i];
+	const struct which key = { .inode = inode }, *w;
 
-		if (l->inode != inode)
-			continue;
-		l->queue = queue;
-		l->backlog = backlog;
-	}
+	w = bsearch(&key, d->which, d->out->nlisteners, sizeof(key), by_inode);
+	if (!w)
+		return;
+	d->out->listeners[w->index].queue = queue;
+	d->out->listeners[w->index].backlog = backlog;
 }
 
 /* ---- one dump ---- */
@@ -111,6 +125,16 @@ static int run_dump(struct dump *d, struct nl_sock *sock, struct nl_msg *msg,
 
 /* ---- TCP ---- */
 
+static int by_port(const void *a, const void *b)
+{
+	return (int)*(const in_port_t *)a - (int)*(const in_port_t *)b;
+}
+
+static bool is_port(const struct dump *d, in_port_t port)
+{
+	return bsearch(&port, d->ports, d->nports, sizeof(port), by_port) != NULL;
+}
+
 static int on_inet(struct nl_msg *msg, void *arg)
 {
 	const struct nlmsghdr *h = nlmsg_hdr(msg);
@@ -118,6 +142,8 @@ static int on_inet(struct nl_msg *msg, void *arg)
 	struct dump *d = arg;
 
 	if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || !nlmsg_valid_hdr(h, sizeof(*m)))
+		return NL_SKIP;
+	if (d->nports > PORTS_MAX && !is_port(d, ntohs(m->id.idiag_sport)))
 		return NL_SKIP;
 	if (m->idiag_state == TCP_LISTEN)
 		keep_listener(d, m->idiag_inode, m->idiag_rqueue, m->idiag_wqueue);
@@ -129,29 +155,54 @@ static int on_inet(struct nl_msg *msg, void *arg)
 /* The kernel's own filter, so that a busy host sends us only our ports: for each
  * port "equal: jump to the end (accept), else go on", the last one "else reject",
  * which is a jump to 4 bytes past the end (inet_diag.c, inet_diag_bc_run()). */
-static size_t port_filter(const struct dump *d, int family, struct inet_diag_bc_op *ops)
+static size_t port_filter(const struct dump *d, struct inet_diag_bc_op *ops)
 {
 	const size_t step = 3 * sizeof(*ops);
-	size_t n = 0, left;
+	size_t n = d->nports, left = n * step;
 
-	for (size_t i = 0; i < d->nplaces; i++) {
-		if (d->places[i].family != family)
-			continue;
-		ops[n * 3] = (struct inet_diag_bc_op){ .code = INET_DIAG_BC_S_EQ,
+	for (size_t i = 0; i < n; i++) {
+		ops[i * 3] = (struct inet_diag_bc_op){ .code = INET_DIAG_BC_S_EQ,
 						       .yes = 2 * sizeof(*ops),
 						       .no = (unsigned short)step };
-		ops[n * 3 + 1] = (struct inet_diag_bc_op){ .no = d->places[i].port };
-		ops[n * 3 + 2] =
+		ops[i * 3 + 1] = (struct inet_diag_bc_op){ .no = d->ports[i] };
+		ops[i * 3 + 2] =
 			(struct inet_diag_bc_op){ .code = INET_DIAG_BC_JMP, .yes = sizeof(*ops) };
-		n++;
 	}
-	if (n == 0)
-		return 0;
-	left = n * step;
 	ops[(n - 1) * 3].no = (unsigned short)(step + sizeof(*ops));
 	for (size_t i = 0; i < n; i++, left -= step)
 		ops[i * 3 + 2].no = (unsigned short)(left - 2 * sizeof(*ops));
 	return n * step;
+}
+
+/* From the first to the last: what lies between and is not ours is sorted out here. */
+static size_t range_filter(const struct dump *d, struct inet_diag_bc_op *ops)
+{
+	const size_t pair = 2 * sizeof(*ops);
+
+	for (unsigned i = 0; i < 2; i++) {
+		ops[i * 2] = (struct inet_diag_bc_op){
+			.code = i ? INET_DIAG_BC_S_LE : INET_DIAG_BC_S_GE,
+			.yes = (unsigned char)pair,
+			.no = (unsigned short)((2 - i) * pair + sizeof(*ops)),
+		};
+		ops[i * 2 + 1] = (struct inet_diag_bc_op){ .no = d->ports[i ? d->nports - 1 : 0] };
+	}
+	return 2 * pair;
+}
+
+static void find_ports(struct dump *d, int family)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->nplaces; i++)
+		if (d->places[i].family == family)
+			d->ports[n++] = d->places[i].port;
+	d->nports = 0;
+	if (n > 1)
+		qsort(d->ports, n, sizeof(*d->ports), by_port);
+	for (size_t i = 0; i < n; i++)
+		if (d->nports == 0 || d->ports[d->nports - 1] != d->ports[i])
+			d->ports[d->nports++] = d->ports[i];
 }
 
 static int dump_inet(struct dump *d, struct nl_sock *sock, int family)
@@ -162,13 +213,15 @@ static int dump_inet(struct dump *d, struct nl_sock *sock, int family)
 		.idiag_states = STATES_ACCEPTED | 1u << TCP_LISTEN,
 		.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 	};
-	struct inet_diag_bc_op ops[DIAG_LISTENERS_MAX * 3];
-	size_t len = port_filter(d, family, ops);
+	struct inet_diag_bc_op ops[PORTS_MAX * 3];
 	struct nl_msg *msg;
 	int r = -ENOMEM;
+	size_t len;
 
-	if (len == 0)
+	find_ports(d, family);
+	if (d->nports == 0)
 		return 0;
+	len = d->nports > PORTS_MAX ? range_filter(d, ops) : port_filter(d, ops);
 	msg = nlmsg_alloc_size(sizeof(req) + len + 64);
 	if (msg && nlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, SOCK_DIAG_BY_FAMILY, 0, NLM_F_DUMP) &&
 	    nlmsg_append(msg, &req, sizeof(req), NLMSG_ALIGNTO) == 0 &&
@@ -274,14 +327,6 @@ static void find_place(int fd, struct diag_listener *l, struct place *p)
 	}
 }
 
-static int by_inode(const void *a, const void *b)
-{
-	uint64_t x = ((const struct diag_connection *)a)->inode;
-	uint64_t y = ((const struct diag_connection *)b)->inode;
-
-	return (x > y) - (x < y);
-}
-
 static int open_sock(struct nl_sock **ret_sock)
 {
 	struct nl_sock *sock = nl_socket_alloc();
@@ -319,21 +364,25 @@ static int dump_all(struct dump *d)
 int diag_gather(const int *fds, size_t nfds, struct diag_sockets *ret_sockets)
 {
 	struct diag_sockets s = { .nlisteners = nfds };
-	struct place *places = NULL;
-	struct dump d;
+	struct dump d = { .out = &s, .nplaces = nfds };
 	int r = -ENOMEM;
 
-	if (nfds > DIAG_LISTENERS_MAX)
-		return -EINVAL;
-	s.listeners = calloc(nfds ? nfds : 1, sizeof(*s.listeners));
-	places = calloc(nfds ? nfds : 1, sizeof(*places));
-	if (s.listeners && places) {
-		for (size_t i = 0; i < nfds; i++)
-			find_place(fds[i], &s.listeners[i], &places[i]);
-		d = (struct dump){ .out = &s, .places = places, .nplaces = nfds };
+	s.listeners = calloc(nfds + 1, sizeof(*s.listeners));
+	d.places = calloc(nfds + 1, sizeof(*d.places));
+	d.which = calloc(nfds + 1, sizeof(*d.which));
+	d.ports = calloc(nfds + 1, sizeof(*d.ports));
+	if (s.listeners && d.places && d.which && d.ports) {
+		for (size_t i = 0; i < nfds; i++) {
+			find_place(fds[i], &s.listeners[i], &d.places[i]);
+			d.which[i] = (struct which){ s.listeners[i].inode, i };
+		}
+		if (nfds > 1)
+			qsort(d.which, nfds, sizeof(*d.which), by_inode);
 		r = dump_all(&d);
 	}
-	free(places);
+	free(d.places);
+	free(d.which);
+	free(d.ports);
 	if (r < 0) {
 		diag_done(&s);
 		return r;

@@ -17,7 +17,6 @@
 
 #include "base/base.h"
 
-#define DIAG_LISTENERS_MAX   256	/* the filter of one dump holds so many ports */
 #define DIAG_CONNECTIONS_MAX (1u << 20) /* what is beyond is not counted */
 
 struct diag_listener {
@@ -40,8 +39,7 @@ struct diag_sockets {
 
 /* Look at the listening sockets fds (TCP of both families, unix; others stay
  * "not known") and at all connections that came in by them and are accepted.
- * -EINVAL: more than DIAG_LISTENERS_MAX; -ENOENT: the kernel has no inet_diag or
- * unix_diag; -ENOMEM. The caller gives *ret_sockets back with diag_done(). */
+ * -ENOENT: the kernel has no inet_diag or unix_diag; -ENOMEM. The caller gives *ret_sockets back with diag_done(). */
 MUST_CHECK int diag_gather(const int *fds, size_t nfds, struct diag_sockets *ret_sockets);
 void diag_done(struct diag_sockets *s); /* harmless on a zeroed one */
 

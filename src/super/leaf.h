@@ -17,7 +17,7 @@ MUST_CHECK int leaf_limits_prepare(struct master *m, struct generation *g, struc
  * the right to. */
 MUST_CHECK int leaf_oom_score(struct generation *g, struct cage *c, struct err *e);
 /* Into l's leaf, empty yet. */
-MUST_CHECK int leaf_limits_write(const struct life *l, struct err *e);
+MUST_CHECK int leaf_limits_write(struct life *l, struct err *e);
 
 /* Facts, of a life whose end is known and whose leaf is not emptied yet; no leaf, no
  * facts. Then death.c asks: */
@@ -25,9 +25,7 @@ void leaf_gather(struct life *l);
 enum reason leaf_oom(const struct life *l);		 /* REASON_NONE: no OOM killer was there */
 void leaf_detail(struct death *d, const struct life *l); /* "memory.max 64M, peak 64M" */
 void leaf_hint(struct death *d, const struct life *l);
-void leaf_count(const struct life *l); /* into the pool's sums */
-/* What one leaf counted, but for the CPU time, which is known without one too. */
-void usage_add(struct usage *u, const struct cgroup_stat *s);
+void leaf_count(struct life *l); /* a death, and what the life used: into the pool's sums */
 
 /* worker.limit: told by the kernel's events, never asked for. */
 void leaf_watch(struct life *l);

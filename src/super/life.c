@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "super/acks.h"
 #include "super/binds.h"
 #include "super/bus.h"
 #include "super/dispatch.h"
@@ -100,6 +101,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
 	binds_init(l);
+	acks_init(l);
 	readiness_init(l);
 	bus_init(l);
 	dispatch_init_life(l);
@@ -117,7 +119,7 @@ void life_start(struct life *l)
 	int r;
 
 	l->born_ms = now(l);
-	l->pool->births++;
+	l->pool->usage.births++;
 	l->pool->in_birth++;
 	l->in_birth = true;
 	r = l->master->world->birth(l, &e);
@@ -413,8 +415,8 @@ static void log_certificate(struct life *l, const struct death *d)
 	death_cause(d, cause, sizeof(cause));
 	text_duration(d->uptime_ms, age);
 	if (l->strangers > 1)
-		log_warn("%s: %u datagrams at its NOTIFY_SOCKET were not its own",
-			 life_name(l, name), l->strangers);
+		log_warn("%s: %u messages in its name were not its own", life_name(l, name),
+			 l->strangers);
 	if (expected && log_wants(LOG_L_INFO) == false)
 		return;
 	log_line(expected ? LOG_L_INFO : LOG_L_WARN, "%s (pid %d) died after %s: %s%s%s%s",
@@ -462,7 +464,6 @@ void life_certify(struct life *l)
 	leaf_gather(l);
 	death_fill(&d, l);
 	death_hint(&d, l);
-	p->deaths++;
 	leaf_count(l);
 	ev.death = &d;
 	master_event(l->master, &ev);

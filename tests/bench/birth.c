@@ -55,10 +55,10 @@ static void set_up(const char *port, const char *command)
 static double one_birth(void)
 {
 	struct slot *s = p->slots[0];
-	uint64_t deaths = p->deaths, start = clock_ns(CLOCK_MONOTONIC), end;
+	uint64_t deaths = p->usage.deaths, start = clock_ns(CLOCK_MONOTONIC), end;
 
 	slot_birth(s);
-	while (p->deaths == deaths)
+	while (p->usage.deaths == deaths)
 		ignore(loop_once(&m.loop, -1));
 	end = clock_ns(CLOCK_MONOTONIC);
 	if (!s->deaths[0] || s->deaths[0]->code != 0) {

@@ -26,7 +26,8 @@
 #include "kernel/pidfd.h"
 #include "kernel/proc.h"
 
-#define FDS 16
+#define MANY 300 /* more than a filter of ports has room for */
+#define FDS  (MANY + 16)
 
 static struct {
 	int fds[FDS];
@@ -233,7 +234,35 @@ static void bad_descriptors_are_not_known(void **state)
 	diag_done(&fx.s);
 	gather(NULL, 0);
 	assert_int_equal(fx.s.nlisteners, 0);
-	assert_int_equal(diag_gather(fds, DIAG_LISTENERS_MAX + 1, &fx.s), -EINVAL);
+}
+
+/* More ports than one filter names: still each has its queue, and others' connections
+ * are not ours. */
+static void many_ports(void **state)
+{
+	int fds[MANY], strange, taken;
+	const pid_t me = getpid();
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		fds[i] = listen_v4(10 + i);
+	strange = fds[MANY / 2]; /* as if it were not ours, amid those that are */
+	fds[MANY / 2] = fds[0];
+	connect_to(strange);
+	taken = own(accept4(strange, NULL, NULL, SOCK_CLOEXEC));
+	connect_to(fds[MANY - 1]);
+	gather(fds, MANY);
+	assert_int_equal(fx.s.nconnections, 0);
+	assert_int_equal(fx.s.listeners[MANY - 1].queue, 1);
+	for (int i = 0; i < MANY; i++)
+		if (i != MANY / 2 && i != 0)
+			assert_int_equal(fx.s.listeners[i].backlog, 10 + i);
+	diag_done(&fx.s);
+	taken = own(accept4(fds[MANY - 1], NULL, NULL, SOCK_CLOEXEC));
+	assert_true(taken >= 0);
+	gather(fds, MANY);
+	assert_int_equal(fx.s.nconnections, 1);
+	assert_int_equal(diag_count(&fx.s, &me, 1), 1);
 }
 
 static void the_holder_is_found_among_processes(void **state)
@@ -300,6 +329,7 @@ int main(void)
 		T(unix_stream),
 		T(many_listeners_in_one_dump),
 		T(bad_descriptors_are_not_known),
+		T(many_ports),
 		T(the_holder_is_found_among_processes),
 		T(proc_tells_sockets_and_usage),
 	};

@@ -586,8 +586,8 @@ static void the_oom_killers_victim_is_told_apart(void **state)
 	dies(at(0), 0, SIGKILL);
 	assert_int_equal(last_told("worker.exit")->reason, REASON_OOM);
 	assert_int_equal(logged("oom (memory.max 64M, peak 64M)"), 1);
-	assert_int_equal(w.pools[0].dead.oom_kills, 1);
-	assert_int_equal(w.pools[0].dead.memory_peak_bytes, 64 << 20);
+	assert_int_equal(w.pools[0].usage.oom_kills, 1);
+	assert_int_equal(w.pools[0].usage.sums.memory_peak_bytes, 64 << 20);
 	assert_non_null(at(0));
 	/* Somebody else's: its own limit was never met. */
 	at(1)->stat.oom = 0;
@@ -622,7 +622,7 @@ static void refused_forks_are_a_hint(void **state)
 
 static void usage_only_grows(void **state)
 {
-	const struct usage *u = &w.pools[0].dead;
+	const struct usage *u = &w.pools[0].usage;
 
 	(void)state;
 	start_pools(1);
@@ -631,13 +631,38 @@ static void usage_only_grows(void **state)
 	at(0)->stat.throttled_usec = 7;
 	at(0)->stat.io_write_bytes = 9;
 	dies(at(0), 0, SIGTERM);
-	assert_int_equal(u->cpu_usec, 500);
-	assert_int_equal(u->throttled_usec, 7);
-	assert_int_equal(u->io_read_bytes, 0);
-	assert_int_equal(u->io_write_bytes, 9);
+	assert_int_equal(u->sums.cpu_usec, 500);
+	assert_int_equal(u->sums.throttled_usec, 7);
+	assert_int_equal(u->sums.io_read_bytes, 0);
+	assert_int_equal(u->sums.io_write_bytes, 9);
 	dies(at(1), 0, SIGTERM); /* nothing is known of it */
-	assert_int_equal(u->cpu_usec, 500);
-	assert_int_equal(u->throttled_usec, 7);
+	assert_int_equal(u->sums.cpu_usec, 500);
+	assert_int_equal(u->sums.throttled_usec, 7);
+}
+
+/* The figures of one life at its death are smaller than what was read while it lived. */
+static void what_was_seen_of_a_life_is_not_taken_back(void **state)
+{
+	const struct usage *u = &w.pools[0].usage;
+	struct cgroup_stat seen = CGROUP_STAT_NONE;
+
+	(void)state;
+	start_pools(1);
+	all_ready();
+	seen.cpu_usec = 900;
+	seen.io_read_bytes = 70;
+	seen.memory_peak = 5000;
+	usage_see(&at(0)->used, &seen);
+	at(0)->exit.cpu_usec = 100; /* its helpers used the rest, and the leaf is gone */
+	dies(at(0), 0, SIGTERM);
+	assert_int_equal(u->sums.cpu_usec, 900);
+	assert_int_equal(u->sums.io_read_bytes, 70);
+	assert_int_equal(u->sums.memory_peak_bytes, 5000);
+	usage_see(&at(1)->used, &seen);
+	at(1)->stat.cpu_usec = 1000;
+	dies(at(1), 0, SIGTERM);
+	assert_int_equal(u->sums.cpu_usec, 1900);
+	assert_int_equal(u->deaths, 2);
 }
 
 /* ---- stops ---- */
@@ -765,6 +790,7 @@ int main(void)
 		W(the_oom_killers_victim_is_told_apart),
 		W(refused_forks_are_a_hint),
 		W(usage_only_grows),
+		W(what_was_seen_of_a_life_is_not_taken_back),
 		W(a_ready_worker_is_asked_to_leave),
 		W(who_cannot_be_asked_is_signalled),
 		W(a_starting_worker_is_signalled),

@@ -221,7 +221,8 @@ static void only_known_files_are_read(void **state)
 
 	(void)state;
 	assert_int_equal(cgroup_stat_files(""), STAT_CPU);
-	assert_int_equal(cgroup_stat_files("memory pids"), STAT_CPU | STAT_MEMORY | STAT_PIDS);
+	assert_int_equal(cgroup_stat_files("memory pids"),
+			 STAT_CPU | STAT_MEMORY | STAT_PIDS | STAT_PEAK);
 	assert_int_equal(cgroup_stat_files("cpuset cpu io"), STAT_CPU | STAT_IO);
 	cgroup_stat_read(dir_fd, ~0u, &s); /* nothing there */
 	assert_memory_equal(&s, &CGROUP_STAT_NONE, sizeof(s));

@@ -172,7 +172,7 @@ static void check_end(void)
 
 		assert_int_equal(p->phase, POOL_STOPPED);
 		assert_int_equal(p->in_birth, 0);
-		assert_int_equal(p->births, p->deaths);
+		assert_int_equal(p->usage.births, p->usage.deaths);
 		assert_true(list_empty(&p->spares));
 	}
 }
@@ -201,7 +201,7 @@ static void a_week_of_crashes(void **state)
 {
 	(void)state;
 	live_a_week(0, 10000, WEEK_MS);
-	assert_true(w.pools[0].births > 1000);
+	assert_true(w.pools[0].usage.births > 1000);
 }
 
 static void again(uint64_t from, uint64_t to, unsigned mean_ms, uint64_t ms)

@@ -79,6 +79,15 @@ def parent(pid):
     return int(status(pid)["PPid"])
 
 
+def children(pid):
+    """Those of its main thread, zombies too."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+
+
 def descendants(pid):
     """Host pids below pid, zombies left out."""
     children = {}
