@@ -126,23 +126,6 @@ int shown_open(struct shown *s, struct loop *loop, const struct config *c, struc
 	return c->log_file ? logfile_open(&s->own, loop, c->log_file, false, e) : 0;
 }
 
-/* Each missing folder on the way; the last is for root and its group alone. */
-static int make_folders(char *path, struct err *e)
-{
-	for (char *p = path + 1;; p++) {
-		char c = *p;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(path, c ? 0755 : 0750) < 0 && errno != EEXIST)
-			return err_sys(e, -errno, "log folder %s", path);
-		if (!c)
-			return 0;
-		*p = c;
-	}
-}
-
 int shown_open_daemon(struct shown *s, struct loop *loop, struct err *e)
 {
 	char path[PATH_MAX];
@@ -150,8 +133,10 @@ int shown_open_daemon(struct shown *s, struct loop *loop, struct err *e)
 
 	paths_log_dir(s->dir, sizeof(s->dir), s->config->name);
 	s->loop = loop;
-	r = make_folders(s->dir, e);
-	if (r == 0 && s->own.fd < 0) {
+	r = paths_make(s->dir, 0750, e); /* for root and its group alone */
+	if (r < 0)
+		return err_wrap(e, "log folder");
+	if (s->own.fd < 0) {
 		(void)snprintf(path, sizeof(path), "%s/mpsup.log", s->dir);
 		r = logfile_open(&s->own, loop, path, true, e);
 	}
