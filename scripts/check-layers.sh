@@ -4,7 +4,7 @@
 # The order of the floors is the whole architecture; change it here, nowhere else.
 set -eu
 LC_ALL=C; export LC_ALL
-order="base kernel policy cage config wire super ctl app"
+order="base kernel policy cage config wire super ctl import app"
 cd "$(dirname "$0")/../src"
 
 rank() { n=0; for d in $order; do [ "$d" = "$1" ] && { echo $n; return; }; n=$((n+1)); done; echo -1; }

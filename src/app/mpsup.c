@@ -21,6 +21,7 @@ const struct cmd cmds[] = {
 	{ "stop", "end an instance, a pool or a worker, and wait for it", cmd_stop },
 	{ "restart", "end workers as in a stop, start new ones", cmd_restart },
 	{ "start", "start what has failed or waits", cmd_start },
+	{ "check", "what this host gives, and whether a file is right", cmd_check },
 	{ "config", "what runs, as a file for -c, each line with its origin", cmd_config },
 	{ "apply", "read the file again and do what differs", cmd_apply },
 	{ "scale", "another number of workers of a pool", cmd_scale },
@@ -30,6 +31,7 @@ const struct cmd cmds[] = {
 	{ "wait", "until it is ready, or stopped", cmd_wait },
 	{ "reopen", "open the log files again", cmd_reopen },
 	{ "reset", "forget the deaths, start what was given up", cmd_reset },
+	{ "import", "make such a file from one of PM2's", cmd_import },
 	{ 0 },
 };
 
@@ -51,6 +53,10 @@ static int help(int argc, char **argv)
 	char *only_help[] = { (char[]){ "--help" }, NULL };
 	const struct cmd *c;
 
+	if (argc == 1 && strcmp(argv[0], "--json") == 0) {
+		help_json(stdout);
+		return STATUS_OK;
+	}
 	if (argc < 1 || argv[0][0] == '-') {
 		help_overview(stdout);
 		return STATUS_OK;

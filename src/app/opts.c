@@ -44,7 +44,7 @@ static int show_help(const struct usage *u)
 		(void)printf("  %-20s  %s\n", left, o->help);
 	}
 	(void)printf("  -h, --help            this text\n");
-	if (*u->args)
+	if (strstr(u->args, "TARGET"))
 		(void)printf("\nTARGET is [INSTANCE:][POOL[/SLOT]]: web is a pool, web/3 a worker, "
 			     "shop: an instance,\nshop:web/3 all of it. Without an instance, the "
 			     "only one that runs.\n");

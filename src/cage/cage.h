@@ -29,7 +29,8 @@
 #define CAGE_PID_PLACES	  3 /* where the environment names the worker's own number */
 #define CAGE_PARENT_PLACE 2 /* but this one: its parent's */
 #define CAGE_PID_DIGITS	  10
-#define CAGE_NOTIFY_PATH  "/run/mpsup-notify" /* inside the view */
+#define CAGE_NOTIFY_PATH  "/run/mpsup-notify"  /* inside the view */
+#define CAGE_EINHORN_PATH "/run/mpsup-einhorn" /* the same */
 
 struct cage {
 	uint32_t words;	      /* CAGE_BIT() of what is applied */
@@ -49,6 +50,9 @@ struct cage {
 	bool filter_asks;      /* it has a listener: cage_filter() returns that */
 
 	uint64_t nofile;
+	uint64_t data_bytes;	   /* RLIMIT_DATA, for who has no leaf; 0: the master's */
+	uint64_t cpu_s;		   /* RLIMIT_CPU, the same */
+	bool no_files;		   /* RLIMIT_FSIZE 0: no file grows */
 	const char *oom_score_adj; /* "0"; NULL: the master's is right */
 	const char *cwd;
 	const char *exec_path; /* absolute inside the view; NULL with exec_fd */
@@ -68,6 +72,7 @@ struct cage_birth {
 	unsigned nlisten;
 	char *const *pid_at;	/* in envp, CAGE_PID_PLACES of CAGE_PID_DIGITS, or NULL */
 	char *notify_at;	/* in envp; NULL: no notify socket */
+	char **einhorn_last;	/* the last of envp: EINHORN_SOCK_PATH; NULL: no such socket */
 	int report_fd;		/* SEQPACKET, CLOEXEC: struct child_report */
 	int lifeline_fd;	/* SEQPACKET: init's end */
 	int init_fd;		/* O_PATH of mpsup-init */
@@ -89,7 +94,7 @@ int cage_set_groups(const struct cage *c);
 int cage_set_uid(const struct cage *c);	  /* gid, then uid; verified by reading back */
 int cage_drop_caps(const struct cage *c); /* every set empty; verified */
 int cage_no_new_privs(void);
-int cage_limit(const struct cage *c);  /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE */
+int cage_limit(const struct cage *c);  /* RLIMIT_CORE 1 (traps 18), RLIMIT_NOFILE, ... */
 int cage_pin(const cpu_set_t *cpus);   /* and read back */
 int cage_filter(const struct cage *c); /* 0, or the descriptor of its listener */
 
@@ -97,6 +102,8 @@ int cage_filter(const struct cage *c); /* 0, or the descriptor of its listener *
  * which others cannot reach, else an abstract name of the kernel's choice, which is
  * written there ("@..."). The descriptor. */
 int cage_notify_socket(const struct cage *c, char *notify_at);
+/* A listening stream socket at CAGE_EINHORN_PATH, or -errno; -EROFS: it cannot be there. */
+int cage_einhorn_socket(void);
 
 /* Put stdin, stdout, stderr and the channel or the listeners in their places and mark all other
  * descriptors close-on-exec. ret_report_fd: where report_fd is from now on. */

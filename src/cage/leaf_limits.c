@@ -51,6 +51,7 @@ struct making {
 	struct arena *arena;
 	struct leaf_plan plan;
 	struct err *e;
+	bool total; /* of all workers: keys without options */
 };
 
 /* value NULL: memory was out when it was made. */
@@ -62,6 +63,15 @@ static int add(struct making *m, const char *option, const char *file, const cha
 	(void)snprintf(controller, sizeof(controller), "%.*s", (int)strcspn(file, "."), file);
 	if (!value)
 		return err_set(m->e, -ENOMEM, "out of memory");
+	if (m->total) {
+		char *key = arena_printf(m->arena, "total.%s", option);
+
+		if (!key)
+			return err_set(m->e, -ENOMEM, "out of memory");
+		for (char *p = key; *p; p++)
+			*p = *p == '-' ? '_' : *p;
+		option = key;
+	}
 	if (!cgroup_list_has(m->controllers, controller)) {
 		if (!asked)
 			return 0;
@@ -114,18 +124,19 @@ static int add_io(struct making *m, const struct io_limit *io)
 	return add(m, "io", "io.max", arena_strdup(m->arena, text), true);
 }
 
-int leaf_plan_make(const struct limits *l, const char *controllers, struct arena *a,
-		   struct leaf_plan *ret, struct err *e)
+static int make_plan(const struct limits *l, const char *controllers, bool total, struct arena *a,
+		     struct leaf_plan *ret, struct err *e)
 {
-	struct making m = { .controllers = controllers, .arena = a, .e = e };
-	int r;
+	struct making m = { .controllers = controllers, .arena = a, .e = e, .total = total };
+	int r = 0;
 
 	m.plan.writes = arena_alloc(a, (ARRAY_LEN(numbers) + 3 + l->nio + l->nraw) *
 					       sizeof(*m.plan.writes));
 	if (!m.plan.writes)
 		return err_set(e, -ENOMEM, "out of memory");
 	/* A worker dies whole: half of one that lost a helper serves nobody. */
-	r = add(&m, "memory", "memory.oom.group", "1", false);
+	if (!total)
+		r = add(&m, "memory", "memory.oom.group", "1", false);
 	if (r == 0)
 		r = add_numbers(&m, l);
 	for (unsigned i = 0; r == 0 && i < l->nio; i++)
@@ -135,6 +146,23 @@ int leaf_plan_make(const struct limits *l, const char *controllers, struct arena
 	if (r == 0)
 		*ret = m.plan;
 	return r;
+}
+
+int leaf_plan_make(const struct limits *l, const char *controllers, struct arena *a,
+		   struct leaf_plan *ret, struct err *e)
+{
+	return make_plan(l, controllers, false, a, ret, e);
+}
+
+int leaf_plan_make_total(const struct limits *l, const char *controllers, struct arena *a,
+			 struct leaf_plan *ret, struct err *e)
+{
+	return make_plan(l, controllers, true, a, ret, e);
+}
+
+bool limits_any(const struct limits *l)
+{
+	return l->asked || l->nio || l->nraw;
 }
 
 static int write_one(const struct leaf_write *w, int leaf_fd, struct err *e)
@@ -187,6 +215,30 @@ const char *leaf_unlimited(const struct leaf_write *w, struct arena *a)
 		return arena_printf(a, "%.*s rbps=max wbps=max riops=max wiops=max",
 				    (int)strcspn(w->value, " "), w->value);
 	return NULL;
+}
+
+int leaf_plan_change(const struct leaf_plan *from, const struct leaf_plan *to, struct arena *a,
+		     struct leaf_plan *ret)
+{
+	unsigned n = 0;
+
+	ret->writes = arena_alloc(a, (from->n + to->n + 1) * sizeof(*ret->writes));
+	if (!ret->writes)
+		return -ENOMEM;
+	for (unsigned i = 0; i < from->n; i++) {
+		bool again = false;
+
+		for (unsigned k = 0; k < to->n; k++)
+			again |= strcmp(from->writes[i].file, to->writes[k].file) == 0;
+		if (again || !leaf_unlimited(&from->writes[i], a))
+			continue;
+		ret->writes[n] = from->writes[i];
+		ret->writes[n++].value = leaf_unlimited(&from->writes[i], a);
+	}
+	for (unsigned i = 0; i < to->n; i++)
+		ret->writes[n++] = to->writes[i];
+	ret->n = n;
+	return 0;
 }
 
 bool limits_need(const struct limits *l, const char *controller)

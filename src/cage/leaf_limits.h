@@ -67,6 +67,9 @@ struct leaf_plan {
 /* The writes that leaves with these controllers ("memory pids") take. A default
  * without its controller is left out; an asked limit: -EOPNOTSUPP, with
  * "--memory: no memory controller for the workers here". */
+/* The same for the folder of a whole pool: "--total.memory". */
+MUST_CHECK int leaf_plan_make_total(const struct limits *l, const char *controllers,
+				    struct arena *a, struct leaf_plan *ret, struct err *e);
 MUST_CHECK int leaf_plan_make(const struct limits *l, const char *controllers, struct arena *a,
 			      struct leaf_plan *ret, struct err *e);
 
@@ -80,6 +83,14 @@ MUST_CHECK int leaf_plan_try(struct leaf_plan *plan, int leaf_fd, struct err *e)
 
 /* What the file holds in a new leaf, in the arena; NULL: not known. */
 const char *leaf_unlimited(const struct leaf_write *w, struct arena *a);
+
+/* What leads from one plan to the other: what only the first has set is as in a new leaf
+ * again. -ENOMEM. */
+MUST_CHECK int leaf_plan_change(const struct leaf_plan *from, const struct leaf_plan *to,
+				struct arena *a, struct leaf_plan *ret);
+
+/* Is anything asked for? */
+bool limits_any(const struct limits *l);
 
 /* Is the controller ("cpu", "cpuset", ...) one that a worker with these limits needs? */
 bool limits_need(const struct limits *l, const char *controller);

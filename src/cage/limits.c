@@ -21,18 +21,39 @@ static int set_oom_score(const char *text)
 	return fd < 0 ? -1 : (int)write(fd, text, strlen(text));
 }
 
+/* Hard too: it could raise the soft one. */
+static int limit_to(__rlimit_resource_t what, uint64_t most)
+{
+	struct rlimit rl;
+
+	if (getrlimit(what, &rl) < 0)
+		return -errno;
+	if (rl.rlim_max > most)
+		rl.rlim_max = most;
+	rl.rlim_cur = rl.rlim_max;
+	return setrlimit(what, &rl) < 0 ? -errno : 0;
+}
+
 int cage_limit(const struct cage *c)
 {
 	/* 0 would still run a "|helper" of core_pattern, as root on the host; 1 does
 	 * not (fs/coredump.c; traps 18). */
 	struct rlimit core = { 1, 1 };
 	struct rlimit nofile = { c->nofile, c->nofile };
+	int r;
 
 	if (setrlimit(RLIMIT_CORE, &core) < 0)
 		return -errno;
 	if (c->oom_score_adj && set_oom_score(c->oom_score_adj) < 0)
 		return -errno;
-	return setrlimit(RLIMIT_NOFILE, &nofile) < 0 ? -errno : 0;
+	if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
+		return -errno;
+	r = c->data_bytes ? limit_to(RLIMIT_DATA, c->data_bytes) : 0;
+	if (r == 0 && c->cpu_s)
+		r = limit_to(RLIMIT_CPU, c->cpu_s);
+	if (r == 0 && c->no_files)
+		r = limit_to(RLIMIT_FSIZE, 0);
+	return r;
 }
 
 int cage_pin(const cpu_set_t *cpus)

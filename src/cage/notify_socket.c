@@ -29,13 +29,14 @@ static int name_it(int fd, char *notify_at)
 }
 
 /* In the private /run; not where a person has put something else there (--ro /run). */
-static int put_in_view(int fd)
+static int put_in_view(int fd, const char *path)
 {
-	const struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = CAGE_NOTIFY_PATH };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
+	memcpy(un.sun_path, path, strlen(path) + 1);
 	if (bind(fd, (const struct sockaddr *)&un, sizeof(un)) < 0)
 		return -errno;
-	return chmod(CAGE_NOTIFY_PATH, 0222) < 0 ? -errno : 0;
+	return chmod(path, 0222) < 0 ? -errno : 0;
 }
 
 int cage_notify_socket(const struct cage *c, char *notify_at)
@@ -47,8 +48,18 @@ int cage_notify_socket(const struct cage *c, char *notify_at)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		return -errno;
 	if (c->mold_fd >= 0)
-		r = put_in_view(fd);
+		r = put_in_view(fd, CAGE_NOTIFY_PATH);
 	if (r == -EROFS)
 		r = name_it(fd, notify_at);
+	return r < 0 ? r : fd_take(&fd);
+}
+
+int cage_einhorn_socket(void)
+{
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = fd < 0 ? -errno : put_in_view(fd, CAGE_EINHORN_PATH);
+
+	if (r == 0 && listen(fd, 8) < 0)
+		r = -errno;
 	return r < 0 ? r : fd_take(&fd);
 }

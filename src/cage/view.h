@@ -11,6 +11,7 @@
 #define MPSUP_CAGE_VIEW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,6 +41,16 @@ struct view_request {
 	const char **ro, **rw, **hide; /* NULL-terminated, never NULL */
 };
 
+/* A secret file for the workers: VIEW_CREDENTIALS/NAME, readable for their uid alone. */
+struct view_credential {
+	const char *name;
+	void *data; /* the caller's, until the mold is built */
+	size_t len;
+};
+#define VIEW_CREDENTIALS      "/dev/.mpsup/credentials"
+#define VIEW_CREDENTIALS_MAX  64
+#define VIEW_CREDENTIAL_BYTES (1u << 20) /* each */
+
 /* What is done: plain data, strings in the arena. */
 struct view {
 	bool app;
@@ -50,6 +61,8 @@ struct view {
 	bool own_pid;	    /* a PID namespace is there: mount a new /proc */
 	uid_t uid;	    /* owner of the private /run */
 	gid_t gid;
+	const struct view_credential *credentials; /* NULL: none */
+	unsigned ncredentials;
 	char tmp_options[64], run_options[64]; /* filled by view_build_mold() */
 };
 

@@ -196,6 +196,52 @@ static int hide(const struct view_bind *b)
 	return r == -ENOENT ? 0 : r; /* not in this view: hidden enough */
 }
 
+static int put_credential(const struct view *v, int dir_fd, const struct view_credential *c)
+{
+	int fd =
+		openat(dir_fd, c->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0400);
+	size_t done = 0;
+	ssize_t n = 0;
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (done < c->len && (n = write(fd, (const char *)c->data + done, c->len - done)) > 0)
+		done += (size_t)n;
+	if (done < c->len)
+		r = n < 0 ? -errno : -EIO;
+	if (r == 0 && fchown(fd, v->uid, v->gid) < 0)
+		r = -errno;
+	(void)close(fd);
+	return r;
+}
+
+/* In memory that is never swapped out, where the kernel can (6.3). */
+static int make_credentials(struct mold *m)
+{
+	static const char place[] = "dev/.mpsup/credentials";
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	int r, dir;
+
+	if (m->v->ncredentials == 0)
+		return 0;
+	m->step = "make credentials";
+	if (mkdir(place, 0500) < 0)
+		return -errno;
+	r = mount_tmpfs(place, flags, "mode=0500,size=66m,nr_inodes=80,noswap");
+	if (r == -EINVAL)
+		r = mount_tmpfs(place, flags, "mode=0500,size=66m,nr_inodes=80");
+	dir = r < 0 ? r : open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return r < 0 ? r : -errno;
+	for (unsigned i = 0; r == 0 && i < m->v->ncredentials; i++)
+		r = put_credential(m->v, dir, &m->v->credentials[i]);
+	if (r == 0 && fchown(dir, m->v->uid, m->v->gid) < 0)
+		r = -errno;
+	(void)close(dir);
+	return r < 0 ? r : mount_attr(AT_FDCWD, place, ATTR_RO | MOUNT_ATTR_NOEXEC, 0, false);
+}
+
 static int bind_one(const struct mold *m, const struct view_bind *b, int source)
 {
 	uint64_t attr = b->mode == VIEW_RW ? ATTR_SAFE : ATTR_RO;
@@ -271,6 +317,8 @@ static int build(struct mold *m)
 		r = make_stage(m);
 	if (r == 0)
 		r = make_dev(m);
+	if (r == 0)
+		r = make_credentials(m);
 	if (r == 0)
 		r = make_sys(m);
 	if (r == 0)

@@ -29,20 +29,31 @@ static int check_view(const struct pool_config *p, struct err *e)
 	return r == 0 ? check_paths("rw", p->rw, "hide", p->hide, e) : r;
 }
 
-static int check_limits(const struct pool_config *p, struct err *e)
+static int check_high(const struct limits *l, const char *prefix, struct err *e)
 {
-	const struct limits *l = &p->limits;
 	const uint32_t both = LIMIT_BIT(LIMIT_MEMORY) | LIMIT_BIT(LIMIT_MEMORY_HIGH);
-	const uint32_t of_leaf = ~LIMIT_BIT(LIMIT_OOM_SCORE_ADJ);
 	char high[TEXT_SIZE_BYTES], max[TEXT_SIZE_BYTES];
 
 	if ((l->asked & both) == both && l->memory_high > l->memory) {
 		text_size(l->memory_high, high);
 		text_size(l->memory, max);
-		return err_set(e, -EINVAL,
-			       "--memory-high %s is above --memory %s and would never be met", high,
-			       max);
+		return err_set(e, -EINVAL, "%s %s is above %s %s and would never be met",
+			       *prefix ? "total.memory_high" : "--memory-high", high,
+			       *prefix ? "total.memory" : "--memory", max);
 	}
+	return 0;
+}
+
+static int check_limits(const struct pool_config *p, struct err *e)
+{
+	const struct limits *l = &p->limits;
+	const uint32_t of_leaf = ~LIMIT_BIT(LIMIT_OOM_SCORE_ADJ);
+
+	if (check_high(l, "", e) < 0 || check_high(&p->total, "total.", e) < 0)
+		return e->code;
+	if ((p->cage_off & CAGE_BIT(CAGE_CGROUP)) && limits_any(&p->total))
+		return err_set(e, -EINVAL,
+			       "--no-sandbox cgroup leaves out what total: would be written to");
 	if ((p->cage_off & CAGE_BIT(CAGE_CGROUP)) && ((l->asked & of_leaf) || l->nio || l->nraw))
 		return err_set(
 			e, -EINVAL,

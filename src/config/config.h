@@ -80,6 +80,10 @@ struct env_var {
 	const char *name, *value;
 };
 
+struct credential {
+	const char *name, *path;
+};
+
 enum env_inherit { ENV_INHERIT_ALL, ENV_INHERIT_NONE, ENV_INHERIT_NAMES };
 enum view_kind { VIEW_KIND_APP, VIEW_KIND_HOST };
 enum on_failed { ON_FAILED_EXIT, ON_FAILED_HOLD };
@@ -130,6 +134,8 @@ struct pool_config {
 	const char *cwd;     /* absolute after config_resolve() */
 	struct env_var *env; /* --env and --env-file merged, in order, later wins */
 	unsigned nenv;
+	struct credential *credentials;
+	unsigned ncredentials;
 	enum env_inherit env_inherit;
 	const char **env_names; /* with ENV_INHERIT_NAMES, NULL-terminated */
 
@@ -168,6 +174,7 @@ struct pool_config {
 	uint64_t nofile; /* RLIMIT_NOFILE; 0 until resolved: 65536, or the hard limit if lower */
 
 	struct limits limits; /* of each worker's leaf */
+	struct limits total;  /* of all of them together; nothing asked: no folder of their own */
 
 	struct restart_limit restart_limit;	 /* 10/60s */
 	unsigned boot_limit;			 /* 5 */

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cage/view.h"
+
 /* Names end at '='; a '*' at the end of a pattern matches the rest. */
 static bool matches(const char *var, const char *const *patterns)
 {
@@ -111,7 +113,7 @@ int config_environment(const struct pool_config *p, char **inherited, struct are
 
 	while (inherited[n])
 		n++;
-	b.envp = arena_alloc(a, (n + p->nenv + 9) * sizeof(*b.envp));
+	b.envp = arena_alloc(a, (n + p->nenv + 10) * sizeof(*b.envp));
 	if (!b.envp)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = put_pair(&b, "PATH", ENVIRONMENT_PATH);
@@ -126,6 +128,8 @@ int config_environment(const struct pool_config *p, char **inherited, struct are
 		r = put_pair(&b, "LOGNAME", p->user_name);
 	if (r == 0)
 		r = put_pair(&b, "SHELL", p->shell);
+	if (r == 0 && p->ncredentials)
+		r = put_pair(&b, "CREDENTIALS_DIRECTORY", VIEW_CREDENTIALS);
 	if (r == 0)
 		r = put_port(&b, p);
 	for (unsigned i = 0; r == 0 && i < p->nenv; i++)

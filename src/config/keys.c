@@ -10,6 +10,7 @@
 #define I    LEVEL_INSTANCE
 #define P    LEVEL_POOL
 #define M    LEVEL_LIMITS
+#define T    LEVEL_TOTAL
 #define R    LEVEL_RESTART
 #define L    LEVEL_LOG
 #define C    LEVEL_CONTROL
@@ -37,6 +38,7 @@ const struct key keys[] = {
 	{ "cwd", 0, "cwd", P, ROLL, "DIR", "here; / for the built-in worker", "working directory of the workers", take_cwd, "a folder", SHAPE_ONE },
 	{ "env", 'e', "env", P, ROLL, "K=V", NULL, "set a variable; repeatable", take_env, "NAME=VALUE", SHAPE_PAIRS },
 	{ "env-file", 0, "env_file", P, ROLL, "FILE", NULL, "variables from a file of NAME=VALUE lines", take_env_file, "a readable file", SHAPE_EACH },
+	{ "credential", 0, "credential", P, ROLL, "NAME=FILE", NULL, "a secret file for the workers, in $CREDENTIALS_DIRECTORY/NAME; repeatable", take_credential, "NAME=FILE, NAME of letters, digits and . _ -", SHAPE_PAIRS },
 	{ "env-inherit", 0, "env_inherit", P, ROLL, "all|none|NAMES", "all", "what is taken from mpsup's own environment", take_env_inherit, "all, none or names with commas", SHAPE_WORDS },
 	{ "user", 'u', "user", P, ROLL, "USER", "the one who called sudo, else a uid of the pool's own", "user of the workers", take_user, "a name or a number", SHAPE_ONE },
 	{ "group", 'g', "group", P, ROLL, "GROUP", "the user's", "group of the workers", take_group, "a name or a number", SHAPE_ONE },
@@ -62,6 +64,14 @@ const struct key keys[] = {
 	{ "oom-score-adj", 0, "oom_score_adj", M, ROLL, "N", "mpsup's own, at least 0", "what the kernel ends first when the host is out of memory", take_oom_score_adj, "-1000 to 1000", SHAPE_ONE },
 	{ "tmp", 0, "tmp", M, ROLL, "SIZE", "256M", "size of the private /tmp", take_tmp, "a size like 64M, at least 4K", SHAPE_ONE },
 	{ "nofile", 0, "nofile", M, ROLL, "N", "65536", "open files of a worker (RLIMIT_NOFILE)", take_nofile, "64 to 1048576", SHAPE_ONE },
+	{ NULL, 0, "memory", T, LIVE, "SIZE", "max", "memory of all workers of the pool together: above it one of them is ended whole", take_memory, "a size like 2G, at least 1M, or max", SHAPE_ONE },
+	{ NULL, 0, "memory_high", T, LIVE, "SIZE", "max", "above this they are slowed down and their memory reclaimed", take_memory_high, "a size like 2G, at least 1M, or max", SHAPE_ONE },
+	{ NULL, 0, "swap", T, LIVE, "SIZE", "max", "swap that they may use", take_swap, "a size like 64M, 0, or max", SHAPE_ONE },
+	{ NULL, 0, "cpu_quota", T, LIVE, "CPUS", "max", "CPU time of all of them in CPUs, over 100 ms", take_cpu_quota, "CPUs like 1.5 or 150%, 0.01 to 4096, or max", SHAPE_ONE },
+	{ NULL, 0, "cpu_weight", T, LIVE, "N", "the kernel's 100", "the share of the pool when CPUs are short", take_cpu_weight, "1 to 10000", SHAPE_ONE },
+	{ NULL, 0, "pids", T, LIVE, "N", "max", "processes and threads of all of them", take_pids, "2 to 4194304, or max", SHAPE_ONE },
+	{ NULL, 0, "io", T, LIVE, "DEV RATE=N...", "max", "limit a disk for all of them, as limits.io", take_io, "DEV and rates, as '/var rbps=10M wiops=200'", SHAPE_EACH },
+	{ NULL, 0, "raw", T, LIVE, "FILE=VALUE", "none", "any other file of the pool's cgroup", take_raw, "FILE=VALUE, as memory.low=64M, not cgroup.*", SHAPE_PAIRS },
 	{ "restart-limit", 0, "limit", R, LIVE, "N/DURATION", "10/60s", "more restarts of a worker than this: it has failed", take_restart_limit, "N/DURATION, as 10/60s, N up to 1000000", SHAPE_ONE },
 	{ "boot-limit", 0, "boot_limit", R, LIVE, "N", "5", "starts in a row that never get ready: it has failed", take_boot_limit, "1 to 1000", SHAPE_ONE },
 	{ "backoff", 0, "backoff", R, LIVE, "MIN..MAX", "100ms..10s", "wait between restarts, doubling", take_backoff, "MIN..MAX, as 100ms..10s, MIN not above MAX", SHAPE_ONE },
@@ -92,15 +102,14 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"metrics",    "credential", "seccomp-profile", "state",
-	"root",	      "connect",    "userns",	       "keep-cap",
-	"core",	      "max-age",    "recycle-memory",  "drain",
-	"drain-idle", "kill",	    "watch",	       "total",
+	"metrics", "seccomp-profile", "state",		"root",	 "connect",    "userns", "keep-cap",
+	"core",	   "max-age",	      "recycle-memory", "drain", "drain-idle", "kill",	 "watch",
 };
 
 static const char *const level_folder[LEVELS] = {
-	[LEVEL_CONTROL] = "control.", [LEVEL_POOL_CONTROL] = "control.", [LEVEL_LOG] = "log.",
-	[LEVEL_LIMITS] = "limits.",   [LEVEL_RESTART] = "restart.",
+	[LEVEL_CONTROL] = "control.", [LEVEL_POOL_CONTROL] = "control.",
+	[LEVEL_LOG] = "log.",	      [LEVEL_LIMITS] = "limits.",
+	[LEVEL_TOTAL] = "total.",     [LEVEL_RESTART] = "restart.",
 };
 
 const char *keys_folder(enum key_level level)
@@ -196,8 +205,12 @@ const struct key *keys_in_words_of_file(char *text, size_t size)
 	char *p = text;
 
 	while ((p = strstr(p, "--"))) {
-		size_t len = strspn(p + 2, "abcdefghijklmnopqrstuvwxyz-"), n, rest;
+		size_t len = strspn(p + 2, "abcdefghijklmnopqrstuvwxyz_.-"), n, rest;
 		const struct key *k = keys_find(p + 2, len, 0);
+
+		if (!k && strncmp(p + 2, "total.", 6) == 0)
+			k = keys_find(p + 2, len, 1);
+
 		char name[96];
 
 		if (!k || !*k->key || (p > text && p[-1] != ' ' && p[-1] != '\'')) {

@@ -19,6 +19,7 @@ enum key_level {
 	LEVEL_LOG,     /* mpsup's own */
 	LEVEL_POOL,
 	LEVEL_LIMITS,
+	LEVEL_TOTAL, /* limits of all workers of a pool together */
 	LEVEL_RESTART,
 	LEVEL_POOL_CONTROL,
 	LEVELS

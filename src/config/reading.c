@@ -170,6 +170,8 @@ int reading_take(struct reading *rd, const struct key *k, const char *value, str
 	int r;
 
 	rd->arena = of_pool ? &rd->p->arena : &rd->c->arena;
+	if (of_pool)
+		rd->limits = k->level == LEVEL_TOTAL ? &rd->p->total : &rd->p->limits;
 	r = k->take(rd, k, value, e);
 	/* What is only of the command line (--set, --help) has done its work. */
 	if (r < 0 || k->shape == SHAPE_ARGV_ONLY)

@@ -10,6 +10,7 @@ struct reading {
 	struct config *c;
 	struct pool_config *p; /* NULL: keys of a pool have no place */
 	struct arena *arena;   /* of the one that takes the value */
+	struct limits *limits; /* p's, or its total */
 	struct given at;       /* file, line and column of what is taken; file NULL: an option */
 	const char *dir;       /* what paths of a file are relative to; NULL: they stay */
 	bool quiet, verbose;
@@ -43,6 +44,7 @@ TAKE(backlog);
 TAKE(cwd);
 TAKE(env);
 TAKE(env_file);
+TAKE(credential);
 TAKE(env_inherit);
 TAKE(cpus);
 TAKE(workers);

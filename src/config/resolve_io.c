@@ -66,10 +66,10 @@ static int find_device(struct io_limit *io, struct err *e)
 	return 0;
 }
 
-int resolve_io(struct pool_config *p, struct err *e)
+static int resolve_disks(struct limits *l, struct err *e)
 {
-	for (unsigned i = 0; i < p->limits.nio; i++) {
-		struct io_limit *io = &p->limits.io[i];
+	for (unsigned i = 0; i < l->nio; i++) {
+		struct io_limit *io = &l->io[i];
 		int r = find_device(io, e);
 
 		if (r < 0)
@@ -80,4 +80,11 @@ int resolve_io(struct pool_config *p, struct err *e)
 				       io->device, io->major, io->minor);
 	}
 	return 0;
+}
+
+int resolve_io(struct pool_config *p, struct err *e)
+{
+	int r = resolve_disks(&p->limits, e);
+
+	return r == 0 ? resolve_disks(&p->total, e) : r;
 }

@@ -26,8 +26,27 @@ static bool is_plain(const char *text)
 	return true;
 }
 
+/* Characters of more than a byte that YAML takes for the end of a line, or does not take:
+ * U+0080 to U+009F, U+2028, U+2029, U+FEFF, U+FFFE and U+FFFF. Their length, or 0. */
+static size_t put_odd(FILE *to, const unsigned char *p)
+{
+	unsigned rune;
+
+	if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
+		(void)fprintf(to, "\\x%02X", p[1]);
+		return 2;
+	}
+	if ((p[0] & 0xf0) != 0xe0 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80)
+		return 0;
+	rune = (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+	if (rune != 0x2028 && rune != 0x2029 && rune != 0xfeff && rune < 0xfffe)
+		return 0;
+	(void)fprintf(to, "\\u%04X", rune);
+	return 3;
+}
+
 /* In double quotes, and without variables: "${" is "$${". */
-static void put_text(FILE *to, const char *text)
+void config_put_text(FILE *to, const char *text)
 {
 	if (is_plain(text)) {
 		(void)fputs(text, to);
@@ -35,7 +54,11 @@ static void put_text(FILE *to, const char *text)
 	}
 	(void)fputc('"', to);
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p == '$' && p[1] == '{')
+		size_t odd = *p >= 0x80 ? put_odd(to, p) : 0;
+
+		if (odd)
+			p += odd - 1;
+		else if (*p == '$' && p[1] == '{')
 			(void)fputs("$$", to);
 		else if (*p == '"' || *p == '\\')
 			(void)fprintf(to, "\\%c", *p);
@@ -57,7 +80,7 @@ static void put_origin(FILE *to, const struct given *g)
 		(void)fputs("  # command line\n", to);
 }
 
-static bool is_secret(const char *pair)
+bool config_is_secret(const char *pair)
 {
 	static const char *const words[] = { "PASS", "SECRET",	"TOKEN", "KEY",	  "CRED",
 					     "AUTH", "PRIVATE", "DSN",	 "COOKIE" };
@@ -88,11 +111,11 @@ static void put_value(FILE *to, const struct given *g)
 	char *text = NULL;
 	int n = 0;
 
-	if (strcmp(g->key->key, "env") == 0 && is_secret(g->value))
+	if (strcmp(g->key->key, "env") == 0 && config_is_secret(g->value))
 		n = asprintf(&text, "%.*s=***", (int)strcspn(g->value, "="), g->value);
 	else if (is_path(g->key) && g->value[0] != '/' && slash)
 		n = asprintf(&text, "%.*s/%s", (int)(slash - g->file), g->file, g->value);
-	put_text(to, text && n >= 0 ? text : g->value);
+	config_put_text(to, text && n >= 0 ? text : g->value);
 	if (n >= 0)
 		free(text);
 }
@@ -181,7 +204,7 @@ static void put_own_defaults(FILE *to, const struct pool_config *p)
 
 	if (p->cwd) {
 		(void)fputs("    cwd: ", to);
-		put_text(to, p->cwd);
+		config_put_text(to, p->cwd);
 		if (cwd)
 			put_origin(to, cwd);
 		else

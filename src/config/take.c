@@ -9,6 +9,7 @@
 
 #include "base/nearest.h"
 #include "base/parse.h"
+#include "cage/view.h"
 #include "config/reading.h"
 
 TAKE(name)
@@ -118,6 +119,42 @@ TAKE(env_file)
 
 	(void)k;
 	return path ? reading_env_file(rd, path, e) : reading_no_memory(e);
+}
+
+/* As systemd names them, and nothing that is a path. */
+static bool good_credential_name(const char *name, size_t n)
+{
+	return n >= 1 && n <= 255 && name[0] != '.' &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+			    "._-") >= n;
+}
+
+TAKE(credential)
+{
+	struct pool_config *p = rd->p;
+	const char *eq = strchr(value, '=');
+	struct credential *more = arena_alloc(rd->arena, (p->ncredentials + 1) * sizeof(*more));
+	unsigned i = 0;
+
+	if (!eq || !eq[1] || !good_credential_name(value, (size_t)(eq - value)))
+		return reading_not_right(k, value, -EINVAL, e);
+	if (!more)
+		return reading_no_memory(e);
+	if (p->ncredentials)
+		memcpy(more, p->credentials, p->ncredentials * sizeof(*more));
+	/* A later one of the same name replaces it, as with env. */
+	while (i < p->ncredentials && (strlen(more[i].name) != (size_t)(eq - value) ||
+				       strncmp(more[i].name, value, (size_t)(eq - value)) != 0))
+		i++;
+	if (i == VIEW_CREDENTIALS_MAX)
+		return reading_wrong(k, e, -EINVAL, "more than %u of them", VIEW_CREDENTIALS_MAX);
+	more[i].name = arena_strndup(rd->arena, value, (size_t)(eq - value));
+	more[i].path = reading_path(rd, eq + 1);
+	if (!more[i].name || !more[i].path)
+		return reading_no_memory(e);
+	p->credentials = more;
+	p->ncredentials += i == p->ncredentials;
+	return 0;
 }
 
 TAKE(env_inherit)

@@ -20,7 +20,7 @@
 /* `max` is what a leaf has by itself: nothing is asked of the host then. */
 static void settle(struct reading *rd, enum limit which, uint64_t *to, uint64_t n)
 {
-	struct limits *l = &rd->p->limits;
+	struct limits *l = rd->limits;
 
 	l->asked &= ~LIMIT_BIT(which);
 	if (n != PARSE_MAX)
@@ -44,18 +44,17 @@ static int size_into(struct reading *rd, enum limit which, uint64_t *to, uint64_
 
 TAKE(memory)
 {
-	return size_into(rd, LIMIT_MEMORY, &rd->p->limits.memory, MEMORY_MIN, k, value, e);
+	return size_into(rd, LIMIT_MEMORY, &rd->limits->memory, MEMORY_MIN, k, value, e);
 }
 
 TAKE(memory_high)
 {
-	return size_into(rd, LIMIT_MEMORY_HIGH, &rd->p->limits.memory_high, MEMORY_MIN, k, value,
-			 e);
+	return size_into(rd, LIMIT_MEMORY_HIGH, &rd->limits->memory_high, MEMORY_MIN, k, value, e);
 }
 
 TAKE(swap)
 {
-	return size_into(rd, LIMIT_SWAP, &rd->p->limits.swap, 0, k, value, e);
+	return size_into(rd, LIMIT_SWAP, &rd->limits->swap, 0, k, value, e);
 }
 
 TAKE(cpu_quota)
@@ -67,7 +66,7 @@ TAKE(cpu_quota)
 		r = -ERANGE;
 	if (r < 0)
 		return reading_not_right(k, value, r, e);
-	settle(rd, LIMIT_CPU_QUOTA, &rd->p->limits.cpu_quota, n);
+	settle(rd, LIMIT_CPU_QUOTA, &rd->limits->cpu_quota, n);
 	return 0;
 }
 
@@ -77,7 +76,7 @@ TAKE(cpu_weight)
 	int r = reading_number(k, value, 1, 10000, &n, e);
 
 	if (r == 0)
-		settle(rd, LIMIT_CPU_WEIGHT, &rd->p->limits.cpu_weight, n);
+		settle(rd, LIMIT_CPU_WEIGHT, &rd->limits->cpu_weight, n);
 	return r;
 }
 
@@ -87,7 +86,7 @@ TAKE(pids)
 	int r = strcmp(value, "max") == 0 ? 0 : reading_number(k, value, PIDS_MIN, PIDS_MAX, &n, e);
 
 	if (r == 0)
-		settle(rd, LIMIT_PIDS, &rd->p->limits.pids, n);
+		settle(rd, LIMIT_PIDS, &rd->limits->pids, n);
 	return r;
 }
 
@@ -99,8 +98,8 @@ TAKE(oom_score_adj)
 
 	if (r < 0)
 		return reading_not_right(k, value, r, e);
-	rd->p->limits.asked |= LIMIT_BIT(LIMIT_OOM_SCORE_ADJ);
-	rd->p->limits.oom_score_adj = minus ? -(int)n : (int)n;
+	rd->limits->asked |= LIMIT_BIT(LIMIT_OOM_SCORE_ADJ);
+	rd->limits->oom_score_adj = minus ? -(int)n : (int)n;
 	return 0;
 }
 
@@ -142,7 +141,7 @@ static bool is_device(const char *word)
 
 TAKE(io)
 {
-	struct limits *l = &rd->p->limits;
+	struct limits *l = rd->limits;
 	char *copy = arena_strdup(rd->arena, value), *save = NULL;
 	char *device = copy ? strtok_r(copy, " ", &save) : NULL, *word;
 	struct io_limit *more = arena_alloc(rd->arena, (l->nio + 1) * sizeof(*more));
@@ -191,7 +190,7 @@ static const char *own_option(const char *file, size_t len)
 
 TAKE(raw)
 {
-	struct limits *l = &rd->p->limits;
+	struct limits *l = rd->limits;
 	const char *eq = strchr(value, '='), *own;
 	size_t len = eq ? (size_t)(eq - value) : 0;
 	struct raw_limit *more;
@@ -208,6 +207,8 @@ TAKE(raw)
 				     "'%.100s': files named cgroup.* are mpsup's own; right is: %s",
 				     value, k->form);
 	own = own_option(value, len);
+	if (own && k->level == LEVEL_TOTAL)
+		return reading_wrong(k, e, -EINVAL, "'%.100s' has a key: total.%s", value, own);
 	if (own)
 		return reading_wrong(k, e, -EINVAL, "'%.100s' has an option: --%s", value, own);
 	if (l->nraw == RAW_MAX)

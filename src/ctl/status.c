@@ -193,9 +193,8 @@ static json_t *io_json(const struct limits *l)
 	return a;
 }
 
-static json_t *limits_json(const struct pool *p)
+static json_t *limits_json(const struct pool *p, const struct limits *l)
 {
-	const struct limits *l = &p->conf->limits;
 	bool pids = l->pids && cgroup_list_has(p->master->cgroup.controllers, "pids");
 	json_t *o = json_object(), *raw = json_object();
 
@@ -211,6 +210,13 @@ static json_t *limits_json(const struct pool *p)
 	for (unsigned i = 0; i < l->nraw; i++)
 		set(raw, l->raw[i].file, json_safe(l->raw[i].value));
 	set(o, "raw", raw);
+	return o;
+}
+
+static json_t *each_json(const struct pool *p)
+{
+	json_t *o = limits_json(p, &p->conf->limits);
+
 	set_count(o, "tmp", (int64_t)p->conf->tmp_bytes);
 	set_count(o, "nofile", (int64_t)p->conf->nofile);
 	return o;
@@ -257,8 +263,8 @@ static json_t *pool_json(const struct facts *f, unsigned index, const struct mas
 	set_count(o, "accept_queue", facts_accept_queue(f, index));
 	set(o, "dispatch", config_dispatches(p->conf) ? dispatch_json(p) : json_null());
 	set(o, "usage", usage_json(p));
-	set(o, "limits", limits_json(p));
-	set(o, "total", json_object());
+	set(o, "limits", each_json(p));
+	set(o, "total", limits_json(p, &p->conf->total));
 	set(o, "workers", workers);
 	set(o, "schedules", json_array());
 	set(o, "agents", json_array());

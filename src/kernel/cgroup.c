@@ -14,14 +14,16 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "kernel/hierarchy.h"
+#include "kernel/proc.h"
 
 /* Extended attributes of cgroupfs live as long as the folder (cgroup(7)); root
  * writes trusted ones, which nobody in a cage can. */
 #define MARK	  "trusted.mpsup"
 #define MARK_USER "user.mpsup"
-#define DYING_MS  200  /* for a killed master's last children to go */
+#define DYING_MS  5000 /* a killed master's last children are gone by then */
 #define BASES_MAX 64   /* living masters of one name, each with a root of its own */
 #define SWEEP_MS  5000 /* killed processes of an earlier master are gone by then */
 
@@ -277,6 +279,22 @@ static int make_base(struct cgroup_root *r, const char *rel)
 	return err;
 }
 
+/* The same, and a predecessor that was killed a moment ago is waited for: its last
+ * children hold the lock until they see its end. -EBUSY: a living master's. */
+static int sweep_patiently(const struct cgroup_root *r, const char *rel)
+{
+	uint64_t end = clock_boot_ms() + DYING_MS;
+	struct stat st;
+	int err = sweep(r, rel);
+
+	while (err == -EBUSY && clock_boot_ms() < end &&
+	       fstatat(r->mount_fd, rel, &st, AT_SYMLINK_NOFOLLOW) == 0 && !proc_flock_lives(&st)) {
+		(void)poll(NULL, 0, 5);
+		err = sweep(r, rel);
+	}
+	return err;
+}
+
 /* What earlier masters left under the other numbers, as far as nobody holds it. */
 static void sweep_others(const struct cgroup_root *r, const char *name)
 {
@@ -291,7 +309,7 @@ static void sweep_others(const struct cgroup_root *r, const char *name)
 			     strcmp(r->own, "/") ? r->own : "", name,
 			     number) < (int)sizeof(other.path) &&
 		    strcmp(other.path, r->path) != 0)
-			ignore(sweep(&other, base_rel(&other)));
+			ignore(sweep_patiently(&other, base_rel(&other)));
 	}
 }
 
@@ -308,13 +326,7 @@ int cgroup_base_open(struct cgroup_root *r, const char *name, struct err *e)
 		if (snprintf(r->path, sizeof(r->path), "%s/%s%s", strcmp(r->own, "/") ? r->own : "",
 			     name, number) >= (int)sizeof(r->path))
 			return err_set(e, -ENAMETOOLONG, "the own cgroup's path is too long");
-		err = sweep(r, rel);
-		/* A predecessor that was killed a moment ago: its last children hold the
-		 * lock until they see its end. Another living master keeps it. */
-		for (int ms = 0; err == -EBUSY && i == 1 && ms < DYING_MS; ms += 5) {
-			(void)poll(NULL, 0, 5);
-			err = sweep(r, rel);
-		}
+		err = sweep_patiently(r, rel);
 		if (err == 0)
 			err = make_base(r, rel);
 	}

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -78,6 +79,43 @@ int proc_descends(pid_t pid, pid_t from)
 			return i == 0 ? -ESRCH : 0;
 	}
 	return 0;
+}
+
+static bool lives(pid_t pid)
+{
+	char text[1024];
+	const char *after = read_small(pid, "stat", text, sizeof(text)) < 0 ? NULL :
+									      strrchr(text, ')');
+
+	return after && after[1] == ' ' && after[2] != 'Z' && after[2] != 'X';
+}
+
+/* "7: FLOCK  ADVISORY  WRITE 4711 00:1c:5678 0 EOF" (proc_locks(5)). Where stat(2) has
+ * another device than the kernel's own (btrfs) the inode alone decides. */
+bool proc_flock_lives(const struct stat *st)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	bool exact = false, exact_lives = false, like_lives = false;
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		unsigned major, minor;
+		uint64_t inode;
+		int pid;
+
+		if (sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%" SCNu64, &pid, &major, &minor,
+			   &inode) != 4 ||
+		    inode != st->st_ino)
+			continue;
+		like_lives |= lives(pid);
+		if (major != major(st->st_dev) || minor != minor(st->st_dev))
+			continue;
+		exact = true;
+		exact_lives |= lives(pid);
+	}
+	if (f)
+		(void)fclose(f);
+	return exact ? exact_lives : like_lives;
 }
 
 int proc_fd_socket(pid_t pid, int fd, uint64_t *ret_inode)

@@ -6,7 +6,9 @@
 #ifndef MPSUP_KERNEL_PROC_H
 #define MPSUP_KERNEL_PROC_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/base.h"
@@ -22,6 +24,10 @@ MUST_CHECK int proc_usage(pid_t pid, struct proc_usage *ret_usage);
 /* Is it that process, or a child of its, or of theirs? 1, also while it is a zombie; 0;
  * -ESRCH: it is gone. */
 MUST_CHECK int proc_descends(pid_t pid, pid_t from);
+
+/* Does the process that took the flock(2) of this file live? A lock outlasts it as long as
+ * a child of its has the descriptor too. */
+bool proc_flock_lives(const struct stat *st);
 
 /* The inode of the socket that is its descriptor fd, as fstat(2) has it; nothing is
  * opened for that. -EBADF: there is none; -ENOTSOCK; -EACCES: not ours to look at. */

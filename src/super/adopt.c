@@ -12,6 +12,7 @@
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/scale.h"
+#include "super/total.h"
 
 /* ---- limits ---- */
 
@@ -44,31 +45,6 @@ static int write_leaf(struct life *l, const struct leaf_plan *plan, struct err *
 	return r < 0 ? err_wrap(e, "%s", life_name(l, name)) : 0;
 }
 
-/* What the old plan set and the new one does not is as in a new leaf again. */
-static int plan_of_change(const struct leaf_plan *from, const struct leaf_plan *to, struct arena *a,
-			  struct leaf_plan *ret)
-{
-	unsigned n = 0;
-
-	ret->writes = arena_alloc(a, (from->n + to->n + 1) * sizeof(*ret->writes));
-	if (!ret->writes)
-		return -ENOMEM;
-	for (unsigned i = 0; i < from->n; i++) {
-		bool again = false;
-
-		for (unsigned k = 0; k < to->n; k++)
-			again |= strcmp(from->writes[i].file, to->writes[k].file) == 0;
-		if (again || !leaf_unlimited(&from->writes[i], a))
-			continue;
-		ret->writes[n] = from->writes[i];
-		ret->writes[n++].value = leaf_unlimited(&from->writes[i], a);
-	}
-	for (unsigned i = 0; i < to->n; i++)
-		ret->writes[n++] = to->writes[i];
-	ret->n = n;
-	return 0;
-}
-
 static int change_limits(struct pool *p, struct pool_config *conf, struct err *e)
 {
 	struct generation next = { .conf = conf };
@@ -77,8 +53,8 @@ static int change_limits(struct pool *p, struct pool_config *conf, struct err *e
 	int r = leaf_limits_prepare(p->master, &next, e);
 
 	if (r == 0 &&
-	    (plan_of_change(&p->gen->leaf_plan, &next.leaf_plan, &conf->arena, &change) < 0 ||
-	     plan_of_change(&next.leaf_plan, &p->gen->leaf_plan, &conf->arena, &back) < 0))
+	    (leaf_plan_change(&p->gen->leaf_plan, &next.leaf_plan, &conf->arena, &change) < 0 ||
+	     leaf_plan_change(&next.leaf_plan, &p->gen->leaf_plan, &conf->arena, &back) < 0))
 		r = err_set(e, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = each_leaf(p, write_leaf, &change, e);
@@ -116,10 +92,10 @@ static void take(struct pool *p, struct pool_config *conf)
 	listeners_rebase(p);
 }
 
-static bool has_limits(const struct config_diff *d)
+static bool has_level(const struct config_diff *d, enum key_level level)
 {
 	for (unsigned i = 0; i < d->n; i++)
-		if (d->keys[i]->level == LEVEL_LIMITS)
+		if (d->keys[i]->level == level)
 			return true;
 	return false;
 }
@@ -131,8 +107,10 @@ int pool_adopt(struct pool *p, struct pool_config *conf, struct err *e)
 	int r = 0;
 
 	pool_config_diff(p->conf, conf, &d);
-	if (p->gen && has_limits(&d))
+	if (p->gen && has_level(&d, LEVEL_LIMITS))
 		r = change_limits(p, conf, e);
+	if (r == 0 && p->gen && has_level(&d, LEVEL_TOTAL))
+		r = total_change(p, conf, e);
 	if (r < 0)
 		return r;
 	if (p->gen && workers != pool_count_places(p)) {

@@ -53,6 +53,11 @@ static struct pool_config *find_conf(const struct config *c, const char *name)
 	return NULL;
 }
 
+static bool has_total(const struct pool_config *c)
+{
+	return limits_any(&c->total);
+}
+
 static void plan_pool(struct apply_step *s)
 {
 	const struct pool *p = s->pool;
@@ -74,8 +79,10 @@ static void plan_pool(struct apply_step *s)
 		s->action = APPLY_OPEN;
 	else if (s->diff.n == 0)
 		s->action = APPLY_KEEP;
-	else if (s->diff.need == CHANGE_LIVE)
+	else if (s->diff.need == CHANGE_LIVE && has_total(s->conf) == (p->total.name[0] != '\0'))
 		s->action = APPLY_LIVE;
+	else if (has_total(s->conf) != (p->total.name[0] != '\0'))
+		s->action = APPLY_REPLACE; /* leaves do not move into another folder */
 	else
 		s->action = needs_other_sockets(&s->diff) ? APPLY_REPLACE : APPLY_ROLL;
 }

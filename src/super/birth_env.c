@@ -67,6 +67,8 @@ static void add_compat(struct birth_env *be, const struct life *l, unsigned nfds
 		add_pid(be, CAGE_PARENT_PLACE, "EINHORN_MASTER_PID");
 		if (l->slot)
 			(void)add(be, "EINHORN_CHILD_INDEX=%u", l->slot->index);
+		if (l->gen->cage.mold_fd >= 0)
+			be->einhorn = add(be, "EINHORN_SOCK_PATH=" CAGE_EINHORN_PATH);
 	}
 	if (compat & COMPAT_SERVER_STARTER)
 		(void)add(be, "SERVER_STARTER_GENERATION=%u", l->generation);
@@ -107,13 +109,18 @@ int birth_env_make(const struct life *l, unsigned nfds, struct birth_env *be)
 	be->envp = calloc(nbase + be->n + 3, sizeof(*be->envp));
 	if (!be->envp)
 		return -ENOMEM;
-	for (; n < be->n; n++)
-		be->envp[n] = be->text[n];
+	for (unsigned i = 0; i < be->n; i++)
+		if (be->text[i] != be->einhorn)
+			be->envp[n++] = be->text[i];
 	/* These may be longer than a line here. */
 	if (nfds > 0 && l->gen->listen_names)
 		be->envp[n++] = l->gen->listen_names;
 	if (nfds > 0 && l->gen->starter_ports)
 		be->envp[n++] = l->gen->starter_ports;
 	memcpy(be->envp + n, base, nbase * sizeof(*base));
+	if (be->einhorn) {
+		be->einhorn_last = &be->envp[n + nbase];
+		*be->einhorn_last = be->einhorn;
+	}
 	return 0;
 }

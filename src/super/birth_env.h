@@ -11,7 +11,8 @@ struct birth_env {
 	char **envp; /* owned: free() it; the strings are ours and the pool's */
 	/* Where the child writes what only it knows: its number, its notify socket. */
 	char *pid_at[CAGE_PID_PLACES];
-	char *notify_at; /* NULL: none */
+	char *notify_at;	       /* NULL: none */
+	char *einhorn, **einhorn_last; /* EINHORN_SOCK_PATH, in text and in envp, or NULL */
 };
 
 /* LISTEN_FDS and the like are for lives that find their sockets at descriptor 3. */

@@ -105,6 +105,23 @@ static int do_notify(struct child *ch)
 	return n < 0 ? (int)n : 0;
 }
 
+static int do_einhorn(struct child *ch)
+{
+	const struct child_report rep = { .kind = CHILD_ACKS };
+	AUTO_FD int fd = -1;
+	ssize_t n;
+
+	if (!ch->birth->einhorn_last)
+		return 0;
+	fd = cage_einhorn_socket();
+	if (fd == -EROFS) { /* a person has put something else there (--ro /run) */
+		*ch->birth->einhorn_last = NULL;
+		return 0;
+	}
+	n = fd < 0 ? fd : scm_send(ch->report_fd, &rep, sizeof(rep), &fd, 1);
+	return n < 0 ? (int)n : 0;
+}
+
 static int do_pin(struct child *ch)
 {
 	return cage_pin(&ch->birth->cpus);
@@ -180,6 +197,11 @@ static int do_signals(struct child *ch)
 		if (getppid() != ch->parent) /* it ended before the line above */
 			return -ECHILD;
 	}
+	/* What a shell or nohup made us ignore (`mpsup ... &` ignores INT) a program that is
+	 * executed would ignore too, and then not end by its stop signal. */
+	for (int sig = 1; sig < SIGSYS; sig++)
+		if (sig != SIGPIPE) /* systemd's choice for all its services stays */
+			(void)signal(sig, SIG_DFL);
 	(void)sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
@@ -255,6 +277,7 @@ static const struct step steps[CHILD_STEPS] = {
 	[STEP_CGROUP_VIEW] = { "mount its own cgroup view", CAGE_MOUNT, do_cgroup_view },
 	/* Its path is in the own /run. Before the worker, which may send at once. */
 	[STEP_NOTIFY] = { "make its notify socket", NO_WORD, do_notify },
+	[STEP_EINHORN] = { "make its einhorn socket", NO_WORD, do_einhorn },
 	/* The worker continues with the second table while we become init. */
 	[STEP_CLONE_WORKER] = { "clone the worker", NO_WORD, do_clone_worker },
 	[STEP_INIT_FDS] = { "place init's descriptors", NO_WORD, do_init_fds },

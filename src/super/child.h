@@ -17,6 +17,7 @@ struct child_report {
 #define CHILD_FAILED 2	 /* a step failed: what follows says which */
 #define CHILD_ASKS   3	 /* SCM_RIGHTS: the filter's listener (seccomp user notification) */
 #define CHILD_HEARS  4	 /* SCM_RIGHTS: its notify socket (sd_notify) */
+#define CHILD_ACKS   5	 /* SCM_RIGHTS: the socket of its EINHORN_SOCK_PATH */
 	uint32_t step;	 /* enum child_step */
 	int32_t error;	 /* positive errno */
 	uint32_t sealed; /* CHILD_HEARS: nobody outside of its view can reach it */
@@ -24,7 +25,7 @@ struct child_report {
 
 /* clang-format off */
 enum child_step {
-	STEP_SESSION, STEP_VIEW, STEP_PROC, STEP_OWN, STEP_CGROUP_VIEW, STEP_NOTIFY,
+	STEP_SESSION, STEP_VIEW, STEP_PROC, STEP_OWN, STEP_CGROUP_VIEW, STEP_NOTIFY, STEP_EINHORN,
 	STEP_CLONE_WORKER, STEP_INIT_FDS, STEP_EXEC_INIT,
 	STEP_BORN, STEP_WORKER_SESSION, STEP_PIN, STEP_LIMITS, STEP_BOUNDING, STEP_GROUPS, STEP_UID,
 	STEP_CAPS, STEP_CWD, STEP_FDS, STEP_NNP, STEP_SIGNALS, STEP_FILTER, STEP_EXEC,

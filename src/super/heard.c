@@ -85,9 +85,8 @@ static int is_own(const struct life *l, pid_t pid)
 
 /* A sender that has ended already, as systemd-notify may have, cannot be looked up: it is
  * believed where nobody else can reach the socket. */
-static bool up_owns(struct channel *ch, pid_t pid, uid_t uid)
+bool live_owns(struct life *l, pid_t pid, uid_t uid, const char *where)
 {
-	struct life *l = life_of(ch);
 	const struct cage *c = &l->gen->cage;
 	char name[LIFE_NAME_BYTES];
 	int own = is_own(l, pid);
@@ -100,9 +99,14 @@ static bool up_owns(struct channel *ch, pid_t pid, uid_t uid)
 		return true;
 	if (l->strangers++ == 0)
 		log_warn("%s: process %d of uid %u, which is not its own, wrote to its "
-			 "NOTIFY_SOCKET; ignored",
-			 life_name(l, name), (int)pid, (unsigned)uid);
+			 "%s; ignored",
+			 life_name(l, name), (int)pid, (unsigned)uid, where);
 	return false;
+}
+
+static bool up_owns(struct channel *ch, pid_t pid, uid_t uid)
+{
+	return live_owns(life_of(ch), pid, uid, "NOTIFY_SOCKET");
 }
 
 static void up_stopping(struct channel *ch)

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "super/life.h"
 #include "super/pool.h"
+#include "super/total.h"
 
 #define LIMIT_SAID_MS  10000 /* between two worker.limit of one life */
 #define MEMORY_SCAN_MS 1000  /* between two looks at all leaves, while events come */
@@ -121,8 +122,9 @@ int leaf_oom_score(struct generation *g, struct cage *c, struct err *e)
 	return c->oom_score_adj ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-int leaf_limits_write(const struct life *l, struct err *e)
+int leaf_limits_write(struct life *l, struct err *e)
 {
+	l->total_oom = total_oom(l->pool);
 	return leaf_plan_write(&l->gen->leaf_plan, l->leaf_fd, e);
 }
 
@@ -144,7 +146,13 @@ enum reason leaf_oom(const struct life *l)
 {
 	if (!some(l->stat.oom_kills))
 		return REASON_NONE;
-	return some(l->stat.oom) ? REASON_OOM : REASON_OOM_HOST;
+	if (some(l->stat.oom))
+		return REASON_OOM;
+	/* Its own limit did not do it: the pool's, if that was met while it lived. */
+	if (l->total_oom != STAT_UNKNOWN && some(total_oom(l->pool)) &&
+	    total_oom(l->pool) > l->total_oom)
+		return REASON_OOM_POOL;
+	return REASON_OOM_HOST;
 }
 
 void leaf_detail(struct death *d, const struct life *l)
@@ -152,6 +160,13 @@ void leaf_detail(struct death *d, const struct life *l)
 	const struct limits *lim = &l->pool->conf->limits;
 	char max[TEXT_SIZE_BYTES] = "max", peak[TEXT_SIZE_BYTES] = "unknown";
 
+	if (d->reason == REASON_OOM_POOL) {
+		text_size(l->pool->conf->total.memory, max);
+		if (total_peak(l->pool) != STAT_UNKNOWN)
+			text_size(total_peak(l->pool), peak);
+		(void)snprintf(d->detail, sizeof(d->detail), "total memory.max %s, peak %s", max,
+			       peak);
+	}
 	if (d->reason != REASON_OOM && d->reason != REASON_OOM_HOST)
 		return;
 	if (lim->asked & LIMIT_BIT(LIMIT_MEMORY))

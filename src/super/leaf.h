@@ -17,7 +17,7 @@ MUST_CHECK int leaf_limits_prepare(struct master *m, struct generation *g, struc
  * the right to. */
 MUST_CHECK int leaf_oom_score(struct generation *g, struct cage *c, struct err *e);
 /* Into l's leaf, empty yet. */
-MUST_CHECK int leaf_limits_write(const struct life *l, struct err *e);
+MUST_CHECK int leaf_limits_write(struct life *l, struct err *e);
 
 /* Facts, of a life whose end is known and whose leaf is not emptied yet; no leaf, no
  * facts. Then death.c asks: */

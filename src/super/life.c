@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "super/acks.h"
 #include "super/binds.h"
 #include "super/bus.h"
 #include "super/dispatch.h"
@@ -100,6 +101,7 @@ struct life *life_new(struct pool *p, struct slot *s)
 	l->err.is_err = true;
 	l->channel = CHANNEL_NONE;
 	binds_init(l);
+	acks_init(l);
 	readiness_init(l);
 	bus_init(l);
 	dispatch_init_life(l);
@@ -413,8 +415,8 @@ static void log_certificate(struct life *l, const struct death *d)
 	death_cause(d, cause, sizeof(cause));
 	text_duration(d->uptime_ms, age);
 	if (l->strangers > 1)
-		log_warn("%s: %u datagrams at its NOTIFY_SOCKET were not its own",
-			 life_name(l, name), l->strangers);
+		log_warn("%s: %u messages in its name were not its own", life_name(l, name),
+			 l->strangers);
 	if (expected && log_wants(LOG_L_INFO) == false)
 		return;
 	log_line(expected ? LOG_L_INFO : LOG_L_WARN, "%s (pid %d) died after %s: %s%s%s%s",

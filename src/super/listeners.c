@@ -369,7 +369,7 @@ static bool keeps_number(const struct seat *s)
 {
 	const struct listener *l = s->listener;
 
-	return !l->closing || l->closing->form != s->form || s->rank + 1 < l->nlistening[s->form];
+	return !l->closing || l->closing->form != s->form || s->rank + 1 < l->nmembers[s->form];
 }
 
 /* One for each slot, whether it listens or not: an address that belongs to it must not
@@ -388,7 +388,8 @@ static unsigned fill_seats(const struct listener *l, enum listener_form form, bo
 
 		/* With nobody there the one that comes next gets what waited for it. */
 		seat->rank = s->rank;
-		seat->live = s->listens && s != l->closing && (moving || keeps_number(s)) &&
+		seat->live = s->listens && !s->out && s != l->closing &&
+			     (moving || keeps_number(s)) &&
 			     (nobody ? may_serve(slot) : is_live(p, slot->index));
 		live += seat->live;
 	}
@@ -397,7 +398,7 @@ static unsigned fill_seats(const struct listener *l, enum listener_form form, bo
 
 static int any_socket(const struct listener *l, enum listener_form form)
 {
-	each_seat(s, l, form) if (s->listens) return s->fd;
+	each_seat(s, l, form) if (s->listens && !s->out) return s->fd;
 	return -1;
 }
 

@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "kernel/listener.h"
 #include "kernel/scm.h"
+#include "super/acks.h"
 #include "super/binds.h"
 #include "super/child.h"
 #include "super/leaf.h"
@@ -54,6 +55,12 @@ static void take_report(struct life *l, const struct child_report *rep, struct s
 		l->notify_is_sealed = rep->sealed;
 		if (channel_open(&l->channel, &l->master->loop, l->gen->wire, &live_wire_up,
 				 m->fds[0]) < 0)
+			life_kill(l, REASON_START);
+		return;
+	}
+	if (rep->kind == CHILD_ACKS && m->nfds == 1 && l->acks.listen_fd < 0) {
+		m->nfds = 0;
+		if (acks_open(l, m->fds[0]) < 0)
 			life_kill(l, REASON_START);
 		return;
 	}
@@ -265,6 +272,7 @@ static void live_release(struct life *l)
 	timer_clear(&l->master->loop, &l->facts);
 	channel_close(&l->channel);
 	binds_close(l);
+	acks_close(l);
 	source_remove(&l->master->loop, &l->worker_src);
 	source_remove(&l->master->loop, &l->report_src);
 	fd_close(&l->report_fd);

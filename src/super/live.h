@@ -16,6 +16,9 @@ void live_on_lifeline(struct source *s, uint32_t events);
 void live_on_init(struct source *s, uint32_t events);
 void live_on_leaf(struct source *s, uint32_t events);
 
+/* Is it one of its processes that speaks there? Else it is counted, and named once. */
+bool live_owns(struct life *l, pid_t pid, uid_t uid, const char *where);
+
 extern const struct wire_up live_wire_up;
 
 #endif

@@ -151,7 +151,8 @@ static void find_wanted(const struct master *m, const char *wanted[WANTED_MAX])
 		wanted[n++] = always[i];
 	for (size_t i = 0; i < ARRAY_LEN(on_demand); i++)
 		for (unsigned k = 0; k < m->config->npools; k++)
-			if (limits_need(&m->config->pools[k]->limits, on_demand[i])) {
+			if (limits_need(&m->config->pools[k]->limits, on_demand[i]) ||
+			    limits_need(&m->config->pools[k]->total, on_demand[i])) {
 				wanted[n++] = on_demand[i];
 				break;
 			}

@@ -163,6 +163,7 @@ struct pool *pool_new(struct master *m, struct pool_config *conf)
 	p->conf = pool_config_ref(conf);
 	p->file_conf = pool_config_ref(conf);
 	pool_init(p, m);
+	p->total.fd = -1;
 	p->usage.since_ms = clock_real_ms();
 	timer_init(&p->later, on_later);
 	m->pools[m->npools++] = p;

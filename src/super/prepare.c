@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "config/environment.h"
+#include "config/trusted.h"
 #include "kernel/pidfd.h"
 #include "kernel/seccomp.h"
 #include "policy/policy.h"
@@ -24,6 +25,7 @@
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/place_cgroup.h"
+#include "super/total.h"
 
 #define ROOT_WORDS                                                                                 \
 	(CAGE_BIT(CAGE_PID) | CAGE_BIT(CAGE_MOUNT) | CAGE_BIT(CAGE_IPC) | CAGE_BIT(CAGE_UTS) |     \
@@ -237,6 +239,59 @@ static int prepare_filter(struct generation *g, struct cage *c, struct err *e)
 	return 0;
 }
 
+/* ---- secrets ---- */
+
+static void forget_secrets(struct view_credential *list, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (list[i].data)
+			explicit_bzero(list[i].data, list[i].len);
+		free(list[i].data);
+	}
+	free(list);
+}
+
+static int read_secret(const struct generation *g, const struct credential *c,
+		       struct view_credential *to, struct err *e)
+{
+	/* Of a file of pools, root's; of a command line, whatever the caller names. */
+	AUTO_FD int fd = g->conf->file ? trusted_open(c->path, true, e) :
+					 open(c->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = 0;
+
+	to->name = c->name;
+	if (fd < 0)
+		return err_wrap(g->conf->file ? e : (err_sys(e, -errno, "%s", c->path), e),
+				"--credential %s", c->name);
+	to->data = malloc(VIEW_CREDENTIAL_BYTES + 1);
+	if (!to->data)
+		return err_set(e, -ENOMEM, "out of memory");
+	while (to->len <= VIEW_CREDENTIAL_BYTES &&
+	       (n = read(fd, (char *)to->data + to->len, VIEW_CREDENTIAL_BYTES + 1 - to->len)) > 0)
+		to->len += (size_t)n;
+	if (n < 0)
+		return err_sys(e, -errno, "--credential %s: %s", c->name, c->path);
+	if (to->len > VIEW_CREDENTIAL_BYTES)
+		return err_set(e, -EFBIG, "--credential %s: %s is longer than 1 MiB", c->name,
+			       c->path);
+	return 0;
+}
+
+static int read_secrets(const struct generation *g, struct view_credential **ret, struct err *e)
+{
+	unsigned n = g->conf->ncredentials;
+	struct view_credential *list = calloc(n + 1, sizeof(*list));
+	int r = list ? 0 : err_set(e, -ENOMEM, "out of memory");
+
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		r = read_secret(g, &g->conf->credentials[i], &list[i], e);
+	if (r < 0 && list)
+		forget_secrets(list, n);
+	else
+		*ret = list;
+	return r;
+}
+
 static int prepare_view(struct generation *g, struct cage *c, struct err *e)
 {
 	const struct view_request req = {
@@ -248,6 +303,7 @@ static int prepare_view(struct generation *g, struct cage *c, struct err *e)
 		.rw = g->conf->rw,
 		.hide = g->conf->hide,
 	};
+	struct view_credential *secrets = NULL;
 	int r = view_plan(&req, &g->conf->arena, &c->view, e);
 
 	if (r < 0)
@@ -257,7 +313,14 @@ static int prepare_view(struct generation *g, struct cage *c, struct err *e)
 	c->view.own_pid = cage_has(c, CAGE_PID);
 	c->view.uid = c->uid;
 	c->view.gid = c->gid;
+	r = read_secrets(g, &secrets, e);
+	if (r < 0)
+		return r;
+	c->view.credentials = secrets;
+	c->view.ncredentials = g->conf->ncredentials;
 	r = view_build_mold(&c->view, &c->mold_fd, e);
+	c->view.credentials = NULL;
+	forget_secrets(secrets, g->conf->ncredentials);
 	/* What a person wrote wrong is theirs (2); what the kernel refuses is the host's. */
 	if (r == -EOPNOTSUPP)
 		return err_set(e, -EOPNOTSUPP, "%s; --no-sandbox view would do without", e->msg);
@@ -348,6 +411,11 @@ static int prepare_cage(struct master *m, struct generation *g, struct err *e)
 		r = prepare_filter(g, c, e);
 	if (r == 0 && cage_has(c, CAGE_VIEW))
 		r = prepare_view(g, c, e);
+	else if (r == 0 && g->conf->ncredentials)
+		r = err_set(e, -EOPNOTSUPP,
+			    "--credential: they are kept in the view, which these workers do not "
+			    "have (%s)",
+			    m->root ? "--no-sandbox view or mount" : "only root gives one");
 	return r;
 }
 
@@ -401,6 +469,8 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 	/* Listeners first: a second start on a port is refused before it costs anything. */
 	r = listeners_open(p, e);
 	if (r == 0)
+		r = total_open(p, e);
+	if (r == 0)
 		r = generation_make(m, p->conf, p->generation + 1, &p->gen, e);
 	if (r < 0)
 		prepare_pool_done(p);
@@ -430,6 +500,11 @@ void prepare_say(const struct pool *p)
 {
 	const struct pool_config *c = p->conf;
 
+	char doubt[160];
+
+	total_doubt(c, doubt, sizeof(doubt));
+	if (doubt[0])
+		log_warn("pool %s: %s", c->name, doubt);
 	say_without(p->master, p);
 	log_info("pool %s: %u worker%s on %u CPU%s (%s)%s%s, as %s", c->name, p->nslots,
 		 p->nslots == 1 ? "" : "s", c->ncpus, c->ncpus == 1 ? "" : "s", c->cpus_reason,
@@ -444,6 +519,7 @@ void prepare_say(const struct pool *p)
 void prepare_pool_done(struct pool *p)
 {
 	listeners_close(p);
+	total_close(p);
 	generation_unref(p->gen);
 	p->gen = NULL;
 }

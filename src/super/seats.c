@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "kernel/scm.h"
 #include "super/dispatch.h"
+#include "super/listeners.h"
 
 #define REVIVE_AT_ONCE	20 /* times in a second; after that every REVIVE_PAUSE_MS */
 #define REVIVE_PAUSE_MS 20
@@ -69,16 +70,57 @@ static bool may_say(struct listener *l)
 	return true;
 }
 
+static bool is_listening(int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+}
+
+/* The last takes its number, as in reuseport_detach_sock(). */
+static void leave_group(struct seat *s)
+{
+	struct listener *l = s->listener;
+
+	if (!s->listens || s->out)
+		return;
+	s->out = true;
+	l->nmembers[s->form]--;
+	each_seat(o, l, s->form) if (o->listens && !o->out && o->rank == l->nmembers[s->form])
+		o->rank = s->rank;
+}
+
+static void join_group(struct seat *s)
+{
+	s->out = false;
+	s->rank = s->listener->nmembers[s->form]++;
+}
+
+/* The kernel has taken it out of the group, and it comes back as the last. Others may have
+ * left before it; their own events follow, and nobody can say in which order they left. */
+static void rejoin(struct seat *s)
+{
+	each_seat(o, s->listener, s->form) if (o->listens && o != s && !is_listening(o->fd))
+		leave_group(o);
+	join_group(s);
+	s->listener->pool->steer_anew = true;
+	listeners_steer(s->listener->pool);
+}
+
 static void revive(struct seat *s)
 {
 	struct listener *l = s->listener;
 	const char *pool = l->pool->conf->name, *shown = l->spec.shown;
 	int r = listener_revive(s->fd, l->pool->conf->backlog);
 
+	leave_group(s);
 	if (now(s) - s->window_ms >= 1000) {
 		s->window_ms = now(s);
 		s->in_window = 0;
 	}
+	if (r == 0)
+		rejoin(s);
 	l->revived++;
 	s->in_window++;
 	if (r == 0 && may_say(l))
@@ -132,8 +174,12 @@ static void on_again(struct timer *t)
 	struct seat *s = container_of(t, struct seat, again);
 
 	/* While it was not watched it may have been shut down once more. */
+	if (!is_listening(s->fd))
+		leave_group(s);
 	if (listener_revive(s->fd, s->listener->pool->conf->backlog) < 0 || watch(s) < 0)
 		timer_set(loop_of(s), t, now(s) + 10 * REVIVE_PAUSE_MS);
+	else if (s->out)
+		rejoin(s);
 }
 
 void seat_init(struct seat *s, struct listener *l, enum listener_form form)
@@ -188,8 +234,9 @@ int seat_listen(struct seat *s, struct err *e)
 		r = listener_start(s->fd, &spec, e);
 	if (r < 0)
 		return r;
-	s->rank = l->nlistening[s->form]++;
+	join_group(s);
 	s->listens = true;
+	l->nlistening[s->form]++;
 	s->silent = false;
 	r = watch(s);
 	return r < 0 ? err_sys(e, r, "watch %s", spec.shown) : 0;
@@ -201,17 +248,13 @@ static void unwatch(struct seat *s)
 	source_remove(loop_of(s), &s->src);
 }
 
-static void leave_group(struct seat *s)
+static void listens_no_more(struct seat *s)
 {
-	struct listener *l = s->listener;
-
 	if (!s->listens)
 		return;
-	s->listens = s->accepts = false;
-	l->nlistening[s->form]--;
-	/* As reuseport_detach_sock() does. */
-	each_seat(o, l, s->form) if (o->listens && o->rank == l->nlistening[s->form])
-		o->rank = s->rank;
+	leave_group(s);
+	s->listens = s->accepts = s->out = false;
+	s->listener->nlistening[s->form]--;
 }
 
 void seat_close(struct seat *s)
@@ -225,7 +268,7 @@ void seat_close(struct seat *s)
 	listener_unlink(&spec);
 	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
 	scm_close(&s->fd);
-	leave_group(s);
+	listens_no_more(s);
 }
 
 void seat_silence(struct seat *s)
@@ -237,7 +280,7 @@ void seat_silence(struct seat *s)
 	} else {
 		unwatch(s);
 		(void)shutdown(s->fd, SHUT_RDWR);
-		leave_group(s);
+		listens_no_more(s);
 	}
 	s->silent = true;
 }

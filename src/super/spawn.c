@@ -68,7 +68,8 @@ static int make_leaf(struct life *l, struct err *e)
 {
 	int r;
 
-	(void)snprintf(l->leaf_name, sizeof(l->leaf_name), "%s.%llu", l->pool->conf->name,
+	(void)snprintf(l->leaf_name, sizeof(l->leaf_name), "%s%s%s.%llu", l->pool->total.name,
+		       l->pool->total.name[0] ? "/" : "", l->pool->conf->name,
 		       (unsigned long long)l->number);
 	if (!l->master->has_cgroup)
 		return 0;
@@ -172,6 +173,7 @@ static int clone_it(struct life *l, const struct ends *x, const struct birth_env
 		.nlisten = nlisten,
 		.pid_at = be->pid_at,
 		.notify_at = be->notify_at,
+		.einhorn_last = be->einhorn_last,
 		.init_fd = l->master->init_fd,
 		.envp = be->envp,
 		.init_argv = init_argv,

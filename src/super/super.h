@@ -29,6 +29,7 @@
 #include "super/logring.h"
 #include "super/usage.h"
 #include "wire/bind.h"
+#include "wire/einhorn.h"
 #include "wire/wire.h"
 
 struct master;
@@ -127,6 +128,7 @@ struct seat {
 	bool listens;
 	bool accepts;	/* the master takes its connections, now */
 	bool silent;	/* listened until its pool failed, and will with its next worker */
+	bool out;	/* a worker shut it down: not in the kernel's group just now */
 	unsigned rank;	/* its number in the kernel's group */
 	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
@@ -142,7 +144,8 @@ struct listener { /* one address */
 	char *owned;		 /* spec.shown of one that a program asked for */
 	unsigned nseats;	 /* of each form: 1, or the pool's slots */
 	struct seat *seats[FORMS];
-	unsigned nlistening[FORMS]; /* members of the group */
+	unsigned nlistening[FORMS];
+	unsigned nmembers[FORMS];   /* of them in the kernel's group */
 	const struct seat *closing; /* gets no new connection any more */
 	unsigned users[FORMS];	    /* lives that took it by bind(2) */
 	unsigned revived;	    /* times a worker shut it down */
@@ -207,6 +210,7 @@ struct life {
 	char status_text[STATUS_TEXT_BYTES];
 	char detail[160];
 	struct timer deadline, watchdog;
+	uint64_t total_oom;	  /* what its pool's folder had counted at its birth */
 	uint64_t watchdog_ms;	  /* --watchdog, or its own WATCHDOG_USEC */
 	uint64_t silent_since_ms; /* its last sign of life, or the question that is open */
 	struct timer quiet;	  /* a Node program is up: has it listened by then? */
@@ -246,11 +250,19 @@ struct life {
 		uint64_t exec_ms, step_ms;
 	} readiness;
 
+	struct acks {
+		int listen_fd, fd; /* EINHORN_SOCK_PATH; whom it listens to, -1: nobody */
+		struct source source;
+		struct timer timer;
+		char *line; /* while it listens to somebody */
+		size_t len;
+	} acks;
+
 	/* the world's half */
 	struct binder binder;
 	struct pidfd init;
 	int worker_fd, leaf_fd, events_fd, report_fd, lifeline_fd;
-	char leaf_name[64];
+	char leaf_name[112]; /* below the instance's folder: "web.7", "web.total/web.7" */
 	struct source init_src, worker_src, events_src, report_src, lifeline_src;
 	struct channel channel;
 	struct output {
@@ -320,6 +332,12 @@ struct pool {
 	uint64_t applied;		/* the number of the last apply that touched it */
 	struct listener *listeners;	/* the configured ones first */
 	unsigned nlisteners;
+	struct total {	       /* a folder for all leaves, for a pool with limits of its own */
+		int fd;	       /* -1: none */
+		char name[48]; /* "web.total", below the instance's */
+		struct leaf_plan plan;
+		struct pool_config *conf; /* a reference: whose arena the plan is in */
+	} total;
 	unsigned places;  /* slots that listeners have room for */
 	int **slot_fds;	  /* for each a row of its sockets, which never moves */
 	uint64_t *live;	  /* bits: slots that get new connections */

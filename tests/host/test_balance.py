@@ -116,6 +116,21 @@ def test_sticky_group_of_binding_programs(env):
     check_sticky(env, "binds.py")
 
 
+def test_sockets_shut_by_workers_keep_their_addresses(env):
+    """The kernel numbers the members of a group anew when one leaves and comes back."""
+    port = env.port()
+    m = start(env, port, "sticky", workers=4)
+    home = {s: by(s, port) for s in [f"127.0.0.{n}" for n in range(2, 42)]}
+    for slot in ("1", "3", "0", "2", "2"):
+        source = next(s for s in home if home[s] == slot)
+        if http.get(("127.0.0.1", port, source), "/shut").outcome != http.OK:
+            raise Failed(f"slot {slot} did not shut its socket")
+        # Until the master has seen it others take its clients.
+        wait_until(f"slot {slot} has shut its socket, and all are at home again",
+                   lambda: {s: by(s, port) for s in home} == home)
+    m.stop()
+
+
 @timeout(90)
 def test_kills_in_a_group(env):
     port = env.port()

@@ -9,6 +9,7 @@ import time
 
 from harness import Failed, timeout, wait_until
 from harness import http, proc
+from harness.holdings import holdings, wait_as_before
 from harness.spread import all_serve
 
 BIND = ("--protocol", "bind")
@@ -429,12 +430,11 @@ def test_a_number_that_moves(env):
     port = env.port()
     m = start(env, port, "moving", workers=1, seconds=40)
     slots(port, 5)
-    before = len(proc.descriptors(m.pid))
+    before = holdings(m)
     m.ctl("restart", "web")
     wait_until("it is back", lambda: m.workers(state="ready"), 40)
     slots(port, 5)
-    if len(proc.descriptors(m.pid)) != before:
-        raise Failed(f"{before} descriptors became {len(proc.descriptors(m.pid))}")
+    wait_as_before(m, before)
     m.stop()
 
 

@@ -290,3 +290,87 @@ def test_a_customers_file_is_not_trusted(env):
     if answer.returncode != 2 or "chmod go-w" not in answer.stderr or pids(m) != before:
         raise Failed(f"{answer.returncode} {answer.stderr}")
     m.stop()
+
+
+def test_a_total_that_cannot_be_had_is_that_pools_end(env):
+    f = File(env)
+    a, b = env.port(), env.port()
+    f.server("a", a, "one", total={"memory": "1G"}).server("b", b, "two")
+    m = env.start("-c", f.write())
+    wait_until("b serves", lambda: state(m, "b") == "ready")
+    pool = m.status()["pools"][0]
+    if "ok       memory controller" in env.client("check").stdout:
+        wait_until("a serves", lambda: state(m, "a") == "ready")
+        if pool["total"]["memory"] != 1 << 30:
+            raise Failed(pool["total"])
+    elif pool["state"] != "failed" or "total.memory: no memory controller" not in pool["reason"] or \
+            not re.search(r"shop\.yaml:\d+:\d+: ", pool["reason"]):
+        raise Failed(pool)
+    says(b, "two")
+    m.stop()
+
+
+TELL = """
+import http.server, os, sys
+def look():
+    d = os.environ['CREDENTIALS_DIRECTORY']
+    out = [d] + sorted(os.listdir(d))
+    out.append(open(d + '/db').read())
+    for what in (lambda: open(d + '/db', 'w'), lambda: open(d + '/new', 'w'), lambda: os.chmod(d + '/db', 0o777),
+                 lambda: os.unlink(d + '/db')):
+        try:
+            what()
+            out.append('DONE')
+        except OSError as e:
+            out.append(e.strerror)
+    st = os.stat(d + '/db')
+    out.append(f'{st.st_mode & 0o777:o} {st.st_uid == os.getuid()}')
+    out.append(str('geheim' in open('/proc/self/environ').read()))
+    return '\\n'.join(out).encode()
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = look()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(('', int(sys.argv[1])), H).serve_forever()
+"""
+
+
+def test_credentials_are_the_pools_own_and_read_only(env):
+    f = File(env)
+    a, b = env.port(), env.port()
+    (f.app / "tell.py").write_text(TELL)
+    secret = env.dir / "db.pass"
+    secret.write_text("geheim")
+    secret.chmod(0o600)
+    python = env.need_program("python3")
+    for name, port, keys in (("a", a, {"credential": {"db": "db.pass", "other": str(secret)}}),
+                             ("b", b, {"credential": {"db": "other.pass"}})):
+        f.pool(name, port=port, command=[python, "tell.py", str(port)], cwd=str(f.app), workers=1, **keys)
+    (env.dir / "other.pass").write_text("anders")
+    (env.dir / "other.pass").chmod(0o600)
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "b") == "ready")
+    lines = http.get(a, "/").text.split("\n")
+    if lines[1:4] != ["db", "other", "geheim"] or set(lines[4:8]) - {"Read-only file system", "Permission denied"} \
+            or lines[8:] != ["400 True", "False"]:
+        raise Failed(lines)
+    lines = http.get(b, "/").text.split("\n")
+    if lines[1:3] != ["db", "anders"]:
+        raise Failed(lines)
+    seen = m.log() + m.ctl("config") + m.ctl("status", "--json") + m.ctl("events", "--json")
+    if "geheim" in seen or "anders" in seen:
+        raise Failed("a secret is told")
+    m.stop()
+    f.pools["a"]["credential"]["db"] = "none.pass"
+    m = env.start("-c", f.write())
+    wait_until("b serves", lambda: state(m, "b") == "ready")
+    if state(m, "a") != "failed" or "none.pass" not in m.status()["pools"][0]["reason"]:
+        raise Failed(m.status()["pools"][0])
+    m.stop()
+    m = env.start("--port", a, "--credential", f"db={secret}", "--no-sandbox", "view", "--", python, "tell.py", a,
+                  cwd=f.app, ready=False)
+    m.wait_exit(69)

@@ -193,6 +193,46 @@ def test_einhorn_with_as_many_sockets_as_there_can_be(env):
     m.stop()
 
 
+def test_einhorns_ack_is_its_word(env):
+    port = env.port()
+    m = start(env, port, "acks", "--compat", "einhorn", "--ready", "notify")
+    check_program(m, port)
+
+
+def test_rubbish_is_no_ack(env):
+    began, port = time.monotonic(), env.port()
+    m = start(env, port, "acks", "--compat", "einhorn", "--ready", "notify", workers=2,
+              program=("2.5",))
+    if time.monotonic() - began < 2.5:
+        raise Failed("ready before the ack")
+    check_program(m, port, 2)
+
+
+def test_einhorns_socket_is_for_its_own(env):
+    env.need_root()
+    port = env.port()
+    m = start(env, port, "einhorn", "--compat", "einhorn", workers=1)
+    w, where = m.workers()[0], do(port, "ack_path")
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(f"/proc/{w['pid']}/root{where}")
+            if s.recv(10):
+                raise Failed("a stranger got an answer")
+    m.wait_line("process [0-9]+ of uid 0, which is not its own, wrote to its EINHORN_SOCK_PATH")
+    m.stop()
+    m.wait_line("web/0: 3 messages in its name were not its own")
+
+
+def test_einhorn_without_a_run_of_its_own(env):
+    port = env.port()
+    for less in (("--no-sandbox", "view"), ("--ro", "/run")):
+        m = start(env, port, "einhorn", "--compat", "einhorn", *less, workers=1)
+        if do(port, "ack_path") != "none":
+            raise Failed(f"{less}: {do(port, 'ack_path')}")
+        m.stop()
+
+
 def test_server_starter(env):
     port, other = env.port(), env.port()
     path = env.dir / "web.sock"

@@ -177,6 +177,7 @@ static const struct sample {
 	{ "control-group", "root", "" },
 	{ "view-group", "root", "" },
 	{ "set", "spares=1", "spares" },
+	{ "credential", "db=/etc/hostname", "../x=/etc/hostname" },
 	{ "config", NULL, "/no/such.yaml" }, /* good ones: test_file.c */
 };
 
@@ -665,7 +666,8 @@ static const char *const wrong[][2] = {
 	{ "-p1 --hide /a --ro /a", "--ro and --hide contradict" },
 	/* --set */
 	{ "-p1 --set spraes=1", "no key 'spraes'; did you mean 'spares'?" },
-	{ "-p1 --set total=1G", "total is not built yet" },
+	{ "-p1 --set total=1G", "there is no key 'total'" },
+	{ "-p1 --set total.memory=1X", "total.memory: '1X'" },
 	{ "-p1 --set recycle_memory=1G", "recycle_memory is not built yet" },
 	{ "-p1 --set name=x", "name is no key of a pool; right is: --name" },
 	{ "-p1 --set set=set=x=1", "there is no key 'set'" },
@@ -821,15 +823,17 @@ static void print_row(FILE *f, const struct key *k)
 
 static void print_doc(FILE *f)
 {
-	static const char *const titles[] = { [LEVEL_INSTANCE] = "The instance",
-					      [LEVEL_POOL] = "What runs, where, as whom, in which "
-							     "cage",
-					      [LEVEL_LIMITS] = "Limits of each worker",
-					      [LEVEL_RESTART] = "Life and restarts",
-					      [LEVEL_LOG] = "Log",
-					      [LEVEL_CONTROL] = "Who may look and change",
-					      [LEVEL_POOL_CONTROL] =
-						      "Who may look at one pool and change it" };
+	static const char *const titles[] = {
+		[LEVEL_INSTANCE] = "The instance",
+		[LEVEL_POOL] = "What runs, where, as whom, in which "
+			       "cage",
+		[LEVEL_LIMITS] = "Limits of each worker",
+		[LEVEL_TOTAL] = "Limits of all workers of a pool together",
+		[LEVEL_RESTART] = "Life and restarts",
+		[LEVEL_LOG] = "Log",
+		[LEVEL_CONTROL] = "Who may look and change",
+		[LEVEL_POOL_CONTROL] = "Who may look at one pool and change it"
+	};
 
 	(void)fputs(
 		"# Options and keys\n\n"

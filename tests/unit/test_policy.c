@@ -254,7 +254,7 @@ static void every_known_call_is_in_one_group(void **state)
 
 static void compiling_is_deterministic(void **state)
 {
-	static const char *const names[] = { "generic", "node", "static" };
+	static const char *const names[] = { "generic", "node", "static", "import" };
 	struct err e;
 
 	(void)state;

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -225,6 +227,38 @@ static void a_child_descends_also_as_a_zombie(void **state)
 	fx.child = 0;
 }
 
+static void take_lock(int fd)
+{
+	(void)flock(fd, LOCK_EX);
+	for (;;)
+		(void)pause();
+}
+
+static void a_lock_lives_as_long_as_its_taker(void **state)
+{
+	int fd = memfd_create("lock", MFD_CLOEXEC);
+	siginfo_t si;
+	struct stat st;
+	bool taken = false;
+
+	(void)state;
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	assert_false(proc_flock_lives(&st));
+	start(take_lock, fd);
+	for (int i = 0; i < 1000 && !taken; i++) {
+		(void)poll(NULL, 0, 10);
+		taken = proc_flock_lives(&st);
+	}
+	assert_true(taken);
+	(void)kill(fx.child, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)fx.child, &si, WEXITED | WNOWAIT), 0);
+	assert_false(proc_flock_lives(&st)); /* a zombie */
+	(void)waitpid(fx.child, NULL, 0);
+	assert_false(proc_flock_lives(&st));
+	fx.child = 0;
+	(void)close(fd);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -235,6 +269,7 @@ int main(void)
 		T(looking_is_bounded),
 		T(nobody_waits_for_nothing),
 		T(a_child_descends_also_as_a_zombie),
+		T(a_lock_lives_as_long_as_its_taker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

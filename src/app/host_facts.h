@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* host_facts.h - what this host gives mpsup: found by trying, where a try leaves nothing
+ * behind; what is lost without it, and what would help. */
+#ifndef MPSUP_APP_HOST_FACTS_H
+#define MPSUP_APP_HOST_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "config/config.h"
+
+struct master;
+
+enum verdict {
+	FACT_OK,
+	FACT_NOTE,    /* less than could be, and mpsup's defaults do without */
+	FACT_PROBLEM, /* a default start would be refused */
+};
+
+struct fact {
+	const char *name;
+	enum verdict verdict;
+	char found[400];
+	char lost[200]; /* "" when FACT_OK */
+	char help[240];
+};
+
+#define FACTS_MAX 48
+
+struct host_facts {
+	struct fact facts[FACTS_MAX];
+	unsigned n;
+	uint32_t had; /* CAGE_BIT()s of what a worker would get */
+};
+
+/* m: of the check, with its place in the cgroup tree tried (m->no_limits). */
+void host_facts_gather(struct host_facts *h, const struct master *m, const struct err *no_cgroup);
+unsigned host_facts_problems(const struct host_facts *h);
+
+#endif
