@@ -176,11 +176,13 @@ bench:  ## figures beside nginx's and bwrap's, as root
 CLANG_FORMAT ?= clang-format-14
 C_FILES = $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))
 
-lint:  ## layers, rules of the house, cppcheck
+lint:  ## layers, rules of the house, cppcheck, shellcheck
 	$(Q)scripts/install-deps.sh dev
 	$(Q)scripts/check-layers.sh
 	$(Q)scripts/check-style.sh
 	$(Q)scripts/check-cppcheck.sh
+	$(Q)shellcheck deploy/completion/mpsup.bash
+	$(Q)shellcheck -S warning -e SC2046 scripts/*.sh .ci/run
 
 format:  ## lay out all C files as .clang-format says
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)

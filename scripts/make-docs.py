@@ -245,23 +245,36 @@ def zsh(shown):
 
 # ---- schema ----
 
-def value_schema(key):
-    scalar = {"type": ["string", "number", "integer"]}
-    if not key["value"]:
-        return {"enum": [True, False, "true", "false", "yes", "no", "on", "off"]}
+VARIABLE = {"$ref": "#/$defs/variable"}
+
+
+def scalar_schema(key):
     if not key["open"]:
-        scalar = {"enum": key["words"]}
+        if key["shape"] != "words":
+            return {"anyOf": [{"enum": key["words"]}, VARIABLE]}
+        word = "(" + "|".join(key["words"]) + ")"
+        return {"anyOf": [{"type": "string", "pattern": f"^{word}(,{word})*$"}, VARIABLE]}
+    bounds = re.fullmatch(r"(-?\d+) to (\d+)(, or max)?", key["form"] or "")
+    more = {"minimum": int(bounds[1]), "maximum": int(bounds[2])} if bounds else {}
+    return {"type": ["string", "number"], **more}
+
+
+def value_schema(key):
+    if not key["value"]:
+        return {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false", "yes", "no", "on", "off"]}, VARIABLE]}
+    one = scalar_schema(key)
     if key["shape"] in ("each", "words"):
-        item = {"anyOf": [scalar, {"type": "object"}]} if key["key"] == "listen" else scalar
+        item = {"anyOf": [one, {"$ref": "#/$defs/address"}]} if key["key"] == "listen" else one
         return {"anyOf": [item, {"type": "array", "items": item}]}
     if key["shape"] == "pairs":
-        return {"anyOf": [{"type": "object",
-                           "additionalProperties": {"type": ["string", "number", "integer", "boolean", "null"]}},
-                          {"type": "array", "items": {"type": "string"}}]}
+        values = ["string", "number", "boolean"] + (["null"] if key["key"] == "env" else [])
+        return {"anyOf": [{"type": "object", "additionalProperties": {"type": values}},
+                          {"type": "string", "pattern": "="},
+                          {"type": "array", "items": {"type": "string", "pattern": "="}}]}
     if key["shape"] == "command":
         return {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1,
-                                               "items": {"type": ["string", "number", "integer"]}}]}
-    return scalar
+                                               "items": {"type": ["string", "number", "boolean"]}}]}
+    return one
 
 
 def properties(keys, pool):
@@ -281,16 +294,26 @@ def properties(keys, pool):
 
 def schema(keys):
     pool = properties(keys, True)
-    name = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,31}$"}
-    named = {"type": "object", "additionalProperties": False, "required": ["name"],
-             "properties": {"name": {"description": "name of the pool", **name}, **pool, "<<": {}}}
-    top = {"version": {"enum": [1, "1"]}, **properties(keys, False),
-           "defaults": {"type": "object", "additionalProperties": False, "properties": {**pool, "<<": {}}},
-           "include": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-           "pools": {"type": "array", "items": named}}
+    text = {"type": ["string", "number"]}
+    name = {"anyOf": [{"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,31}$"}, VARIABLE,
+                      {"type": "integer", "minimum": 0}]}
+    defs = {
+        "variable": {"description": "${NAME} or ${NAME:-default}, from mpsup's own environment",
+                     "type": "string", "pattern": "\\$\\{"},
+        "address": {"type": "object", "additionalProperties": False, "required": ["address"],
+                    "properties": {"address": text, "name": text, "mode": text, "user": text, "group": text}},
+        "defaults": {"type": "object", "additionalProperties": False, "properties": pool},
+        "pool": {"type": "object", "additionalProperties": False, "required": ["name"],
+                 "properties": {"name": {"description": "name of the pool", **name}, **pool}}}
+    top = {"version": {"description": "of the format", "enum": [1, "1"]},
+           **properties(keys, False),
+           "defaults": {"description": "keys of a pool, for all pools; a pool's own win", "$ref": "#/$defs/defaults"},
+           "include": {"description": "files, folders or patterns of further pools",
+                       "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+           "pools": {"type": "array", "items": {"$ref": "#/$defs/pool"}}}
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema",
                        "title": "A file of pools for mpsup", "type": "object", "additionalProperties": False,
-                       "properties": top}, indent=1) + "\n"
+                       "properties": top, "$defs": defs}, indent=1) + "\n"
 
 
 def main():
