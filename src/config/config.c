@@ -64,6 +64,7 @@ struct pool_config *pool_config_new(void)
 		.rw = (const char **)(uintptr_t)no_paths,
 		.hide = (const char **)(uintptr_t)no_paths,
 		.tmp_bytes = 256u << 20,
+		.log = { .rotate_bytes = LOG_ROTATE_BYTES, .keep = LOG_KEEP },
 		.limits = { .pids = LIMIT_PIDS_DEFAULT },
 		.restart_limit = { 10, 60000 },
 		.boot_limit = 5,

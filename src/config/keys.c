@@ -13,6 +13,7 @@
 #define T    LEVEL_TOTAL
 #define R    LEVEL_RESTART
 #define L    LEVEL_LOG
+#define PL   LEVEL_POOL_LOG
 #define C    LEVEL_CONTROL
 #define PC   LEVEL_POOL_CONTROL
 #define LIVE CHANGE_LIVE
@@ -92,6 +93,11 @@ const struct key keys[] = {
 	{ "log-format", 0, "format", L, HARD, "text|json", "text", "form of the log", take_log_format, "text or json", SHAPE_ONE, words_log_format },
 	{ "quiet", 'q', "quiet", L, HARD, NULL, NULL, "only warnings and errors", take_quiet, NULL, SHAPE_ONE },
 	{ "verbose", 'v', "verbose", L, HARD, NULL, NULL, "more of what happens", take_verbose, NULL, SHAPE_ONE },
+	{ NULL, 0, "file", PL, LIVE, "FILE", "the terminal; under systemd the journal; in the background POOL.log in the instance's log folder", "where the lines of the workers go; none: nowhere (mpsup logs has the last ones all the same)", take_pool_log_file, "an absolute path (in a file also one that begins at its folder), or none", SHAPE_ONE },
+	{ NULL, 0, "rotate", PL, LIVE, "SIZE", "32M", "a log file that is longer is renamed to FILE.1, that to FILE.2; none: never, for a user of logrotate", take_pool_log_rotate, "a size like 32M, at least 4K, or none", SHAPE_ONE },
+	{ NULL, 0, "keep", PL, LIVE, "N", "5", "so many renamed ones are kept", take_pool_log_keep, "0 to 1000", SHAPE_ONE },
+	{ NULL, 0, "format", PL, LIVE, "text|json", "the instance's log.format", "form of the lines", take_pool_log_format, "text or json", SHAPE_ONE },
+	{ NULL, 0, "rate", PL, LIVE, "N/DURATION", "none", "more lines of a worker than this are dropped, counted and told", take_pool_log_rate, "N/DURATION, as 1000/10s, at least 1/100ms, or none", SHAPE_ONE },
 	{ "control-group", 0, "group", C, HARD, "GROUP", "none", "its members may look, stop, start, restart and reset", take_control_group, "a group, or none", SHAPE_ONE },
 	{ "view-group", 0, "view_group", C, HARD, "GROUP", "none", "its members may look", take_view_group, "a group, or none", SHAPE_ONE },
 	{ NULL, 0, "group", PC, LIVE, "GROUP", "none", "its members may look at this pool, stop, start, restart, reset and scale it", take_pool_control_group, "a group, or none", SHAPE_ONE },
@@ -114,6 +120,7 @@ static const char *const level_folder[LEVELS] = {
 	[LEVEL_CONTROL] = "control.", [LEVEL_POOL_CONTROL] = "control.",
 	[LEVEL_LOG] = "log.",	      [LEVEL_LIMITS] = "limits.",
 	[LEVEL_TOTAL] = "total.",     [LEVEL_RESTART] = "restart.",
+	[LEVEL_POOL_LOG] = "log.",
 };
 
 const char *keys_folder(enum key_level level)
@@ -212,10 +219,11 @@ const struct key *keys_in_words_of_file(char *text, size_t size)
 		size_t len = strspn(p + 2, "abcdefghijklmnopqrstuvwxyz_.-"), n, rest;
 		const struct key *k = keys_find(p + 2, len, 0);
 
-		if (!k && strncmp(p + 2, "total.", 6) == 0)
-			k = keys_find(p + 2, len, 1);
-
 		char name[96];
+
+		/* One that has no option of its own: "--total.memory". */
+		if (!k && (strncmp(p + 2, "total.", 6) == 0 || strncmp(p + 2, "log.", 4) == 0))
+			k = keys_find(p + 2, len, 1);
 
 		if (!k || !*k->key || (p > text && p[-1] != ' ' && p[-1] != '\'')) {
 			p += 2 + len;

@@ -21,6 +21,7 @@ enum key_level {
 	LEVEL_LIMITS,
 	LEVEL_TOTAL, /* limits of all workers of a pool together */
 	LEVEL_RESTART,
+	LEVEL_POOL_LOG, /* its workers' lines */
 	LEVEL_POOL_CONTROL,
 	LEVELS
 };

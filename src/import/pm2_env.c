@@ -13,7 +13,7 @@
 #define NAMES_SHOWN 5
 
 /* A dump has the whole environment of the shell that PM2 was started from: these are the
- * session's, PM2's own, or what mpsup sets itself. */
+ * session's, PM2's own, or what mpsup sets itself. (PM2 also has one of the app's name.) */
 static const char *const of_session[] = {
 	"PATH",
 	"HOME",
@@ -111,7 +111,7 @@ static void put_variables(struct pm2_pool *p, json_t *env)
 	{
 		char *text = value_text(v), *pair = NULL;
 
-		if (p->dumped && is_of_session(name)) {
+		if (p->dumped && (is_of_session(name) || strcmp(name, p->theirs) == 0)) {
 			dropped++;
 		} else if (!text || !good_name(name) || has_controls(name)) {
 			pm2_note(p, "env: %.60s is left out: %s", name,
@@ -133,7 +133,8 @@ static void put_variables(struct pm2_pool *p, json_t *env)
 	}
 	if (dropped)
 		pm2_remark(p, "env",
-			   "%u variables of the shell that PM2 was started from are left out",
+			   "a dump has all of the shell that PM2 was started from; %u that are the "
+			   "session's are left out. Take out what else the program does not need",
 			   dropped);
 	if (secrets == 1)
 		pm2_note(p,

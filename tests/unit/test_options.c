@@ -861,6 +861,7 @@ static void print_doc(FILE *f)
 		[LEVEL_TOTAL] = "Limits of all workers of a pool together",
 		[LEVEL_RESTART] = "Life and restarts",
 		[LEVEL_LOG] = "Log",
+		[LEVEL_POOL_LOG] = "Log of the workers of one pool",
 		[LEVEL_CONTROL] = "Who may look and change",
 		[LEVEL_POOL_CONTROL] = "Who may look at one pool and change it"
 	};

@@ -261,15 +261,16 @@ static void a_dump(void **state)
 	       " \"exec_interpreter\": \"/usr/bin/node\", \"exec_mode\": \"cluster_mode\","
 	       " \"instances\": 1, \"pm_id\": 0, \"status\": \"online\", \"merge_logs\": true,"
 	       " \"axm_new\": {}, \"env\": {\"SSH_CLIENT\": \"x\", \"PATH\": \"/bin\","
-	       " \"MINE\": \"1\"}, \"MINE\": \"1\", \"strange\": 1},"
+	       " \"MINE\": \"1\", \"web\": \"{}\"}, \"_pm2_version\": \"7\", \"MINE\": \"1\", \"strange\": 1},"
 	       " {\"name\": \"web\", \"pm_exec_path\": \"/srv/w/a.js\"},"
 	       " {\"name\": \"web\", \"pm_exec_path\": \"/srv/w/other.js\"}]");
 	assert_has(
 		"name: web\n    cwd: /srv/w\n    command: [/usr/bin/node, a.js]\n    workers: 2\n"
 		"    env:\n      MINE: 1\n");
-	assert_has("# env: 2 variables");
+	assert_has("3 that are the session's");
 	assert_has("name: web-2\n");
 	assert_has_not("SSH_CLIENT");
+	assert_has_not("_pm2_version");
 	assert_has_not("merge_logs");
 	assert_noted("'strange' is none of PM2's keys");
 	assert_null(strstr(notes, "MINE"));
