@@ -78,7 +78,7 @@ _mpsup_value() {
     run:--log-format) _mpsup_kind words text json ;;
     run:--control-group) _mpsup_kind group ;;
     run:--view-group) _mpsup_kind group ;;
-    run:--set) _mpsup_kind keys port= listen= backlog= protocol= balance= unlisted= compat= workers= cpus= no_pin= spares= parallel= cwd= env= env_file= credential= env_inherit= user= group= groups= policy= view= ro= rw= hide= net= no_sandbox= require= command= demo= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= limits.oom_score_adj= limits.tmp= limits.nofile= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.drain_timeout= restart.stop_timeout= restart.stop_signal= restart.watchdog= control.group= control.view_group= ;;
+    run:--set) _mpsup_kind keys port= listen= backlog= protocol= balance= unlisted= compat= workers= cpus= no_pin= spares= parallel= cwd= env= env_file= credential= env_inherit= user= group= groups= policy= view= ro= rw= hide= net= no_sandbox= require= command= demo= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= limits.oom_score_adj= limits.tmp= limits.nofile= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.drain_timeout= restart.stop_timeout= restart.stop_signal= restart.watchdog= log.file= log.rotate= log.keep= log.format= log.rate= control.group= control.view_group= ;;
     check:-c|check:--config) _mpsup_kind file ;;
     import:-o|import:--output) _mpsup_kind file ;;
     esac
@@ -110,7 +110,7 @@ _mpsup_argument() {
     apply:1) _mpsup_kind target ;;
     scale:1) _mpsup_kind pool ;;
     set:1) _mpsup_kind pool ;;
-    set:*) _mpsup_kind keys workers= spares= parallel= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.drain_timeout= restart.stop_timeout= restart.stop_signal= restart.watchdog= control.group= control.view_group= ;;
+    set:*) _mpsup_kind keys workers= spares= parallel= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.drain_timeout= restart.stop_timeout= restart.stop_signal= restart.watchdog= log.file= log.rotate= log.keep= log.format= log.rate= control.group= control.view_group= ;;
     signal:1) _mpsup_kind target ;;
     signal:2) _mpsup_kind signal ;;
     send:1) _mpsup_kind target ;;

@@ -96,7 +96,7 @@ const struct key keys[] = {
 	{ NULL, 0, "file", PL, LIVE, "FILE", "the terminal; under systemd the journal; in the background POOL.log in the instance's log folder", "where the lines of the workers go; none: nowhere (mpsup logs has the last ones all the same)", take_pool_log_file, "an absolute path (in a file also one that begins at its folder), or none", SHAPE_ONE },
 	{ NULL, 0, "rotate", PL, LIVE, "SIZE", "32M", "a log file that is longer is renamed to FILE.1, that to FILE.2; none: never, for a user of logrotate", take_pool_log_rotate, "a size like 32M, at least 4K, or none", SHAPE_ONE },
 	{ NULL, 0, "keep", PL, LIVE, "N", "5", "so many renamed ones are kept", take_pool_log_keep, "0 to 1000", SHAPE_ONE },
-	{ NULL, 0, "format", PL, LIVE, "text|json", "the instance's log.format", "form of the lines", take_pool_log_format, "text or json", SHAPE_ONE },
+	{ NULL, 0, "format", PL, LIVE, "text|json", "the instance's log.format", "form of the lines", take_pool_log_format, "text or json", SHAPE_ONE, words_log_format },
 	{ NULL, 0, "rate", PL, LIVE, "N/DURATION", "none", "more lines of a worker than this are dropped, counted and told", take_pool_log_rate, "N/DURATION, as 1000/10s, at least 1/100ms, or none", SHAPE_ONE },
 	{ "control-group", 0, "group", C, HARD, "GROUP", "none", "its members may look, stop, start, restart and reset", take_control_group, "a group, or none", SHAPE_ONE },
 	{ "view-group", 0, "view_group", C, HARD, "GROUP", "none", "its members may look", take_view_group, "a group, or none", SHAPE_ONE },

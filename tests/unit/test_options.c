@@ -249,9 +249,11 @@ static void every_word_is_taken(void **state)
 		const struct key *k = &keys[i];
 
 		for (const char *const *w = k->words; w && *w; w++) {
-			(void)snprintf(words, sizeof(words),
-				       "--listen unix:/x --net none --%s %s -- /bin/true",
-				       k->option, *w);
+			(void)snprintf(
+				words, sizeof(words),
+				"--listen unix:/x --net none --%s%s%s=%s -- /bin/true",
+				k->option ? "" : "set=", k->option ? "" : keys_folder(k->level),
+				k->option ? k->option : k->key, *w);
 			take(words);
 			if (k->words != cage_word_name && !has_word(k->form, *w))
 				fail_msg("--%s: '%s' does not name %s", k->option, k->form, *w);
