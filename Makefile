@@ -206,8 +206,10 @@ install: all  ## honours DESTDIR and PREFIX
 	chmod 0644 $(DESTDIR)$(UNITDIR)/mpsup.service
 	$(if $(POLICIES),$(INSTALL) -m 0644 $(POLICIES) $(DESTDIR)$(DATADIR)/policy)
 	$(INSTALL) -D -m 0644 docs/mpsup.schema.json $(DESTDIR)$(DATADIR)/mpsup.schema.json
-	$(INSTALL) -D -m 0644 docs/man/mpsup.8 $(DESTDIR)$(MANDIR)/man8/mpsup.8
-	$(INSTALL) -D -m 0644 docs/man/mpsup.yaml.5 $(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
+	$(INSTALL) -d -m 0755 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
+	sed 's|/usr/local/share/mpsup|$(DATADIR)|' docs/man/mpsup.8 >$(DESTDIR)$(MANDIR)/man8/mpsup.8
+	sed 's|/usr/local/share/mpsup|$(DATADIR)|' docs/man/mpsup.yaml.5 >$(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
+	chmod 0644 $(DESTDIR)$(MANDIR)/man8/mpsup.8 $(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
 	$(INSTALL) -D -m 0644 deploy/completion/mpsup.bash $(DESTDIR)$(BASHDIR)/mpsup
 	$(INSTALL) -D -m 0644 deploy/completion/_mpsup $(DESTDIR)$(ZSHDIR)/_mpsup
 

@@ -41,6 +41,12 @@ def test_man_pages_are_clean_and_whole(env):
         for key in tables["keys"]:
             if page.endswith("8") and key["option"] and f"--{key['option']}" not in answer.stdout:
                 raise Failed(f"{page} has no --{key['option']}")
+            if page.endswith("5") and key["key"] and key["shape"] != "argv" and \
+                    f"\n       {key['folder']}{key['key']}: " not in answer.stdout:
+                raise Failed(f"{page} has no {key['folder']}{key['key']}")
+        for verb in tables["verbs"] if page.endswith("8") else ():
+            if f"\n   mpsup {verb['name']} [options]" not in answer.stdout and verb["name"] != "run":
+                raise Failed(f"{page} has no {verb['name']}")
 
 
 SHELLS = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
