@@ -24,19 +24,12 @@ static int make_run_dir(const char *path, struct err *e)
 {
 	char part[PATH_MAX];
 	struct stat st;
+	int r;
 
-	/* Every missing folder on the way; /run/mpsup is root's, 0755 (traps 41). */
 	(void)snprintf(part, sizeof(part), "%s", path);
-	for (char *p = part + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return err_sys(e, -errno, "%s", part);
-		*p = '/';
-	}
-	if (mkdir(part, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, -errno, "%s", part);
+	r = paths_make(part, 0755, e); /* /run/mpsup is root's, 0755 (traps 41) */
+	if (r < 0)
+		return r;
 	if (lstat(part, &st) < 0)
 		return err_sys(e, -errno, "%s", part);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))

@@ -247,16 +247,17 @@ static void every_word_is_taken(void **state)
 	(void)state;
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
+		char name[64];
 
 		for (const char *const *w = k->words; w && *w; w++) {
-			(void)snprintf(
-				words, sizeof(words),
-				"--listen unix:/x --net none --%s%s%s=%s -- /bin/true",
-				k->option ? "" : "set=", k->option ? "" : keys_folder(k->level),
-				k->option ? k->option : k->key, *w);
+			(void)snprintf(name, sizeof(name), k->option ? "--%s%s " : "--set %s%s=",
+				       k->option ? k->option : keys_folder(k->level),
+				       k->option ? "" : k->key);
+			(void)snprintf(words, sizeof(words),
+				       "--listen unix:/x --net none %s%s -- /bin/true", name, *w);
 			take(words);
 			if (k->words != cage_word_name && !has_word(k->form, *w))
-				fail_msg("--%s: '%s' does not name %s", k->option, k->form, *w);
+				fail_msg("%s: '%s' does not name %s", name, k->form, *w);
 		}
 	}
 }
