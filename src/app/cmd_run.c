@@ -147,6 +147,7 @@ static int open_pools(struct run *run, struct err *e)
 	struct master *m = &run->master;
 	bool alone = m->npools == 1 || m->config->strict;
 
+	m->batch = true;
 	for (unsigned i = 0; i < m->npools; i++) {
 		int r = pool_open(m->pools[i], e);
 
@@ -155,6 +156,7 @@ static int open_pools(struct run *run, struct err *e)
 		if (r < 0)
 			pool_break(m->pools[i], e);
 	}
+	m->batch = false;
 	return 0;
 }
 

@@ -36,6 +36,7 @@ struct master;
 struct pool;
 struct slot;
 struct life;
+struct filter;
 
 /* Why a worker ended: the contract's words. */
 /* clang-format off */
@@ -308,6 +309,7 @@ struct generation {
 	struct cage cage;
 	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
+	struct filter *filter; /* a reference; NULL: none */
 	const char *policy_name;
 	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
@@ -331,7 +333,7 @@ struct pool {
 	struct pool_config *pending;	/* it stops, and starts again with this */
 	uint64_t applied;		/* the number of the last apply that touched it */
 	struct listener *listeners;	/* the configured ones first */
-	unsigned nlisteners;
+	unsigned nlisteners, listeners_max;
 	struct total {	       /* a folder for all leaves, for a pool with limits of its own */
 		int fd;	       /* -1: none */
 		char name[48]; /* "web.total", below the instance's */
@@ -393,7 +395,10 @@ struct master {
 	struct source memory_src;
 	struct timer memory_timer;
 	uint64_t memory_scan_ms;
-	char no_limits[400]; /* why leaves lack controllers, and what would help; "" */
+	char no_limits[400];	/* why leaves lack controllers, and what would help; "" */
+	struct filter *filters; /* compiled policies: filters.h */
+	bool batch;		/* pools are opened together: what was read for one is right */
+	uint64_t clones_given;	/* CLONE_NEW* that this kernel was seen to give */
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
 	unsigned lives;	 /* structs that are not gone yet */
