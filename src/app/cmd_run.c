@@ -2,6 +2,7 @@
 /* cmd_run.c - `mpsup run`: wire the rooms, run the loop, give everything back. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,6 +316,9 @@ int cmd_run(int argc, char **argv)
 	if (!run)
 		return EXIT_OTHER;
 	signals_block();
+	/* What is large and short goes back to the system: an answer to `status`, say. */
+	(void)mallopt(M_MMAP_THRESHOLD, 65536);
+	(void)mallopt(M_TRIM_THRESHOLD, 131072);
 	run->signals.fd = run->instance.lock_fd = -1;
 	run->daemon = DAEMON_NONE;
 	run->pidfile = PIDFILE_NONE;

@@ -27,8 +27,7 @@ static void do_status(struct ctl_client *cl, const struct target *t, const json_
 
 	(void)args;
 	cl->closing = true;
-	client_send(cl,
-		    json_pack("{s:b, s:o}", "ok", 1, "status", status_json(cl, t->pool, t->slot)));
+	status_send(cl, t->pool, t->slot);
 	if (c->looked)
 		c->looked(c);
 }
