@@ -311,8 +311,7 @@ void status_send(struct ctl_client *cl, const struct pool *only, int slot)
 	append(cl, o, 1);
 	client_append(cl, ",\"pools\":[", 10);
 	for (unsigned i = 0; i < m->npools && cl->fd >= 0; i++) {
-		if ((only && only != m->pools[i]) ||
-		    !(client_rights(cl, m->pools[i]) & RIGHT_VIEW))
+		if ((only && only != m->pools[i]) || !(client_rights(cl, m->pools[i]) & RIGHT_VIEW))
 			continue;
 		client_append(cl, between, strlen(between));
 		append(cl, pool_json(&f, i, m, slot), 0);
