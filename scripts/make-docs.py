@@ -15,17 +15,19 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 MAN = TOP / "docs/man"
-WORDS = re.compile(r"[a-z-]+(, [a-z-]+)*( or [a-z-]+)?")
+COMPLETION = TOP / "deploy/completion"
 
 
 def run(mpsup, *args):
     return subprocess.run([mpsup, *args], check=True, capture_output=True, text=True).stdout
 
 
-def choices(key):
-    """The words that a value must be one of, from the sentence that says so; none: []."""
-    form = key["form"] or ""
-    return re.split(r", | or ", form) if WORDS.fullmatch(form) else []
+def frame(path, **parts):
+    """A hand-written frame with its @PARTS@ filled in: text, or lines."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in parts.items():
+        text = text.replace(f"@{name}@", part if isinstance(part, str) else "\n".join(part))
+    return text
 
 
 class Verb:
@@ -127,121 +129,118 @@ def man5(version, keys):
 
 # ---- completion ----
 
-BASH = r"""# bash completion for mpsup; made by scripts/make-docs.py.
-_mpsup_targets() {
-    local line instance
-    while read -r instance _; do
-        [ "$instance" = INSTANCE ] && continue
-        printf '%s:\n' "$instance"
-    done < <(mpsup list 2>/dev/null)
-    while read -r line; do printf '%s\n' "$line"; done < <(
-        mpsup status 2>/dev/null | awk '/^[a-z0-9][a-z0-9._-]*  [a-z]/ { print $1 }')
-}
-
-_mpsup() {
-    local cur prev verb i
-    cur=${COMP_WORDS[COMP_CWORD]}
-    prev=${COMP_WORDS[COMP_CWORD - 1]}
-    verb=run
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        [ "${COMP_WORDS[i]}" = -- ] && { compopt -o default; return; }
-    done
-    case ${COMP_WORDS[1]} in
-    -*) ;;
-    *) [ "$COMP_CWORD" -gt 1 ] && verb=${COMP_WORDS[1]} ;;
-    esac
-    if [ "$COMP_CWORD" -eq 1 ] && [ "${cur:0:1}" != - ]; then
-        mapfile -t COMPREPLY < <(compgen -W "@VERBS@ help version" -- "$cur")
-        return
-    fi
-    if [ "$verb" = run ]; then
-        case $prev in
-@VALUES@
-        @FILES@) compopt -o default; return ;;
-        @TAKING@) return ;;
-        esac
-    fi
-    if [ "${cur:0:1}" = - ]; then
-        case $verb in
-@OPTIONS@
-        esac
-        return
-    fi
-    case $verb in
-    help) mapfile -t COMPREPLY < <(compgen -W "@VERBS@" -- "$cur") ;;
-    check) [ "$prev" = -c ] || [ "$prev" = --config ] && compopt -o default ;;
-    import) compopt -o default; mapfile -t COMPREPLY < <(compgen -W pm2 -- "$cur") ;;
-    wait) mapfile -t COMPREPLY < <(compgen -W "ready stopped $(_mpsup_targets)" -- "$cur") ;;
-    run) compopt -o default ;;
-    *) mapfile -t COMPREPLY < <(compgen -W "$(_mpsup_targets)" -- "$cur") ;;
-    esac
-}
-complete -F _mpsup mpsup
-"""
+PLACES = {"FILE": "file", "DIR": "file", "PATH": "file", "NAME=FILE": "file", "NAME|FILE": "file",
+          "USER": "user", "GROUP": "group", "SIGNAL": "signal", "TARGET": "target", "POOL": "pool",
+          "INSTANCE:": "instance"}
 
 
-def takes_path(key):
-    return (key["value"] or "").split("|")[0] in ("FILE", "DIR", "PATH", "NAME=FILE")
+def literals(value):
+    """What a placeholder says literally: all, physical and numa: of all|physical|numa:N."""
+    found = (re.fullmatch(r"([a-z][a-z0-9-]*:?)([A-Z].*)?", word) for word in (value or "").split("|"))
+    return [m[1] for m in found if m and (not m[2] or m[1].endswith(":"))]
 
 
-def run_options(keys):
-    return [k for k in keys if k["option"]]
+def kind_of(value, words=(), several=False):
+    """How a value is completed: a kind of the completions, and its words; None: in no way."""
+    words = list(words) + [w for w in literals(value) if w not in words]
+    if value in PLACES:
+        return [PLACES[value]]
+    return (["list" if several else "words"] + words) if words else None
 
 
-def both(key):
-    return ([f"-{key['letter']}"] if key["letter"] else []) + [f"--{key['option']}"]
+class Completion:
+    """What both shells offer: for each verb its options (name, letter, help, value, kind) and the kinds of
+    its arguments, by number; "*" is every further one."""
+
+    def __init__(self, keys, verbs):
+        self.summaries = {v.name: v.summary for v in verbs}
+        pool_keys = [k for k in keys if k["pool"] and k["key"]]
+        self.options = {"run": [
+            (k["option"], k["letter"], k["help"], k["value"],
+             ["keys"] + [name_of(p) + "=" for p in pool_keys] if k["option"] == "set" else
+             ["group"] if k["option"] == "groups" else
+             kind_of(k["value"], k["words"], k["shape"] == "words"))
+            for k in keys if k["option"]]}
+        self.arguments = {}
+        live = ["keys"] + [name_of(p) + "=" for p in pool_keys if p["change"] == "live"]
+        for verb in verbs:
+            if verb.name == "run":
+                continue
+            self.options[verb.name] = [(name, (letter or "").lstrip("-"), text, value, kind_of(value))
+                                       for letter, name, value, text in verb.options]
+            number = 0
+            for word in verb.usage.split()[3:]:
+                number += 1
+                if word == "...":
+                    continue
+                kind = live if word == "KEY=VALUE" else kind_of(word.strip("[]"))
+                if kind:
+                    self.arguments[verb.name, "*" if word == "KEY=VALUE" else number] = kind
+
+    def of(self, verb):
+        return {n: kind for (name, n), kind in self.arguments.items() if name == verb}
 
 
-def bash(keys, verbs):
-    listed = run_options(keys)
-    values = "\n".join(f"        {'|'.join(both(k))}) mapfile -t COMPREPLY < <(compgen -W \"{' '.join(choices(k))}\" "
-                       f"-- \"$cur\"); return ;;" for k in listed if choices(k))
-    files = "|".join(x for k in listed if takes_path(k) for x in both(k))
-    taking = "|".join(x for k in listed if k["value"] and not choices(k) and not takes_path(k) for x in both(k))
-    options = [f"        run) mapfile -t COMPREPLY < <(compgen -W \""
-               f"{' '.join('--' + k['option'] for k in listed)}\" -- \"$cur\") ;;"]
-    for verb in verbs:
-        if verb.name != "run" and verb.options:
-            words = " ".join("--" + o[1] for o in verb.options)
-            options.append(f"        {verb.name}) mapfile -t COMPREPLY < <(compgen -W \"{words}\" -- \"$cur\") ;;")
-    text = BASH.replace("@VERBS@", " ".join(v.name for v in verbs)).replace("@VALUES@", values)
-    return text.replace("@FILES@", files).replace("@TAKING@", taking).replace("@OPTIONS@", "\n".join(options))
+def forms(name, letter):
+    return ([f"-{letter}"] if letter else []) + [f"--{name}"]
+
+
+def bash(shown):
+    verbs = " ".join(shown.summaries)
+    values, taking, options = [], [], []
+    for verb, listed in shown.options.items():
+        takes = [f"{verb}:{form}" for name, letter, _, value, _ in listed if value for form in forms(name, letter)]
+        taking += [f"    {'|'.join(takes)}) ;;"] if takes else []
+        options.append(f"    {verb}) _mpsup_offer {' '.join('--' + o[0] for o in listed)} ;;")
+        for name, letter, _, _, kind in listed:
+            if kind:
+                where = "|".join(f"{verb}:{form}" for form in forms(name, letter))
+                values.append(f"    {where}) _mpsup_kind {' '.join(kind)} ;;")
+    arguments = [f"    {verb}:{n}) _mpsup_kind {' '.join(kind)} ;;" for (verb, n), kind in shown.arguments.items()]
+    return frame(COMPLETION / "mpsup.bash.in", VERBS=verbs, VALUES=values, TAKING=taking, OPTIONS=options,
+                 ARGUMENTS=arguments)
 
 
 def zquote(text):
-    return text.replace("'", "'\\''").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
+    return re.sub(r"([\[\]:\\])", r"\\\1", text).replace("'", "'\\''")
 
 
-def zsh_action(key):
-    if choices(key):
-        return f":{key['value'].split('|')[0].lower()}:({' '.join(choices(key))})"
-    if takes_path(key):
-        return ":file:_files"
-    return ":" + zquote((key["value"] or "").split(" ")[0].lower() or "value") + ":" if key["value"] else ""
+def zsh_kind(kind):
+    if not kind:
+        return " "
+    name, *words = kind
+    named = {"file": "_files", "user": "_users", "group": "_groups", "signal": "_signals"}
+    if name == "words":
+        return "(" + " ".join(zquote(w) for w in words) + ")"
+    if name == "list":
+        return "_values -s , word " + " ".join(zquote(w) for w in words)
+    if name == "keys":
+        return "_mpsup_keys " + " ".join(words)
+    return named.get(name, f"_mpsup_live {name}")
 
 
-def zsh(keys, verbs):
-    out = ["#compdef mpsup", "# zsh completion for mpsup; made by scripts/make-docs.py.", "",
-           "_mpsup_targets() {", "    local -a targets",
-           "    targets=(${(f)\"$(mpsup list 2>/dev/null | awk 'NR > 1 { print $1 \":\" }')\"}",
-           "        ${(f)\"$(mpsup status 2>/dev/null | awk '/^[a-z0-9][a-z0-9._-]*  [a-z]/ { print $1 }')\"})",
-           "    compadd -S '' -a targets", "}", "", "_mpsup_run() {", "    _arguments -s \\"]
-    for k in run_options(keys):
-        for word in both(k):
-            out.append(f"        '*{word}[{zquote(k['help'])}]{zsh_action(k)}' \\")
-    out += ["        '*:: :_normal'", "}", "", "_mpsup() {", "    local -a verbs", "    verbs=("]
-    out += [f"        '{v.name}:{zquote(v.summary)}'" for v in verbs]
-    out += ["        'help:about a verb'", "        'version:this version'", "    )",
-            "    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then",
-            "        _describe verb verbs", "        return", "    fi", "    case $words[2] in"]
-    for v in verbs:
-        if v.name == "run":
+def zsh_option(name, letter, text, value, kind):
+    what = f"[{zquote(text)}]"
+    if value:
+        what += f":{zquote(value.split('|')[0].split()[0].lower())}:{zsh_kind(kind)}"
+    long = f"--{name}=" if value else f"--{name}"
+    if not letter:
+        return f"'*{long}{what}'"
+    return f"'*'{{-{letter}{'+' if value else ''},{long}}}'{what}'"
+
+
+def zsh(shown):
+    run = [f"        {zsh_option(*o)} \\" for o in shown.options["run"]]
+    verbs = [f"        '{name}:{zquote(text)}'" for name, text in shown.summaries.items()]
+    verbs += ["        'help:one verb, or all'", "        'version:this version'"]
+    arguments = []
+    for verb, listed in shown.options.items():
+        if verb == "run":
             continue
-        args = " ".join("'" + f"--{o[1]}[{zquote(o[3])}]" + (f":{o[2].lower()}:" if o[2] else "") + "'"
-                        for o in v.options)
-        out.append(f"    {v.name}) shift words; (( CURRENT-- )); _arguments -s {args} '*:target:_mpsup_targets' ;;")
-    out += ["    help) _describe verb verbs ;;", "    *) _mpsup_run ;;", "    esac", "}", "", "_mpsup \"$@\"", ""]
-    return "\n".join(out)
+        specs = [zsh_option(*o) for o in listed]
+        specs += [f"'{n}:{kind[0]}:{zsh_kind(kind)}'" for n, kind in shown.of(verb).items()]
+        arguments.append(f"    {verb}) _arguments -s -S \\\n            " + " \\\n            ".join(specs) + " ;;")
+    return frame(COMPLETION / "_mpsup.in", RUN=run, VERBS=verbs, ARGUMENTS=arguments)
 
 
 # ---- schema ----
@@ -250,8 +249,8 @@ def value_schema(key):
     scalar = {"type": ["string", "number", "integer"]}
     if not key["value"]:
         return {"enum": [True, False, "true", "false", "yes", "no", "on", "off"]}
-    if choices(key):
-        scalar = {"enum": choices(key)}
+    if not key["open"]:
+        scalar = {"enum": key["words"]}
     if key["shape"] in ("each", "words"):
         item = {"anyOf": [scalar, {"type": "object"}]} if key["key"] == "listen" else scalar
         return {"anyOf": [item, {"type": "array", "items": item}]}
@@ -300,10 +299,11 @@ def main():
     tables = json.loads(run(mpsup, "help", "--json"))
     keys = tables["keys"]
     verbs = [Verb(mpsup, v["name"], v["help"]) for v in tables["verbs"]]
+    shown = Completion(keys, verbs)
     made = {MAN / "mpsup.8": man8(tables["version"], keys, verbs),
             MAN / "mpsup.yaml.5": man5(tables["version"], keys),
-            TOP / "deploy/completion/mpsup.bash": bash(keys, verbs),
-            TOP / "deploy/completion/_mpsup": zsh(keys, verbs),
+            COMPLETION / "mpsup.bash": bash(shown),
+            COMPLETION / "_mpsup": zsh(shown),
             TOP / "docs/mpsup.schema.json": schema(keys)}
     bad = 0
     for path, text in made.items():

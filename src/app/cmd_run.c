@@ -45,7 +45,7 @@ struct run {
 
 static void on_log(struct master *m, const struct logline *line)
 {
-	shown_line(&container_of(m, struct run, master)->shown, line);
+	poollog_line(line);
 	ctl_on_log(m, line);
 }
 
@@ -63,7 +63,7 @@ static void on_pool_gone(struct master *m, struct pool *p)
 
 	ctl_pool_gone(&run->ctl, p);
 	state_take(&run->state);
-	shown_drop_pool(&run->shown, p);
+	poollog_drop(p);
 }
 
 static void on_reopen(struct master *m)
@@ -116,6 +116,7 @@ static void on_event(struct master *m, const struct event *ev)
 {
 	struct run *run = container_of(m, struct run, master);
 
+	shown_event(ev);
 	ctl_on_event(m, ev);
 	state_changed(&run->state);
 	upward_event(&run->upward, ev);
@@ -177,7 +178,7 @@ static int start(struct run *run, struct err *e)
 		return r;
 	title_set("mpsup: master %s", m->config->name);
 	if (m->config->daemonize) {
-		r = shown_open_daemon(&run->shown, &m->loop, e);
+		r = shown_open_daemon(&run->shown, e);
 		if (r < 0)
 			return r;
 	}
@@ -230,7 +231,7 @@ static void give_back(struct run *run)
 		signals_close(&run->signals);
 	pins_close(m);
 	while (m->npools > 0) {
-		shown_drop_pool(&run->shown, m->pools[0]);
+		poollog_drop(m->pools[0]);
 		pool_free(m->pools[0]);
 	}
 	free(m->pools);

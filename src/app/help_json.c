@@ -13,6 +13,15 @@ static json_t *text(const char *s)
 	return s && *s ? json_string(s) : json_null();
 }
 
+static json_t *words(const char *const *list)
+{
+	json_t *all = json_array();
+
+	for (; list && *list; list++)
+		(void)json_array_append_new(all, json_string(*list));
+	return all;
+}
+
 static json_t *key_json(const struct key *k)
 {
 	static const char *const shapes[] = {
@@ -24,11 +33,12 @@ static json_t *key_json(const struct key *k)
 					       [CHANGE_RESTART] = "restart" };
 	char letter[2] = { k->letter, '\0' };
 
-	return json_pack("{s:o, s:o, s:o, s:s, s:b, s:s, s:s, s:o, s:o, s:s, s:o}", "option",
-			 text(k->option), "letter", text(letter), "key", text(k->key), "folder",
-			 keys_folder(k->level), "pool", keys_is_pool(k), "shape", shapes[k->shape],
-			 "change", changes[k->change], "value", text(k->value), "default",
-			 text(k->standard), "help", k->help, "form", text(k->form));
+	return json_pack("{s:o, s:o, s:o, s:s, s:b, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:b}",
+			 "option", text(k->option), "letter", text(letter), "key", text(k->key),
+			 "folder", keys_folder(k->level), "pool", keys_is_pool(k), "shape",
+			 shapes[k->shape], "change", changes[k->change], "value", text(k->value),
+			 "default", text(k->standard), "help", k->help, "form", text(k->form),
+			 "words", words(k->words), "open", !k->words || k->open);
 }
 
 void help_json(FILE *f)

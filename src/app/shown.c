@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,10 +12,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "super/life.h"
+#include "ctl/logframe.h"
+#include "kernel/journal.h"
 
-#define LOG_BYTES  4096 /* the longest line of base/log */
-#define LINE_BYTES (LOG_LINE_MAX * 4 + 256)
+#define LOG_BYTES 4096 /* the longest line of base/log */
 
 /* ---- our own words ---- */
 
@@ -35,7 +34,25 @@ static void write_own_file(struct shown *s, const char *line, size_t len)
 	logfile_write(&s->own, text, (size_t)n);
 }
 
-static void write_log(void *ctx, const char *line, size_t len)
+static void write_stderr(struct shown *s, enum log_level level, const char *line, size_t len)
+{
+	static const int priority[] = {
+		[LOG_L_ERROR] = JOURNAL_ERR,
+		[LOG_L_WARN] = JOURNAL_WARNING,
+		[LOG_L_INFO] = JOURNAL_INFO,
+		[LOG_L_DEBUG] = JOURNAL_DEBUG,
+	};
+	char text[LOG_BYTES + JOURNAL_MORE];
+
+	if (!s->err_journal || len > LOG_BYTES) {
+		sink_write(&s->err, line, len);
+		return;
+	}
+	len = journal_line(priority[level], line, len - 1, text);
+	sink_write(&s->err, text, len);
+}
+
+static void write_log(void *ctx, enum log_level level, const char *line, size_t len)
 {
 	struct shown *s = ctx;
 
@@ -43,136 +60,87 @@ static void write_log(void *ctx, const char *line, size_t len)
 		write_own_file(s, line, len);
 	/* A daemon's starter is told what it would have read in the foreground. */
 	if (s->terminal && (s->own.fd < 0 || s->config->daemonize))
-		sink_write(&s->err, line, len);
+		write_stderr(s, level, line, len);
 }
 
 /* ---- the workers' ---- */
 
-static size_t frame(const struct logline *line, bool safe, char text[LINE_BYTES])
+static void write_terminal(void *ctx, const struct logline *line, enum log_format format)
 {
-	char name[LIFE_NAME_BYTES];
-	size_t n = (size_t)snprintf(text, 128, "%s | ", slot_name(line->slot, name));
-
-	if (safe) {
-		n += text_safe(line->text, line->len, text + n, LINE_BYTES - n - 1);
-	} else {
-		memcpy(text + n, line->text, line->len);
-		n += line->len;
-	}
-	text[n++] = '\n';
-	return n;
-}
-
-static size_t frame_json(const struct logline *line, char text[LINE_BYTES])
-{
-	char name[LIFE_NAME_BYTES], when[TEXT_TIME_BYTES];
-	char safe[LOG_LINE_MAX * 2], quoted[LOG_LINE_MAX * 4];
-
-	text_time(line->time_ms, when);
-	(void)text_safe(line->text, line->len, safe, sizeof(safe));
-	(void)text_json(safe, quoted, sizeof(quoted));
-	return (size_t)snprintf(
-		text, LINE_BYTES,
-		"{\"time\":\"%s\",\"worker\":\"%s\",\"stream\":\"%s\",\"line\":\"%s\"}\n", when,
-		slot_name(line->slot, name), line->is_err ? "err" : "out", quoted);
-}
-
-static struct logfile *file_of(const struct logline *line)
-{
-	return line->slot->pool->ctx;
-}
-
-static void line_to_file(struct shown *s, struct logfile *f, const struct logline *line)
-{
-	char text[TEXT_TIME_BYTES + 1 + LINE_BYTES], when[TEXT_TIME_BYTES];
-	size_t n = 0;
-
-	if (s->config->log_format == LOG_F_JSON) {
-		n = frame_json(line, text);
-	} else {
-		text_time(line->time_ms, when);
-		n = (size_t)snprintf(text, sizeof(text), "%s ", when);
-		n += frame(line, false, text + n);
-	}
-	logfile_write(f, text, n);
-}
-
-void shown_line(struct shown *s, const struct logline *line)
-{
-	struct logfile *f = file_of(line);
+	struct shown *s = ctx;
 	bool tty = line->is_err ? s->err_tty : s->out_tty;
-	char text[LINE_BYTES];
+	char text[LOGFRAME_BYTES];
 	size_t n;
 
-	if (f)
-		line_to_file(s, f, line);
 	if (!s->terminal)
 		return;
-	n = s->config->log_format == LOG_F_JSON ? frame_json(line, text) : frame(line, tty, text);
+	n = format == LOG_F_JSON ? logframe_json(line, text) : logframe_text(line, tty, text);
 	sink_write(line->is_err ? &s->err : &s->out, text, n);
 }
 
 /* ---- opening and closing ---- */
 
+static int open_own(struct shown *s, const char *path, struct err *e)
+{
+	char whole[PATH_MAX];
+	int r = paths_absolute(whole, path);
+
+	return r < 0 ? err_sys(e, r, "log file %s", path) :
+		       logfile_open(&s->own, s->loop, whole, NULL, e);
+}
+
 int shown_open(struct shown *s, struct loop *loop, const struct config *c, struct err *e)
 {
-	*s = (struct shown){ .config = c, .terminal = true, .own = LOGFILE_NONE };
+	*s = (struct shown){ .config = c, .loop = loop, .terminal = true, .own = LOGFILE_NONE };
+	s->pools = (struct poollogs){ .loop = loop,
+				      .format = c->log_format,
+				      .to_terminal = write_terminal,
+				      .ctx = s };
 	s->out_tty = isatty(STDOUT_FILENO);
 	s->err_tty = isatty(STDERR_FILENO);
+	s->err_journal = journal_has(STDERR_FILENO);
+	/* A service that goes to the background by itself has files, as anywhere. */
+	if ((s->err_journal || journal_has(STDOUT_FILENO)) && !c->daemonize)
+		s->pools.journal = JOURNAL_SOCKET;
 	sink_init(&s->out, loop, STDOUT_FILENO);
 	sink_init(&s->err, loop, STDERR_FILENO);
 	log_setup(c->log_level, c->log_format);
 	log_to(write_log, s);
-	return c->log_file ? logfile_open(&s->own, loop, c->log_file, false, e) : 0;
+	return c->log_file ? open_own(s, c->log_file, e) : 0;
 }
 
-int shown_open_daemon(struct shown *s, struct loop *loop, struct err *e)
+int shown_open_daemon(struct shown *s, struct err *e)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], *dir = s->pools.dir;
 	int r;
 
-	paths_log_dir(s->dir, sizeof(s->dir), s->config->name);
-	s->loop = loop;
-	r = paths_make(s->dir, 0750, e); /* for root and its group alone */
+	paths_log_dir(dir, sizeof(s->pools.dir), s->config->name);
+	r = paths_make(dir, 0750, e); /* for root and its group alone */
 	if (r < 0)
 		return err_wrap(e, "log folder");
 	if (s->own.fd < 0) {
-		(void)snprintf(path, sizeof(path), "%s/mpsup.log", s->dir);
-		r = logfile_open(&s->own, loop, path, true, e);
+		(void)snprintf(path, sizeof(path), "%s/mpsup.log", dir);
+		r = open_own(s, path, e);
+		s->own.rotate_bytes = LOG_ROTATE_BYTES;
+		s->own.keep = LOG_KEEP;
 	}
 	return r;
 }
 
 int shown_add_pool(struct shown *s, struct pool *p, struct err *e)
 {
-	char path[PATH_MAX];
-	struct logfile *f;
-	int r;
-
-	if (!s->dir[0])
-		return 0;
-	f = malloc(sizeof(*f));
-	if (!f)
-		return err_set(e, -ENOMEM, "out of memory");
-	*f = LOGFILE_NONE;
-	(void)snprintf(path, sizeof(path), "%s/%s.log", s->dir, p->conf->name);
-	r = logfile_open(f, s->loop, path, true, e);
-	if (r < 0)
-		free(f);
-	else
-		p->ctx = f;
-	return r;
+	return poollog_add(&s->pools, p, e);
 }
 
-void shown_drop_pool(struct shown *s, struct pool *p)
+void shown_event(const struct event *ev)
 {
-	struct logfile *f = p->ctx;
+	struct pool *p = (struct pool *)(uintptr_t)ev->pool; /* its log is ours */
 
-	(void)s;
-	if (f)
-		logfile_close(f);
-	free(f);
-	p->ctx = NULL;
+	if (!p)
+		return;
+	poollog_follow(p);
+	if (strcmp(ev->name, "worker.exit") == 0)
+		poollog_worker_gone(p, ev->slot);
 }
 
 void shown_leave_terminal(struct shown *s)
@@ -190,8 +158,7 @@ void shown_reopen(struct shown *s, const struct master *m)
 	if (any && logfile_reopen(&s->own, &e) < 0)
 		log_error("%s; the old file is kept", e.msg);
 	for (unsigned i = 0; i < m->npools; i++)
-		if (m->pools[i]->ctx && logfile_reopen(m->pools[i]->ctx, &e) < 0)
-			log_error("%s; the old file is kept", e.msg);
+		any |= poollog_reopen(m->pools[i]);
 	if (any)
 		log_info("log reopened");
 }

@@ -1,37 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* shown.h - where our words and the workers' lines go: the terminal, --log-file,
- * the files of a daemon. A reader that is stuck stops nobody. */
+/* shown.h - where our words and the workers' lines go: the terminal, the journal,
+ * --log-file, the files of a daemon and of pools. A reader that is stuck stops nobody. */
 #ifndef MPSUP_APP_SHOWN_H
 #define MPSUP_APP_SHOWN_H
 
-#include "app/logfile.h"
+#include "app/poollog.h"
 #include "config/config.h"
 #include "super/super.h"
 
 struct shown {
 	const struct config *config;
+	struct loop *loop;
 	bool terminal;	      /* false: a daemon that has told its starter that it is ready */
 	struct sink out, err; /* the terminal's */
 	bool out_tty, err_tty;
+	bool err_journal;   /* systemd has connected it: lines have a priority there */
 	struct logfile own; /* --log-file, or a daemon's mpsup.log */
-	/* A daemon's: */
-	struct loop *loop;
-	char dir[PATH_MAX / 2]; /* of its pools' files; "" for others */
+	struct poollogs pools;
 };
 
 /* Opens the files, if any, and takes over base/log. */
 MUST_CHECK int shown_open(struct shown *s, struct loop *loop, const struct config *c,
 			  struct err *e);
 /* A daemon's files are named after the instance: once that is settled. */
-MUST_CHECK int shown_open_daemon(struct shown *s, struct loop *loop, struct err *e);
+MUST_CHECK int shown_open_daemon(struct shown *s, struct err *e);
 void shown_close(struct shown *s);
 
-void shown_line(struct shown *s, const struct logline *line);
 /* From here on nothing goes to the terminal. */
 void shown_leave_terminal(struct shown *s);
-/* A daemon's pool has a file of its own. */
+/* Each pool has a log of its own: poollog.h. */
 MUST_CHECK int shown_add_pool(struct shown *s, struct pool *p, struct err *e);
-void shown_drop_pool(struct shown *s, struct pool *p);
+void shown_event(const struct event *ev);
 /* USR1: somebody renamed the files. */
 void shown_reopen(struct shown *s, const struct master *m);
 

@@ -131,7 +131,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	len = line_build(level, msg, line);
 	if (sink.writer)
-		sink.writer(sink.ctx, line, len);
+		sink.writer(sink.ctx, level, line, len);
 	else
 		stderr_write(line, len);
 }

@@ -17,7 +17,7 @@ enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG };
 enum log_format { LOG_F_TEXT, LOG_F_JSON };
 
 /* Receives one finished line, newline included. */
-typedef void log_writer(void *ctx, const char *line, size_t len);
+typedef void log_writer(void *ctx, enum log_level level, const char *line, size_t len);
 
 /* Lines above max_level are dropped. Until log_to() is called lines go to descriptor 2. */
 void log_setup(enum log_level max_level, enum log_format format);

@@ -14,7 +14,7 @@
 #include "config/uid.h"
 
 /* clang-format off */
-const char *const cage_word_name[CAGE_WORDS] = {
+const char *const cage_word_name[CAGE_WORDS + 1] = {
 	[CAGE_PID] = "pid",	      [CAGE_MOUNT] = "mount",	  [CAGE_IPC] = "ipc",
 	[CAGE_UTS] = "uts",	      [CAGE_CGROUP] = "cgroup",	  [CAGE_NET] = "net",
 	[CAGE_USER] = "user",	      [CAGE_UID] = "uid",	  [CAGE_GROUPS] = "groups",
@@ -64,6 +64,7 @@ struct pool_config *pool_config_new(void)
 		.rw = (const char **)(uintptr_t)no_paths,
 		.hide = (const char **)(uintptr_t)no_paths,
 		.tmp_bytes = 256u << 20,
+		.log = { .rotate_bytes = LOG_ROTATE_BYTES, .keep = LOG_KEEP },
 		.limits = { .pids = LIMIT_PIDS_DEFAULT },
 		.restart_limit = { 10, 60000 },
 		.boot_limit = 5,

@@ -54,7 +54,7 @@ enum cage_word {
 };
 /* clang-format on */
 #define CAGE_BIT(word) (1u << (word))
-extern const char *const cage_word_name[CAGE_WORDS];
+extern const char *const cage_word_name[CAGE_WORDS + 1]; /* ends with NULL */
 
 struct listen_spec {
 	const char *text;  /* as a person wrote it: "3000", "127.0.0.1:80", "unix:/run/x.sock" */
@@ -83,6 +83,20 @@ struct env_var {
 struct credential {
 	const char *name, *path;
 };
+
+/* Where the lines of a pool's workers go. */
+struct pool_log {
+	const char *file;      /* absolute; NULL: the default */
+	bool none;	       /* nowhere */
+	uint64_t rotate_bytes; /* 0: never */
+	unsigned keep;
+	enum log_format format; /* where format_given; else the instance's */
+	bool format_given;
+	unsigned rate; /* lines of a worker in rate_ms; 0: any number */
+	uint64_t rate_ms;
+};
+#define LOG_ROTATE_BYTES (32u << 20)
+#define LOG_KEEP	 5
 
 enum env_inherit { ENV_INHERIT_ALL, ENV_INHERIT_NONE, ENV_INHERIT_NAMES };
 enum view_kind { VIEW_KIND_APP, VIEW_KIND_HOST };
@@ -163,6 +177,8 @@ struct pool_config {
 
 	const char *control_group, *view_group; /* of this pool alone; names, or NULL */
 	gid_t control_gid, view_gid;		/* (gid_t)-1: none */
+
+	struct pool_log log;
 
 	const char *policy; /* name or file; NULL: auto by the command */
 	enum view_kind view;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/file.h"
+#include "config/logplace.h"
 
 struct taking {
 	const char *where; /* "pool", "defaults" */
@@ -182,9 +183,41 @@ static void check_two(struct file_reader *r, const struct pool_config *a,
 		}
 }
 
+static void check_logs(struct file_reader *r, const struct pool_config *a,
+		       const struct pool_config *b)
+{
+	struct err e = { 0 };
+
+	if (!logplace_collide(&a->log, &b->log))
+		return;
+	(void)err_set(&e, -EINVAL, "--log.file: pool %s cannot have %.200s: pool %s, at %s:%u, %s",
+		      b->name, b->log.file, a->name, a->file, a->line,
+		      strcmp(a->log.file, b->log.file) == 0 ? "has it" : "renames its own there");
+	pool_config_place(b, &e);
+	file_complain(r, &e);
+}
+
+/* mpsup's own words among a pool's lines, and rotated with them. */
+static void check_own_log(struct file_reader *r, const struct pool_config *p)
+{
+	const struct pool_log own = { .file = r->rd.c->log_file };
+	struct err e = { 0 };
+
+	if (!logplace_collide(&p->log, &own))
+		return;
+	(void)err_set(&e, -EINVAL, "--log.file: pool %s cannot have %.200s: mpsup's own log has it",
+		      p->name, p->log.file);
+	pool_config_place(p, &e);
+	file_complain(r, &e);
+}
+
 void file_check_pools(struct file_reader *r)
 {
 	for (unsigned i = 0; i < r->rd.c->npools; i++)
-		for (unsigned k = i + 1; k < r->rd.c->npools; k++)
+		check_own_log(r, r->rd.c->pools[i]);
+	for (unsigned i = 0; i < r->rd.c->npools; i++)
+		for (unsigned k = i + 1; k < r->rd.c->npools; k++) {
 			check_two(r, r->rd.c->pools[i], r->rd.c->pools[k]);
+			check_logs(r, r->rd.c->pools[i], r->rd.c->pools[k]);
+		}
 }

@@ -16,6 +16,7 @@
 
 #include "base/parse.h"
 #include "config/config.h"
+#include "config/logplace.h"
 #include "config/resolve.h"
 #include "config/uid.h"
 #include "kernel/steer.h"
@@ -435,5 +436,7 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 		r = resolve_listens(p, &p->arena, e);
 	if (r == 0)
 		r = resolve_io(p, e);
+	if (r == 0 && p->log.file)
+		r = logplace_check(p, p->log.file, e);
 	return r == 0 ? resolve_nofile(p, e) : r;
 }

@@ -95,10 +95,12 @@ bool config_is_secret(const char *pair)
 	return eq && strstr(eq, "://") && strchr(strstr(eq, "://"), '@');
 }
 
-static bool is_path(const struct key *k)
+static bool is_path(const struct key *k, const char *value)
 {
 	static const char *const keys_of_paths[] = { "env_file", "pidfile" };
 
+	if (k->level == LEVEL_POOL_LOG && strcmp(k->key, "file") == 0)
+		return strcmp(value, "none") != 0;
 	for (size_t i = 0; i < ARRAY_LEN(keys_of_paths); i++)
 		if (strcmp(k->key, keys_of_paths[i]) == 0)
 			return true;
@@ -113,7 +115,7 @@ static void put_value(FILE *to, const struct given *g)
 
 	if (strcmp(g->key->key, "env") == 0 && config_is_secret(g->value))
 		n = asprintf(&text, "%.*s=***", (int)strcspn(g->value, "="), g->value);
-	else if (is_path(g->key) && g->value[0] != '/' && slash)
+	else if (is_path(g->key, g->value) && g->value[0] != '/' && slash)
 		n = asprintf(&text, "%.*s/%s", (int)(slash - g->file), g->file, g->value);
 	config_put_text(to, text && n >= 0 ? text : g->value);
 	if (n >= 0)

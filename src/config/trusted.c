@@ -84,3 +84,29 @@ int trusted_open(const char *path, bool by_hand, struct err *e)
 	}
 	return fd_take(&fd);
 }
+
+static bool folder_is_safe(const char *path, bool last)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && is_safe(&st, 0) &&
+	       !(last && (st.st_mode & S_IWOTH));
+}
+
+bool trusted_folder(const char *path, char *ret_other)
+{
+	char whole[PATH_MAX];
+	bool last = true, safe;
+
+	if (!realpath(path, whole))
+		(void)snprintf(whole, sizeof(whole), "%s", path);
+	while ((safe = folder_is_safe(whole, last)) && whole[1]) {
+		char *slash = strrchr(whole, '/');
+
+		slash[slash == whole] = '\0';
+		last = false;
+	}
+	if (!safe && ret_other)
+		memcpy(ret_other, whole, strlen(whole) + 1);
+	return safe;
+}

@@ -13,4 +13,9 @@
  * by_hand: the one who called sudo may, too. -EACCES names who could, and what would help. */
 MUST_CHECK int trusted_open(const char *path, bool by_hand, struct err *e);
 
+/* Can nobody but root put something there? Neither into the folder (a sticky one is
+ * everybody's) nor in the place of one above it. false: ret_other (PATH_MAX; or NULL) is the one that somebody
+ * else can change, or that cannot be looked at. */
+bool trusted_folder(const char *path, char *ret_other);
+
 #endif

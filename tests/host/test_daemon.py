@@ -531,15 +531,15 @@ require('http').createServer((q, r) => r.end()).listen(%d);
 
 @timeout(120)
 def test_log_flood_fills_no_disk(env):
-    """32 MiB each, and four old ones: what a worker writes without end replaces itself."""
+    """32 MiB each, and five old ones: what a worker writes without end replaces itself."""
     node, port = env.need_program("node"), env.port()
     app = env.app(app_js=FLOOD % port)
     d = Daemon(env, "--workers", 1, "--port", port, "--", node, "app.js", cwd=app).expect(0)
     folder = env.root / "var/log/mpsup" / d.name
-    wait_until("the oldest is there", lambda: (folder / "web.log.4").exists(), 60)
-    first = (folder / "web.log.4").stat().st_ino
-    wait_until("it is replaced", lambda: (folder / "web.log.4").stat().st_ino != first, 30)
-    wanted = {"web.log", *(f"web.log.{i}" for i in range(1, 5))}
+    wait_until("the oldest is there", lambda: (folder / "web.log.5").exists(), 60)
+    first = (folder / "web.log.5").stat().st_ino
+    wait_until("it is replaced", lambda: (folder / "web.log.5").stat().st_ino != first, 30)
+    wanted = {"web.log", *(f"web.log.{i}" for i in range(1, 6))}
     for _ in range(200):     # while they are renamed
         sizes = {}
         for path in folder.glob("web.log*"):

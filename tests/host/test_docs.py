@@ -3,10 +3,15 @@
 
 import json
 import os
+import pty
+import re
+import select
 import subprocess
+import time
 
-from harness import Failed
+from harness import Failed, timeout
 from harness.env import TOP
+from harness.pace import patience
 from test_file import File
 
 
@@ -32,41 +37,102 @@ def test_man_pages_are_clean_and_whole(env):
                 raise Failed(f"{page} has no --{key['option']}")
 
 
-def complete(env, *words):
-    """What bash would offer for the last word."""
-    script = f"""
-source {TOP}/deploy/completion/mpsup.bash
-compopt() {{ :; }}
-mpsup() {{ {env.mpsup} "$@"; }}
-COMP_WORDS=({' '.join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}
-_mpsup; printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-    answer = run("bash", "-c", script, env=env.environ())
-    if answer.stderr:
-        raise Failed(answer.stderr)
-    return answer.stdout.split()
+SHELLS = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
+SETUP = {"bash": f"PS1=; bind 'set bell-style none'; source {TOP}/deploy/completion/mpsup.bash",
+         "zsh": f"PS1=; fpath=({TOP}/deploy/completion $fpath); autoload -Uz compinit; compinit -u -D; "
+                "unsetopt beep; zstyle ':completion:*' menu no"}
 
 
-def test_bash_completes(env):
+class Shell:
+    """A shell on a terminal, and what its TAB makes of a line."""
+
+    def __init__(self, env, name):
+        self.master, slave = pty.openpty()
+        environ = env.environ(TERM="vt100", LC_ALL="C.UTF-8", HOME=str(env.dir), HISTFILE="/dev/null")
+        self.process = subprocess.Popen(SHELLS[name], stdin=slave, stdout=slave, stderr=slave, env=environ,
+                                        cwd=env.dir, start_new_session=True)
+        os.close(slave)
+        self.text = b""
+        # %s in two parts, so that the echo of this line is not taken for the answer.
+        self.type(f"mpsup() {{ {env.mpsup} \"$@\"; }}; say() {{ printf 'SA''ID<%s>' \"$*\"; }}\r")
+        self.type(f"{SETUP[name]}; say\r")
+        self.said()
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def said(self):
+        end = time.monotonic() + patience(60)
+        while not (found := re.search(rb"SAID<(.*?)>", self.text, re.S)):
+            if not select.select([self.master], [], [], max(0, end - time.monotonic()))[0]:
+                raise Failed(f"nothing came: {self.text!r}")
+            self.text += os.read(self.master, 65536)
+        self.text = self.text[found.end():]
+        return found[1].decode()
+
+    def tab(self, line):
+        # Ctrl-A: what the line has become is said, not run.
+        self.type(line + "\t\x01say \r")
+        return self.said()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+# Typed, and what TAB makes of it.
+TABS = [
+    ("mpsup statu", "mpsup status"), ("mpsup stat --j", "mpsup stat --j"), ("mpsup status --j", "mpsup status --json"),
+    ("mpsup --protocol nod", "mpsup --protocol node-"), ("mpsup --protocol=sys", "mpsup --protocol=systemd"),
+    ("mpsup run --net ho", "mpsup run --net host"), ("mpsup --no-sandbox view,secc", "mpsup --no-sandbox view,seccomp"),
+    ("mpsup -c sho", "mpsup -c shop.yaml"), ("mpsup --config=sho", "mpsup --config=shop.yaml"),
+    ("mpsup check -c sho", "mpsup check -c shop.yaml"), ("mpsup --stop-signal QUI", "mpsup --stop-signal QUIT"),
+    ("mpsup stop w", "mpsup stop web"), ("mpsup stop web/", "mpsup stop web/0"),
+    ("mpsup restart sho", "mpsup restart shop:"), ("mpsup restart shop:a", "mpsup restart shop:api"),
+    ("mpsup restart shop:web/", "mpsup restart shop:web/0"), ("mpsup stop shop:web sh", "mpsup stop shop:web sh"),
+    ("mpsup events sh", "mpsup events shop:"), ("mpsup scale ap", "mpsup scale api"),
+    ("mpsup set web limits.memory_", "mpsup set web limits.memory_high="),
+    ("mpsup set web limits.pids=9 spa", "mpsup set web limits.pids=9 spares="),
+    ("mpsup signal web/0 USR", "mpsup signal web/0 USR"), ("mpsup signal web/0 WIN", "mpsup signal web/0 WINCH"),
+    ("mpsup wait --timeout 5s web st", "mpsup wait --timeout 5s web stopped"),
+    ("mpsup wait --timeout re", "mpsup wait --timeout re"), ("mpsup logs -n 5 ap", "mpsup logs -n 5 api"),
+    ("mpsup help appl", "mpsup help apply"), ("mpsup import pm", "mpsup import pm2"),
+    ("mpsup import pm2 sho", "mpsup import pm2 shop.yaml"), ("mpsup -p 80 -- ech", "mpsup -p 80 -- echo"),
+    ("mpsup -- cat sho", "mpsup -- cat shop.yaml"), ("mpsup --set restart.bac", "mpsup --set restart.backoff="),
+    ("mpsup --control-group roo", "mpsup --control-group root"),
+]
+
+
+def check_tabs(env, shell_name):
+    """Two pools; TAB in a real shell, on a terminal."""
     f = File(env)
-    f.pool("web", port=env.port(), workers=1)
+    f.pool("web", port=env.port(), workers=1).pool("api", port=env.port(), workers=1)
     m = env.start("-c", f.write())
-    for words, wanted in ((("mpsup", "sta"), {"status", "start"}), (("mpsup", "--proto"), {"--protocol"}),
-                          (("mpsup", "--protocol", "node"), {"node-cluster", "node-ipc"}),
-                          (("mpsup", "status", "--j"), {"--json"}), (("mpsup", "stop", "w"), {"web"}),
-                          (("mpsup", "wait", "web", "st"), {"stopped"}), (("mpsup", "help", "appl"), {"apply"}),
-                          (("mpsup", "restart", "sho"), {"shop:"})):
-        got = set(complete(env, *words))
-        if got != wanted:
-            raise Failed(f"{words}: {got}, not {wanted}")
+    shell = Shell(env, shell_name)
+    wrong = []
+    try:
+        for typed, wanted in TABS:
+            got = shell.tab(typed).rstrip()
+            if got != wanted:
+                wrong.append(f"{typed!r}: {got!r}, not {wanted!r}")
+    finally:
+        shell.close()
     m.stop()
+    if wrong:
+        raise Failed("\n".join(wrong))
 
 
-def test_zsh_reads_its_completion(env):
-    del env
-    answer = run("zsh", "-n", TOP / "deploy/completion/_mpsup")
-    if answer.returncode != 0 or answer.stderr:
-        raise Failed(answer.stderr)
+@timeout(180)
+def test_bash_completes(env):
+    env.need_program("bash")
+    check_tabs(env, "bash")
+
+
+@timeout(180)
+def test_zsh_completes(env):
+    env.need_program("zsh")
+    check_tabs(env, "zsh")
 
 
 def test_schema_knows_every_key(env):

@@ -284,9 +284,10 @@ static inline void world_event(struct master *m, const struct event *ev)
 	w.ntold++;
 }
 
-static inline void world_log(void *ctx, const char *line, size_t len)
+static inline void world_log(void *ctx, enum log_level level, const char *line, size_t len)
 {
 	(void)ctx;
+	(void)level;
 	if (w.log_len + len >= sizeof(w.log))
 		w.log_len = 0;
 	memcpy(w.log + w.log_len, line, len);
