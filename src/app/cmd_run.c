@@ -24,6 +24,7 @@
 #include "base/title.h"
 #include "config/keys.h"
 #include "ctl/ctl.h"
+#include "super/births.h"
 #include "super/life.h"
 #include "super/pin.h"
 #include "super/pool.h"
@@ -188,6 +189,7 @@ static int start(struct run *run, struct err *e)
 		pins_open(m);
 	if (r == 0)
 		r = config_resolve(m->config, e);
+	births_open(m);
 	if (r == 0) {
 		state_open(&run->state, m);
 		r = make_pools(run, e);
@@ -230,6 +232,7 @@ static void give_back(struct run *run)
 	if (run->signals.fd >= 0)
 		signals_close(&run->signals);
 	pins_close(m);
+	births_close(m);
 	while (m->npools > 0) {
 		poollog_drop(m->pools[0]);
 		pool_free(m->pools[0]);

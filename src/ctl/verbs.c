@@ -230,7 +230,7 @@ static void begin_again(struct ctl_client *cl, const struct target *t,
 static void do_restart(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
 	(void)args;
-	begin_again(cl, t, pool_restart, cl->ctl->master->births);
+	begin_again(cl, t, pool_restart, cl->ctl->master->born);
 }
 
 static void do_start(struct ctl_client *cl, const struct target *t, const json_t *args)
