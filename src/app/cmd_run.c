@@ -2,6 +2,7 @@
 /* cmd_run.c - `mpsup run`: wire the rooms, run the loop, give everything back. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include "base/title.h"
 #include "config/keys.h"
 #include "ctl/ctl.h"
+#include "super/births.h"
 #include "super/life.h"
 #include "super/pin.h"
 #include "super/pool.h"
@@ -149,6 +151,7 @@ static int open_pools(struct run *run, struct err *e)
 	struct master *m = &run->master;
 	bool alone = m->npools == 1 || m->config->strict;
 
+	m->batch = true;
 	for (unsigned i = 0; i < m->npools; i++) {
 		int r = pool_open(m->pools[i], e);
 
@@ -157,6 +160,7 @@ static int open_pools(struct run *run, struct err *e)
 		if (r < 0)
 			pool_break(m->pools[i], e);
 	}
+	m->batch = false;
 	return 0;
 }
 
@@ -186,6 +190,7 @@ static int start(struct run *run, struct err *e)
 		pins_open(m);
 	if (r == 0)
 		r = config_resolve(m->config, e);
+	births_open(m);
 	if (r == 0) {
 		state_open(&run->state, m);
 		r = make_pools(run, e);
@@ -228,6 +233,7 @@ static void give_back(struct run *run)
 	if (run->signals.fd >= 0)
 		signals_close(&run->signals);
 	pins_close(m);
+	births_close(m);
 	while (m->npools > 0) {
 		poollog_drop(m->pools[0]);
 		pool_free(m->pools[0]);
@@ -315,6 +321,9 @@ int cmd_run(int argc, char **argv)
 	if (!run)
 		return EXIT_OTHER;
 	signals_block();
+	/* What is large and short goes back to the system: an answer to `status`, say. */
+	(void)mallopt(M_MMAP_THRESHOLD, 65536);
+	(void)mallopt(M_TRIM_THRESHOLD, 131072);
 	run->signals.fd = run->instance.lock_fd = -1;
 	run->daemon = DAEMON_NONE;
 	run->pidfile = PIDFILE_NONE;

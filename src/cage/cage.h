@@ -44,7 +44,7 @@ struct cage {
 	unsigned ngids;
 	cap_t no_caps; /* owned: the empty set, so that no malloc is needed later */
 
-	struct sock_filter *filter; /* owned */
+	const struct sock_filter *filter; /* borrowed */
 	unsigned short filter_len;
 	unsigned filter_flags; /* SECCOMP_FILTER_FLAG_* */
 	bool filter_asks;      /* it has a listener: cage_filter() returns that */

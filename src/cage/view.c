@@ -293,37 +293,50 @@ static int settle_late(struct planning *p)
 	return 0;
 }
 
+/* What all of it comes to. */
+static int add_all(struct planning *p, const struct view_request *req)
+{
+	int r = 0;
+
+	if (req->app) {
+		r = add_system(p);
+		if (r == 0)
+			r = show_command(p, req);
+		if (r == 0 && !view_cwd_is_own(req->cwd))
+			r = show(p, req->cwd, "--cwd");
+		if (r == 0)
+			r = show_arguments(p, req->argv);
+	}
+	if (r == 0)
+		r = add_services(p);
+	if (r == 0)
+		r = add_hidden(p);
+	if (r == 0 && req->app)
+		r = hide_keys_of_homes(p);
+	if (r == 0)
+		r = add_asked(p, req->ro, VIEW_RO, "--ro");
+	if (r == 0)
+		r = add_asked(p, req->rw, VIEW_RW, "--rw");
+	if (r == 0)
+		r = add_asked(p, req->hide, VIEW_HIDE, "--hide");
+	return r;
+}
+
 int view_plan(const struct view_request *req, struct arena *arena, struct view *ret_view,
 	      struct err *e)
 {
-	struct view v = { .app = req->app };
+	struct view_bind *binds = calloc(BINDS_MAX, sizeof(*binds));
+	struct view v = { .app = req->app, .binds = binds };
 	struct planning p = { .arena = arena, .v = &v, .e = e };
-	int r = 0;
+	int r = binds ? add_all(&p, req) : err_set(e, -ENOMEM, "out of memory");
 
-	v.binds = arena_alloc(arena, BINDS_MAX * sizeof(*v.binds));
-	if (!v.binds)
-		return err_set(e, -ENOMEM, "out of memory");
-	if (req->app) {
-		r = add_system(&p);
-		if (r == 0)
-			r = show_command(&p, req);
-		if (r == 0 && !view_cwd_is_own(req->cwd))
-			r = show(&p, req->cwd, "--cwd");
-		if (r == 0)
-			r = show_arguments(&p, req->argv);
-	}
-	if (r == 0)
-		r = add_services(&p);
-	if (r == 0)
-		r = add_hidden(&p);
-	if (r == 0 && req->app)
-		r = hide_keys_of_homes(&p);
-	if (r == 0)
-		r = add_asked(&p, req->ro, VIEW_RO, "--ro");
-	if (r == 0)
-		r = add_asked(&p, req->rw, VIEW_RW, "--rw");
-	if (r == 0)
-		r = add_asked(&p, req->hide, VIEW_HIDE, "--hide");
+	/* Kept as long as the generation: no more than there are. */
+	v.binds = r == 0 ? arena_alloc(arena, (v.nbinds + 1) * sizeof(*v.binds)) : NULL;
+	if (v.binds && v.nbinds)
+		memcpy(v.binds, binds, v.nbinds * sizeof(*v.binds));
+	free(binds);
+	if (r == 0 && !v.binds)
+		r = err_set(e, -ENOMEM, "out of memory");
 	if (r < 0)
 		return r;
 	qsort(v.binds, v.nbinds, sizeof(*v.binds), by_depth);

@@ -211,6 +211,7 @@ struct config {
 	struct givens given; /* of the instance; what options say comes last */
 	const char *file;    /* --config: absolute, or "-"; NULL: a command line */
 	bool strict;	     /* refuse to start if any pool cannot */
+	unsigned parallel;   /* births at once over all pools; 0: see super/births.h */
 
 	const char *name; /* [a-z0-9][a-z0-9._-]{0,31} */
 	bool name_given;  /* false: app may append -2, -3 when taken */

@@ -102,6 +102,7 @@ const struct key keys[] = {
 	{ "view-group", 0, "view_group", C, HARD, "GROUP", "none", "its members may look", take_view_group, "a group, or none", SHAPE_ONE },
 	{ NULL, 0, "group", PC, LIVE, "GROUP", "none", "its members may look at this pool, stop, start, restart, reset and scale it", take_pool_control_group, "a group, or none", SHAPE_ONE },
 	{ NULL, 0, "view_group", PC, LIVE, "GROUP", "none", "its members may look at this pool", take_pool_view_group, "a group, or none", SHAPE_ONE },
+	{ NULL, 0, "parallel", I, HARD, "N", "4 per CPU, at least 8", "births at once over all pools; one that waits for something else than a CPU does not count", take_parallel_all, "1 to 4096", SHAPE_ONE },
 	{ "strict", 0, "strict", I, HARD, NULL, NULL, "refuse to start if any pool cannot", take_strict, NULL, SHAPE_ONE },
 	{ "set", 0, "set", I, HARD, "KEY=VALUE", NULL, "any key of a pool by its name in a file; repeatable", take_set, "KEY=VALUE, with a key of a pool", SHAPE_ARGV_ONLY },
 	{ "help", 'h', "", I, HARD, NULL, NULL, "this text", take_help, NULL, SHAPE_ARGV_ONLY },

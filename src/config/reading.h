@@ -62,6 +62,7 @@ TAKE(cpus);
 TAKE(workers);
 TAKE(no_pin);
 TAKE(parallel);
+TAKE(parallel_all);
 TAKE(spares);
 TAKE(user);
 TAKE(group);

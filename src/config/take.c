@@ -258,6 +258,16 @@ TAKE(parallel)
 	return r;
 }
 
+TAKE(parallel_all)
+{
+	uint64_t n;
+	int r = reading_number(k, value, 1, 4096, &n, e);
+
+	if (r == 0)
+		rd->c->parallel = (unsigned)n;
+	return r;
+}
+
 TAKE(spares)
 {
 	uint64_t n;

@@ -93,6 +93,8 @@ void client_free(struct ctl_client *cl);
 void client_send(struct ctl_client *cl, json_t *answer); /* steals answer */
 void client_send_text(struct ctl_client *cl, const char *head, const char *json, size_t len,
 		      const char *tail);
+/* A part of an answer, not sent before the next client_flush(). */
+void client_append(struct ctl_client *cl, const char *text, size_t len);
 void client_ok(struct ctl_client *cl);
 /* What it may do with this pool; NULL: with the whole. */
 unsigned client_rights(const struct ctl_client *cl, const struct pool *p);
@@ -116,7 +118,8 @@ void client_applied(struct ctl_client *cl, unsigned failed);
 void ctl_pool_gone(struct ctl *c, const struct pool *p);
 
 /* status.c, eventlog.c */
-json_t *status_json(const struct ctl_client *cl, const struct pool *only, int slot);
+/* The whole answer; only: one pool, or NULL; slot: -1 for all. */
+void status_send(struct ctl_client *cl, const struct pool *only, int slot);
 json_t *death_json(const struct death *d);
 json_t *json_safe(const char *text); /* a JSON string of any bytes of ours */
 void eventlog_add(struct ctl *c, const struct event *ev);

@@ -81,19 +81,28 @@ static const struct pids *look_up(const struct life *l, struct pids *p)
 	return p;
 }
 
-static bool sum_usage(const struct life *l, struct pids *p, struct proc_usage *ret)
+static uint64_t sum_cpu(const struct life *l, struct pids *p)
 {
-	struct proc_usage u, sum = { 0 };
+	struct proc_usage u;
+	uint64_t sum = 0;
 
 	(void)look_up(l, p);
-	for (size_t i = 0; i < p->n; i++) {
-		if (p->pid[i] == l->init.pid || proc_usage(p->pid[i], &u) < 0)
-			continue;
-		sum.rss_bytes += u.rss_bytes;
-		sum.cpu_usec += u.cpu_usec;
-	}
-	*ret = sum;
-	return p->n > 0;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->pid[i] != l->init.pid && proc_usage(p->pid[i], &u) == 0)
+			sum += u.cpu_usec;
+	return p->n > 0 ? sum : STAT_UNKNOWN;
+}
+
+static int64_t sum_memory(const struct life *l, struct pids *p)
+{
+	uint64_t bytes;
+	int64_t sum = 0;
+
+	(void)look_up(l, p);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->pid[i] != l->init.pid && proc_memory(p->pid[i], &bytes) == 0)
+			sum += (int64_t)bytes;
+	return p->n > 0 ? sum : -1;
 }
 
 static int64_t leaf_number(const struct life *l, const char *file)
@@ -109,27 +118,26 @@ static int64_t leaf_number(const struct life *l, const char *file)
 static void look(struct life *l, struct pids *p)
 {
 	struct cgroup_stat s = CGROUP_STAT_NONE;
-	struct proc_usage u;
 
 	if (l->leaf_fd >= 0)
 		cgroup_stat_read(l->leaf_fd, l->master->stat_files & STAT_USED, &s);
-	if (s.cpu_usec == STAT_UNKNOWN && sum_usage(l, p, &u))
-		s.cpu_usec = u.cpu_usec;
+	if (s.cpu_usec == STAT_UNKNOWN)
+		s.cpu_usec = sum_cpu(l, p);
 	usage_see(&l->used, &s);
 }
 
 void facts_of_life(const struct facts *f, struct life *l, struct life_facts *ret)
 {
 	const unsigned files = l->master->stat_files;
-	struct pids p = { .looked = false };
-	struct proc_usage u;
+	struct pids p;
 
+	p.looked = false;
 	if (!l->certified) /* then its part is in the pool's sum already */
 		look(l, &p);
 	ret->cpu_usec = l->pid > 0 ? (int64_t)l->used.cpu_usec : -1;
 	ret->memory_bytes = files & STAT_MEMORY ? leaf_number(l, "memory.current") : -1;
-	if (ret->memory_bytes < 0 && sum_usage(l, &p, &u))
-		ret->memory_bytes = (int64_t)u.rss_bytes;
+	if (ret->memory_bytes < 0)
+		ret->memory_bytes = sum_memory(l, &p);
 	/* As pids.max counts: threads too. Without the controller: processes. */
 	ret->pids = files & STAT_PIDS ? leaf_number(l, "pids.current") : -1;
 	if (ret->pids < 0 && look_up(l, &p)->n > 0)
@@ -157,9 +165,10 @@ static void each_life(const struct pool *p, void (*fn)(struct life *l, void *ctx
 
 static void look_one(struct life *l, void *ctx)
 {
-	struct pids p = { .looked = false };
+	struct pids p;
 
 	(void)ctx;
+	p.looked = false;
 	if (!l->certified)
 		look(l, &p);
 }

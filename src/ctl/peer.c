@@ -83,22 +83,26 @@ static bool room(struct ctl_client *cl, size_t more)
 	return true;
 }
 
-void client_send_text(struct ctl_client *cl, const char *head, const char *json, size_t len,
-		      const char *tail)
+void client_append(struct ctl_client *cl, const char *text, size_t len)
 {
-	size_t nhead = strlen(head), ntail = strlen(tail);
-
 	if (cl->fd < 0)
 		return;
-	if (!room(cl, nhead + len + ntail)) { /* it does not read: its loss, not ours */
+	if (!room(cl, len)) { /* it does not read: its loss, not ours */
 		client_free(cl);
 		return;
 	}
-	memcpy(cl->out + cl->out_len, head, nhead);
-	memcpy(cl->out + cl->out_len + nhead, json, len);
-	memcpy(cl->out + cl->out_len + nhead + len, tail, ntail);
-	cl->out_len += nhead + len + ntail;
-	client_flush(cl);
+	memcpy(cl->out + cl->out_len, text, len);
+	cl->out_len += len;
+}
+
+void client_send_text(struct ctl_client *cl, const char *head, const char *json, size_t len,
+		      const char *tail)
+{
+	client_append(cl, head, strlen(head));
+	client_append(cl, json, len);
+	client_append(cl, tail, strlen(tail));
+	if (cl->fd >= 0)
+		client_flush(cl);
 }
 
 void client_send(struct ctl_client *cl, json_t *answer)

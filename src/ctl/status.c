@@ -16,7 +16,7 @@
 
 static void set(json_t *o, const char *key, json_t *value)
 {
-	(void)json_object_set_new(o, key, value);
+	(void)json_object_set_new_nocheck(o, key, value); /* keys are ours */
 }
 
 static void set_count(json_t *o, const char *key, int64_t n)
@@ -281,10 +281,25 @@ static json_t *master_json(const struct master *m)
 	return o;
 }
 
-json_t *status_json(const struct ctl_client *cl, const struct pool *only, int slot)
+/* Text of o, which is given back, without its last `cut` bytes. */
+static void append(struct ctl_client *cl, json_t *o, size_t cut)
+{
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	json_decref(o);
+	if (text)
+		client_append(cl, text, strlen(text) - cut);
+	else
+		client_free(cl); /* better none than a part of an answer */
+	free(text);
+}
+
+/* Pool by pool: a tree of all of them would be the largest that the master ever needs. */
+void status_send(struct ctl_client *cl, const struct pool *only, int slot)
 {
 	const struct master *m = cl->ctl->master;
-	json_t *o = json_object(), *pools = json_array();
+	json_t *o = json_object();
+	const char *between = "";
 	struct facts f;
 
 	facts_gather(&f, m);
@@ -292,10 +307,16 @@ json_t *status_json(const struct ctl_client *cl, const struct pool *only, int sl
 	set(o, "name", json_string(m->config->name));
 	set(o, "version", json_string(MPSUP_VERSION));
 	set(o, "master", master_json(m));
-	for (unsigned i = 0; i < m->npools; i++)
-		if ((!only || only == m->pools[i]) && (client_rights(cl, m->pools[i]) & RIGHT_VIEW))
-			(void)json_array_append_new(pools, pool_json(&f, i, m, slot));
-	set(o, "pools", pools);
+	client_append(cl, "{\"ok\":true,\"status\":", 20);
+	append(cl, o, 1);
+	client_append(cl, ",\"pools\":[", 10);
+	for (unsigned i = 0; i < m->npools && cl->fd >= 0; i++) {
+		if ((only && only != m->pools[i]) || !(client_rights(cl, m->pools[i]) & RIGHT_VIEW))
+			continue;
+		client_append(cl, between, strlen(between));
+		append(cl, pool_json(&f, i, m, slot), 0);
+		between = ",";
+	}
 	facts_done(&f);
-	return o;
+	client_send_text(cl, "", "]}}", 3, "\n");
 }

@@ -27,8 +27,7 @@ static void do_status(struct ctl_client *cl, const struct target *t, const json_
 
 	(void)args;
 	cl->closing = true;
-	client_send(cl,
-		    json_pack("{s:b, s:o}", "ok", 1, "status", status_json(cl, t->pool, t->slot)));
+	status_send(cl, t->pool, t->slot);
 	if (c->looked)
 		c->looked(c);
 }
@@ -231,7 +230,7 @@ static void begin_again(struct ctl_client *cl, const struct target *t,
 static void do_restart(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
 	(void)args;
-	begin_again(cl, t, pool_restart, cl->ctl->master->births);
+	begin_again(cl, t, pool_restart, cl->ctl->master->born);
 }
 
 static void do_start(struct ctl_client *cl, const struct target *t, const json_t *args)

@@ -101,19 +101,26 @@ int cgroup_events_ack(int events_fd)
 int cgroup_pids(int leaf_fd, pid_t *pids, size_t max, size_t *ret_n)
 {
 	AUTO_FD int fd = openat(leaf_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
+	char text[4096];
 	size_t n = 0;
-	int pid;
+	ssize_t len;
+	pid_t pid = 0;
 
-	if (!f)
+	if (fd < 0)
 		return -errno;
-	ignore(fd_take(&fd));
-	while (fscanf(f, "%d", &pid) == 1) {
-		if (n < max)
-			pids[n] = pid;
-		n++;
-	}
-	(void)fclose(f);
+	while ((len = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < len; i++) { /* a number may go on in the next piece */
+			if (text[i] >= '0' && text[i] <= '9') {
+				pid = pid * 10 + (text[i] - '0');
+				continue;
+			}
+			if (n < max)
+				pids[n] = pid;
+			n++;
+			pid = 0;
+		}
+	if (len < 0)
+		return -errno;
 	*ret_n = n;
 	return 0;
 }

@@ -30,18 +30,30 @@ static int read_small(pid_t pid, const char *file, char *buf, size_t size)
 	return 0;
 }
 
+int proc_memory(pid_t pid, uint64_t *ret_bytes)
+{
+	char text[128];
+	uint64_t pages;
+	int r = read_small(pid, "statm", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	if (sscanf(text, "%*u %" SCNu64, &pages) != 1)
+		return -EPROTO;
+	*ret_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
 int proc_usage(pid_t pid, struct proc_usage *ret_usage)
 {
 	char text[1024];
 	uint64_t rss, t[4];
 	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
 	const char *after;
-	int r = read_small(pid, "statm", text, sizeof(text));
+	int r = proc_memory(pid, &rss);
 
 	if (r < 0)
 		return r;
-	if (sscanf(text, "%*u %" SCNu64, &rss) != 1)
-		return -EPROTO;
 	r = read_small(pid, "stat", text, sizeof(text));
 	if (r < 0)
 		return r;
@@ -52,7 +64,7 @@ int proc_usage(pid_t pid, struct proc_usage *ret_usage)
 			     " %" SCNu64 " %" SCNu64,
 			     &t[0], &t[1], &t[2], &t[3]) != 4)
 		return -EPROTO;
-	ret_usage->rss_bytes = rss * (uint64_t)sysconf(_SC_PAGESIZE);
+	ret_usage->rss_bytes = rss;
 	ret_usage->cpu_usec = (t[0] + t[1] + t[2] + t[3]) * 1000000u / hz;
 	return 0;
 }

@@ -20,6 +20,7 @@ struct proc_usage {
 
 /* -ENOENT or -ESRCH: it is gone. */
 MUST_CHECK int proc_usage(pid_t pid, struct proc_usage *ret_usage);
+MUST_CHECK int proc_memory(pid_t pid, uint64_t *ret_bytes); /* rss_bytes alone */
 
 /* Is it that process, or a child of its, or of theirs? 1, also while it is a zombie; 0;
  * -ESRCH: it is gone. */

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "super/adopt.h"
+#include "super/filters.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
@@ -260,6 +261,8 @@ unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t numbe
 {
 	unsigned failed = 0;
 
+	filters_read_again(m);
+	m->batch = true;
 	for (int pass = 0; pass < 3; pass++)
 		for (unsigned i = 0; i < plan->n; i++) {
 			struct apply_step *s = &plan->steps[i];
@@ -276,5 +279,6 @@ unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t numbe
 			if (s->pool && s->action != APPLY_REMOVE)
 				s->pool->applied = number;
 		}
+	m->batch = false;
 	return failed;
 }

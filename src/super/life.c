@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "super/acks.h"
 #include "super/binds.h"
+#include "super/births.h"
 #include "super/bus.h"
 #include "super/dispatch.h"
 #include "super/leaf.h"
@@ -67,6 +68,7 @@ static void birth_over(struct life *l)
 		return;
 	l->in_birth = false;
 	l->pool->in_birth--;
+	births_end(l);
 }
 
 static void on_deadline(struct timer *t);
@@ -79,13 +81,14 @@ struct life *life_new(struct pool *p, struct slot *s)
 		return NULL;
 	list_init(&l->grave.node);
 	list_init(&l->node);
+	list_init(&l->birth.node);
 	l->master = p->master;
 	l->master->lives++;
 	p->lives++;
 	l->pool = p;
 	l->slot = s;
 	l->gen = generation_ref(p->gen);
-	l->number = ++p->master->births;
+	l->number = ++p->master->born;
 	l->generation = p->gen->number;
 	life_begin(l);
 	l->from_spare = !s;
@@ -122,6 +125,7 @@ void life_start(struct life *l)
 	l->pool->usage.births++;
 	l->pool->in_birth++;
 	l->in_birth = true;
+	births_begin(l);
 	r = l->master->world->birth(l, &e);
 	if (r < 0) {
 		/* Out of memory, processes or descriptors: a failed birth, tried again. */

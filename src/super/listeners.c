@@ -16,7 +16,7 @@
 
 static unsigned capacity(const struct pool *p)
 {
-	return p->conf->nlistens + UNLISTED_MAX;
+	return p->listeners_max;
 }
 
 /* What the slots find where, after a socket was opened or closed. */
@@ -156,6 +156,9 @@ static int make_rows(struct pool *p, unsigned n)
 static int allocate(struct pool *p)
 {
 	p->nlisteners = p->places = 0;
+	p->listeners_max = p->conf->nlistens;
+	if (p->conf->unlisted != UNLISTED_REFUSE)
+		p->listeners_max += UNLISTED_MAX;
 	p->listeners = calloc(capacity(p), sizeof(*p->listeners));
 	return p->listeners ? make_rows(p, (unsigned)p->conf->workers) : -ENOMEM;
 }

@@ -45,7 +45,7 @@ static void forget_oldest(struct logring *r)
 /* Doubles up to LOGRING_BYTES; out of memory keeps what is there. */
 static void grow(struct logring *r, size_t need)
 {
-	size_t size = r->size ? r->size : 2048, n = r->used;
+	size_t size = r->size ? r->size : 256, n = r->used;
 	char *buf;
 
 	while (size < LOGRING_BYTES && size - r->used < need)

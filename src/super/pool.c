@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "super/births.h"
 #include "super/bus.h"
 #include "super/dispatch.h"
 #include "super/life.h"
@@ -53,6 +54,7 @@ void pool_init(struct pool *p, struct master *m)
 	list_init(&p->spares);
 	dispatch_init(p);
 	list_init(&p->held_for_all);
+	list_init(&p->waits_for_birth);
 	slot_init(&p->spare_slot, p, 0);
 }
 
@@ -85,6 +87,7 @@ static void slot_done(struct slot *s)
 void pool_done(struct pool *p)
 {
 	dispatch_done(p);
+	births_forget(p);
 	for (unsigned i = 0; i < p->nslots_made; i++) {
 		slot_done(p->slots[i]);
 		free(p->slots[i]);
@@ -157,13 +160,17 @@ void pool_kick(struct pool *p)
 	 * error is one stack trace, not one per CPU. */
 	if (!p->ever_ready && (p->in_birth > 0 || count_state(p, SLOT_BACKOFF) > 0))
 		return;
-	for (unsigned i = 0; i < p->nslots && p->in_birth < at_once; i++)
-		if (p->slots[i]->state == SLOT_STOPPED && !p->slots[i]->halted)
-			slot_birth(p->slots[i]);
+	for (unsigned i = 0; i < p->nslots && p->in_birth < at_once; i++) {
+		if (p->slots[i]->state != SLOT_STOPPED || p->slots[i]->halted)
+			continue;
+		if (!births_may(p))
+			return;
+		slot_birth(p->slots[i]);
+	}
 	if (!p->announced || p->spare_slot.timer.armed)
 		return;
 	while (count_spares(p) < p->conf->spares && p->in_birth < at_once &&
-	       !p->spare_slot.timer.armed)
+	       !p->spare_slot.timer.armed && births_may(p))
 		spare_birth(p);
 }
 

@@ -22,6 +22,7 @@
 #include "kernel/seccomp.h"
 #include "policy/policy.h"
 #include "super/companions.h"
+#include "super/filters.h"
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/place_cgroup.h"
@@ -106,26 +107,6 @@ static int probe(uint64_t flags)
 	return 0;
 }
 
-/* Does this kernel take the filter? Better asked now than at every birth. */
-static int probe_filter(const struct cage *c)
-{
-	struct pidfd child = PIDFD_NONE;
-	struct pidfd_exit ex = { 0 };
-	int r = pidfd_clone(0, -1, &child);
-
-	if (r == 0) {
-		r = cage_no_new_privs();
-		if (r == 0)
-			r = cage_filter(c);
-		_exit(r < 0 ? -r : 0);
-	}
-	if (r < 0)
-		return r;
-	while ((r = pidfd_reap(&child, &ex)) == 0)
-		(void)pidfd_wait(&child);
-	return ex.by_signal ? -EIO : -ex.code;
-}
-
 static uint64_t clone_flags(uint32_t words)
 {
 	uint64_t flags = 0;
@@ -136,12 +117,15 @@ static uint64_t clone_flags(uint32_t words)
 	return flags;
 }
 
-static int check_namespaces(uint32_t words, struct err *e)
+static int check_namespaces(struct master *m, uint32_t words, struct err *e)
 {
-	int r = probe(clone_flags(words));
+	const uint64_t flags = clone_flags(words);
+	int r = flags & ~m->clones_given ? probe(flags) : 0;
 
-	if (r == 0)
+	if (r == 0) {
+		m->clones_given |= flags;
 		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
 		uint32_t one = words & CAGE_BIT(namespaces[i].word);
 
@@ -189,53 +173,26 @@ static int settle_words(struct master *m, const struct pool_config *conf, uint32
 	return 0;
 }
 
-static int prepare_filter(struct generation *g, struct cage *c, struct err *e)
+static int prepare_filter(struct master *m, struct generation *g, struct cage *c, struct err *e)
 {
-	const char *const *dirs = companion_policy_dirs();
 	const char *name = g->conf->policy;
-	struct policy *pol = NULL;
-	struct bpf bpf = { 0 };
 	int r;
 
 	if (!name)
 		name = policy_auto(g->conf->exec_path, (const char *const *)g->conf->command);
 	g->policy_name = name;
-	r = policy_load(name, dirs, &pol, e);
+	r = filter_get(m, name, config_arms_bind(g->conf), &g->filter, e);
 	if (r < 0)
-		return err_wrap(e, "--policy %s", name);
-	r = config_arms_bind(g->conf) ? policy_ask_bind(pol, e) : 0;
-	if (r < 0) {
-		policy_free(pol);
-		return err_wrap(e, "--policy %s", name);
-	}
-	c->filter_asks = r == 1;
-	policy_refuse_faults(pol); /* see readiness.c: what it waits for is looked up */
-	r = policy_compile(pol, &bpf, e);
-	policy_free(pol);
-	if (r == -E2BIG)
-		return err_wrap(e, "--policy %s", name);
-	if (r < 0) /* the text was right: libseccomp does not get on with this kernel */
-		return err_set(e, -EOPNOTSUPP, "%s; --no-sandbox seccomp would do without", e->msg);
-	c->filter = bpf.insns;
-	c->filter_len = bpf.len;
-	if (c->filter_asks)
-		c->filter_flags = SECCOMP_FILTER_FLAG_NEW_LISTENER |
-				  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-	r = probe_filter(c);
-	if (r == -EINVAL && c->filter_asks) { /* before 5.19 */
-		c->filter_flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-		r = probe_filter(c);
-		/* Signals take the call away, and Go sends itself signals all the time. */
-		if (r == 0 && g->conf->spares > 0 && g->conf->protocol != PROTO_NODE_CLUSTER)
-			return err_set(e, -EOPNOTSUPP,
-				       "--spares: a spare waits inside bind(), and that needs "
-				       "Linux 5.19");
-	}
-	if (r < 0)
+		return r;
+	c->filter = g->filter->insns;
+	c->filter_len = g->filter->len;
+	c->filter_flags = g->filter->flags;
+	c->filter_asks = g->filter->asks;
+	/* Signals take the call away, and Go sends itself signals all the time. */
+	if (c->filter_flags == SECCOMP_FILTER_FLAG_NEW_LISTENER && g->conf->spares > 0 &&
+	    g->conf->protocol != PROTO_NODE_CLUSTER)
 		return err_set(e, -EOPNOTSUPP,
-			       "this host takes no seccomp filter (%s); "
-			       "--no-sandbox seccomp would do without",
-			       strerror(-r));
+			       "--spares: a spare waits inside bind(), and that needs Linux 5.19");
 	return 0;
 }
 
@@ -391,7 +348,7 @@ static int prepare_cage(struct master *m, struct generation *g, struct err *e)
 		return r;
 	c->clone_flags = clone_flags(c->words);
 	if (m->root) {
-		r = check_namespaces(c->words, e);
+		r = check_namespaces(m, c->words, e);
 		if (r < 0)
 			return r;
 	}
@@ -408,7 +365,7 @@ static int prepare_cage(struct master *m, struct generation *g, struct err *e)
 	if (r == 0)
 		r = prepare_command(m, g, c, e);
 	if (r == 0 && cage_has(c, CAGE_SECCOMP))
-		r = prepare_filter(g, c, e);
+		r = prepare_filter(m, g, c, e);
 	if (r == 0 && cage_has(c, CAGE_VIEW))
 		r = prepare_view(g, c, e);
 	else if (r == 0 && g->conf->ncredentials)
@@ -429,6 +386,8 @@ int generation_make(struct master *m, struct pool_config *conf, unsigned number,
 
 	if (!g)
 		return err_set(e, -ENOMEM, "out of memory");
+	if (!m->batch)
+		filters_read_again(m);
 	*g = (struct generation){ .refs = 1,
 				  .number = number,
 				  .conf = pool_config_ref(conf),
@@ -456,6 +415,7 @@ void generation_unref(struct generation *g)
 	if (!g || --g->refs > 0)
 		return;
 	cage_done(&g->cage);
+	filter_unref(g->filter);
 	pool_config_unref(g->conf);
 	pool_config_unref(g->plan_conf);
 	free(g);

@@ -37,8 +37,8 @@ static unsigned restarts_in_window(const struct slot *s)
 
 static unsigned dice(const struct pool *p)
 {
-	/* Spread, not secrecy: births is different for each. */
-	return (unsigned)((p->master->births * 2654435761u) >> 7) % 1000u;
+	/* Spread, not secrecy: born is different for each. */
+	return (unsigned)((p->master->born * 2654435761u) >> 7) % 1000u;
 }
 
 void slot_keep_death(struct slot *s, const struct death *d)

@@ -36,6 +36,7 @@ struct master;
 struct pool;
 struct slot;
 struct life;
+struct filter;
 
 /* Why a worker ended: the contract's words. */
 /* clang-format off */
@@ -195,7 +196,12 @@ struct life {
 	enum life_state state; /* written by fsm.c only */
 	bool hinted;	       /* said what may be wrong */
 	bool was_ready, suicide, exec_seen, from_spare;
-	bool in_birth;		    /* one of pool->in_birth */
+	bool in_birth; /* one of pool->in_birth */
+	struct {
+		struct list node; /* in master->births.under_way */
+		bool counts;
+		uint64_t looked_ms, cpu_usec;
+	} birth;
 	bool has_sockets;	    /* found them at its birth: LISTEN_FDS */
 	bool notify_is_sealed;	    /* only its own processes can reach its NOTIFY_SOCKET */
 	unsigned strangers;	    /* datagrams of others there */
@@ -308,6 +314,7 @@ struct generation {
 	struct cage cage;
 	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
+	struct filter *filter; /* a reference; NULL: none */
 	const char *policy_name;
 	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
@@ -331,7 +338,7 @@ struct pool {
 	struct pool_config *pending;	/* it stops, and starts again with this */
 	uint64_t applied;		/* the number of the last apply that touched it */
 	struct listener *listeners;	/* the configured ones first */
-	unsigned nlisteners;
+	unsigned nlisteners, listeners_max;
 	struct total {	       /* a folder for all leaves, for a pool with limits of its own */
 		int fd;	       /* -1: none */
 		char name[48]; /* "web.total", below the instance's */
@@ -364,9 +371,10 @@ struct pool {
 	bool ever_ready, announced, draining;
 	int exit_code; /* of the instance when this pool has failed */
 	uint64_t started_ms;
-	unsigned in_birth; /* cloned and not ready */
-	unsigned lives;	   /* structs that are not gone yet */
-	char *boot_stderr; /* of the last boot failure, to say it once */
+	unsigned in_birth;	     /* cloned and not ready */
+	struct list waits_for_birth; /* in master->births.waiting */
+	unsigned lives;		     /* structs that are not gone yet */
+	char *boot_stderr;	     /* of the last boot failure, to say it once */
 	size_t boot_stderr_len;
 	struct usage usage; /* with earlier masters'; the living are not in its sums */
 	struct timer later; /* zero-delay: it has stopped, and goes or starts as another */
@@ -393,11 +401,20 @@ struct master {
 	struct source memory_src;
 	struct timer memory_timer;
 	uint64_t memory_scan_ms;
-	char no_limits[400]; /* why leaves lack controllers, and what would help; "" */
+	char no_limits[400];	/* why leaves lack controllers, and what would help; "" */
+	struct filter *filters; /* compiled policies: filters.h */
+	bool batch;		/* pools are opened together: what was read for one is right */
+	uint64_t clones_given;	/* CLONE_NEW* that this kernel was seen to give */
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
-	unsigned lives;	 /* structs that are not gone yet */
-	uint64_t births; /* of the whole instance: leaf names, inner pids */
+	struct births {			  /* births.h */
+		unsigned n, asked, least; /* least 0: there is no bound */
+		struct list under_way, waiting;
+		bool dealing; /* to those that wait, in turn */
+		struct timer timer;
+	} births;
+	unsigned lives; /* structs that are not gone yet */
+	uint64_t born;	/* of the whole instance: leaf names, inner pids */
 	uint64_t started_ms;
 	bool root, stopping, ending, announced;
 	int exit_code;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -140,6 +141,8 @@ void binder_close(struct binder *b)
 	if (b->fd < 0)
 		return;
 	b->nparked = 0;
+	free(b->parked);
+	b->parked = NULL;
 	timer_clear(b->loop, &b->pause);
 	source_remove(b->loop, &b->source);
 	fd_close(&b->fd);
@@ -177,7 +180,9 @@ bool binder_park(struct binder *b, struct bind_call *c)
 		if (notify_valid(b->fd, b->parked[i].call.id) == 0)
 			b->parked[kept++] = b->parked[i];
 	b->nparked = kept;
-	if (kept == BINDER_PARKED_MAX) {
+	if (!b->parked)
+		b->parked = calloc(BINDER_PARKED_MAX, sizeof(*b->parked));
+	if (!b->parked || kept == BINDER_PARKED_MAX) {
 		binder_fail(b, c, ENOBUFS);
 		return false;
 	}
@@ -190,7 +195,8 @@ void binder_release(struct binder *b)
 	struct bind_call waiting[BINDER_PARKED_MAX];
 	unsigned n = b->nparked;
 
-	memcpy(waiting, b->parked, n * sizeof(waiting[0]));
+	if (n > 0)
+		memcpy(waiting, b->parked, n * sizeof(waiting[0]));
 	b->nparked = 0;
 	for (unsigned i = 0; i < n; i++)
 		if (b->fd >= 0 && notify_valid(b->fd, waiting[i].call.id) == 0)

@@ -51,7 +51,7 @@ struct binder {
 	struct timer pause; /* a flooding worker is not answered until then */
 	unsigned tokens;
 	uint64_t filled_ms;
-	struct bind_call parked[BINDER_PARKED_MAX];
+	struct bind_call *parked; /* BINDER_PARKED_MAX, or NULL before the first */
 	unsigned nparked;
 };
 #define BINDER_NONE ((struct binder){ .fd = -1, .source = SOURCE_NONE })

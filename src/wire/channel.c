@@ -208,6 +208,9 @@ void channel_close(struct channel *ch)
 	timer_clear(ch->loop, &ch->pause);
 	channel_out_clear(ch);
 	scm_close(&ch->fd);
+	free(ch->queries);
+	ch->queries = NULL;
+	ch->nqueries = 0;
 	free(ch->buf);
 	ch->buf = NULL;
 	ch->buf_len = ch->buf_size = 0;

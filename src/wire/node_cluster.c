@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -201,6 +202,10 @@ static int answer_next(struct channel *ch)
 		if (r < 0)
 			return r;
 	}
+	if (ch->nqueries == 0) {
+		free(ch->queries);
+		ch->queries = NULL;
+	}
 	return 0;
 }
 
@@ -295,13 +300,17 @@ static int decide(struct channel *ch, const json_t *msg, struct node_query *q)
 static int query(struct channel *ch, const json_t *msg)
 {
 	const json_t *seq = json_object_get(msg, "seq");
-	struct node_query *q = &ch->queries[ch->nqueries];
+	struct node_query *q;
 
 	if (!json_is_integer(seq) || json_integer_value(seq) < 0)
 		return channel_broken(ch, "a queryServer without its number");
 	if (ch->nqueries == NODE_QUERIES)
 		return channel_broken(ch, "more open queryServer than anybody needs");
-	ch->nqueries++;
+	if (!ch->queries)
+		ch->queries = calloc(NODE_QUERIES, sizeof(*ch->queries));
+	if (!ch->queries)
+		return channel_broken(ch, "a queryServer that there is no memory for");
+	q = &ch->queries[ch->nqueries++];
 	*q = (struct node_query){ .seq = (uint64_t)json_integer_value(seq) };
 	q->error = decide(ch, msg, q);
 	if (!q->error && !q->free_port && !ch->handed)

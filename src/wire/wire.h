@@ -164,7 +164,7 @@ struct channel {
 		bool v6;
 		bool free_port;	      /* no listener: a socket of its own, at this address */
 		struct in6_addr addr; /* IPv4 in its first bytes */
-	} queries[NODE_QUERIES];
+	} * queries;		      /* NODE_QUERIES; NULL while there are none */
 	unsigned nqueries;
 	uint64_t open[2]; /* bits: listeners that it has open, [1] those for IPv6 */
 	uint64_t told[2]; /* of them: those that it was told to get connections for */

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Prints figures of mpsup beside nginx's and bwrap's from the same run. Asserts nothing.
 
-    run.py [NAME…]    recoveries, births, memory, throughput, node, spread; all of them
-                      without a name
+    run.py [NAME…]    recoveries, births, memory, throughput, node, spread, pools; all of
+                      them without a name
 
 Python only arranges: what is timed is timed by programs in C (stopwatch.c, birth.c),
 since an interpreter's start or client would hide half of the differences.
@@ -20,6 +20,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "host"))
 
+import pools as many  # noqa: E402
 import serving  # noqa: E402
 from harness import Env, Failed, Skip, http, proc, wait_until  # noqa: E402
 
@@ -255,8 +256,12 @@ def spread(env):
     serving.spread(env, sys.modules[__name__])
 
 
+def pools(env):
+    many.pools(env, sys.modules[__name__])
+
+
 FIGURES = {"recoveries": recoveries, "births": births, "memory": memory,
-           "throughput": throughput, "node": node, "spread": spread}
+           "throughput": throughput, "node": node, "spread": spread, "pools": pools}
 
 
 def main(names):

@@ -38,6 +38,33 @@ static void memory_is_zeroed_and_aligned(void **state)
 	}
 }
 
+/* Large and small, text and structs: each has its own bytes, aligned as it must be. */
+static void many_of_all_sizes_do_not_meet(void **state)
+{
+	enum { N = 400 };
+	static const size_t sizes[] = { 1, 0, 24, 300, 7, 1000, 250, 249, 5000 };
+	char *at[N];
+	size_t len[N];
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		len[i] = sizes[i % ARRAY_LEN(sizes)];
+		if (i % 3 == 0 && len[i] > 0) {
+			at[i] = arena_printf(&arena, "%*s", (int)len[i] - 1, "");
+		} else {
+			at[i] = arena_alloc(&arena, len[i]);
+			assert_int_equal((uintptr_t)at[i] % alignof(max_align_t), 0);
+		}
+		assert_non_null(at[i]);
+		memset(at[i], (int)i, len[i]);
+	}
+	for (size_t i = 0; i < N; i++)
+		for (size_t k = 0; k < len[i]; k++)
+			assert_int_equal((unsigned char)at[i][k], (unsigned char)i);
+	assert_null(arena_alloc(&arena, SIZE_MAX));
+	assert_null(arena_alloc(&arena, SIZE_MAX - 40));
+}
+
 static void strings_are_copies(void **state)
 {
 	char word[] = "worker";
@@ -128,9 +155,10 @@ static void list_keeps_order_and_bears_removal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(memory_is_zeroed_and_aligned), T(strings_are_copies),
-		T(done_twice_is_harmless),	 T(error_carries_words),
-		T(error_is_cut_not_overrun),	 T(list_keeps_order_and_bears_removal),
+		T(memory_is_zeroed_and_aligned),  T(strings_are_copies),
+		T(many_of_all_sizes_do_not_meet), T(strings_are_copies),
+		T(done_twice_is_harmless),	  T(error_carries_words),
+		T(error_is_cut_not_overrun),	  T(list_keeps_order_and_bears_removal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,7 +192,7 @@ static void restart_of_one_that_died_just_now(void **state)
 	life_parked(w.alive[w.nalive - 1]);
 	l = at(0);
 	life_lost(l);
-	born = w.m.births;
+	born = w.m.born;
 	restart(&w.pools[0], 0);
 	dies(l, 42, 0);
 	assert_non_null(at(0));
@@ -229,7 +229,7 @@ static void restart_of_one_that_must_be_killed(void **state)
 	spare = spare_in(LIFE_STARTING);
 	park(spare);
 	for (unsigned i = 0; i < 3; i++) {
-		born = w.m.births;
+		born = w.m.born;
 		forget();
 		restart(&w.pools[0], 0);
 		must_be_killed(at(0));

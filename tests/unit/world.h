@@ -354,7 +354,7 @@ static inline void check_timers(void)
 
 	list_each(it, &w.m.loop.timers) {
 		const struct timer *t = container_of(it, struct timer, node);
-		bool known = false;
+		bool known = t == &w.m.births.timer;
 
 		assert_true(t->armed);
 		assert_true(t->at_ms >= last);
@@ -402,17 +402,22 @@ static inline void check_world(void)
 {
 	unsigned in_birth[WORLD_POOLS] = { 0 }, lives[WORLD_POOLS] = { 0 };
 
+	unsigned counted = 0;
+
 	assert_int_equal(w.m.lives, w.nalive);
 	for (unsigned i = 0; i < w.nalive; i++) {
 		const struct life *l = w.alive[i];
 
 		in_birth[l->pool - w.pools] += l->in_birth;
 		lives[l->pool - w.pools]++;
+		counted += l->birth.counts;
+		assert_true(l->in_birth || !l->birth.counts);
 		if (l->state == LIFE_STARTING)
 			assert_true(l->in_birth);
 		if (l->certified)
 			assert_false(l->deadline.armed || l->watchdog.armed);
 	}
+	assert_int_equal(w.m.births.n, counted);
 	for (unsigned k = 0; k < w.m.npools; k++) {
 		struct pool *p = &w.pools[k];
 
