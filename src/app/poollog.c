@@ -94,7 +94,6 @@ void poollog_follow(struct pool *p)
 		return;
 	if (follow(l, p->conf, &e) == 0)
 		return;
-	pool_config_place(p->conf, &e);
 	log_error("pool %s: %s; its lines go where they went", p->conf->name, e.msg);
 	use(l, p->conf); /* said once */
 }
