@@ -15,6 +15,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 DATADIR    ?= $(PREFIX)/share/mpsup
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 MANDIR     ?= $(PREFIX)/share/man
+BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 O          ?= build
 V          ?= 0
 Q          := $(if $(filter 1,$(V)),,@)
@@ -201,12 +203,19 @@ install: all  ## honours DESTDIR and PREFIX
 	sed 's|@SBINDIR@|$(SBINDIR)|' deploy/mpsup.service.in >$(DESTDIR)$(UNITDIR)/mpsup.service
 	chmod 0644 $(DESTDIR)$(UNITDIR)/mpsup.service
 	$(if $(POLICIES),$(INSTALL) -m 0644 $(POLICIES) $(DESTDIR)$(DATADIR)/policy)
+	$(INSTALL) -D -m 0644 docs/mpsup.schema.json $(DESTDIR)$(DATADIR)/mpsup.schema.json
+	$(INSTALL) -D -m 0644 docs/man/mpsup.8 $(DESTDIR)$(MANDIR)/man8/mpsup.8
+	$(INSTALL) -D -m 0644 docs/man/mpsup.yaml.5 $(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
+	$(INSTALL) -D -m 0644 deploy/completion/mpsup.bash $(DESTDIR)$(BASHDIR)/mpsup
+	$(INSTALL) -D -m 0644 deploy/completion/_mpsup $(DESTDIR)$(ZSHDIR)/_mpsup
 
 uninstall:  ## remove what install put there
 	rm -f $(DESTDIR)$(UNITDIR)/mpsup.service
 	rm -f $(DESTDIR)$(SBINDIR)/mpsup $(DESTDIR)$(LIBDIR)/libmpsup.a $(DESTDIR)$(INCLUDEDIR)/mpsup.h
 	rm -f $(addprefix $(DESTDIR)$(LIBEXECDIR)/,mpsup-init mpsup-worker mpsup-scope)
-	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,$(POLICIES))
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,$(POLICIES)) $(DESTDIR)$(DATADIR)/mpsup.schema.json
+	rm -f $(DESTDIR)$(MANDIR)/man8/mpsup.8 $(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
+	rm -f $(DESTDIR)$(BASHDIR)/mpsup $(DESTDIR)$(ZSHDIR)/_mpsup
 	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR)/policy $(DESTDIR)$(DATADIR) 2>/dev/null
 
 .PHONY: clean help

@@ -53,6 +53,9 @@ needs_of_check() {
 	need gunicorn has gunicorn
 	need uvicorn has uvicorn
 	need systemd has systemd-notify
+	# The manual and the completion are tried, too.
+	need man-db has man
+	need zsh has zsh
 }
 
 needs_of_vm() {

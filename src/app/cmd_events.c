@@ -12,15 +12,28 @@ struct show {
 	bool as_json;
 };
 
+/* On stderr: what a script reads on stdout are events. */
+static void tell_missed(const json_t *missed)
+{
+	long long after = json_integer_value(json_object_get(missed, "after"));
+	long long before = json_integer_value(json_object_get(missed, "before"));
+
+	if (json_is_true(json_object_get(missed, "anew")))
+		(void)fprintf(stderr,
+			      "mpsup: there is no event %lld: this instance has begun to count "
+			      "anew; events before %lld are gone\n",
+			      after, before);
+	else
+		(void)fprintf(stderr, "mpsup: events before %lld are gone\n", before);
+}
+
 static bool show_event(void *ctx, const json_t *line)
 {
 	const struct show *show = ctx;
 	const json_t *event = json_object_get(line, "event");
 
 	if (json_object_get(line, "missed")) {
-		(void)fprintf(stderr, "mpsup: events before %lld are gone\n",
-			      (long long)json_integer_value(
-				      json_object_get(json_object_get(line, "missed"), "before")));
+		tell_missed(json_object_get(line, "missed"));
 		return true;
 	}
 	if (!json_is_object(event))
@@ -58,25 +71,31 @@ int cmd_events(int argc, char **argv)
 		.args = "[INSTANCE:]",
 		.opts = opts,
 		.text = "Show what happened: births, deaths and their reasons, limits, who asked "
-			"for what.\nThe last 1024 events are kept.\n",
+			"for what.\nThe last 1024 events are kept, fewer when they are long; their "
+			"numbers go on over\nrestarts of the instance. Who comes back with the number of "
+			"the last one that it saw\nmisses none, or is told.\n",
 	};
 	const char *target;
+	json_t *ask;
 	int r = opts_parse(&usage, argc, argv, &target);
 
 	if (r >= 0)
 		return r;
 	client_setup(&show.render);
-	if (since && parse_u64(since, 0, INT64_MAX, &seq) < 0 &&
-	    parse_time(since, clock_real_ms(), &since_ms) < 0) {
+	ask = json_pack("{s:b}", "follow", (int)follow);
+	if (since && parse_u64(since, 0, INT64_MAX - 1, &seq) == 0) {
+		(void)json_object_set_new(ask, "since", json_integer((json_int_t)seq));
+	} else if (since && parse_time(since, clock_real_ms(), &since_ms) == 0) {
+		(void)json_object_set_new(ask, "since_ms", json_integer(since_ms));
+	} else if (since) {
+		json_decref(ask);
 		(void)fprintf(stderr,
 			      "mpsup events: --since '%.40s' is no number of an event and no time "
 			      "(10m, 2026-11-24T08:00:00Z)\n",
 			      since);
 		return CLIENT_USAGE;
 	}
-	r = client_run(target, "events",
-		       json_pack("{s:I, s:I, s:b}", "since", (json_int_t)seq, "since_ms",
-				 (json_int_t)since_ms, "follow", (int)follow),
-		       follow ? -1 : CONNECT_WAIT_MS, show_event, &show, NULL);
+	r = client_run(target, "events", ask, follow ? -1 : CONNECT_WAIT_MS, show_event, &show,
+		       NULL);
 	return client_finish(r);
 }

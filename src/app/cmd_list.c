@@ -88,11 +88,60 @@ static void print_all(const struct instance_refs *refs)
 	json_decref(all);
 }
 
+/* As the master's names are: a shell completes with it. */
+static bool is_name(const char *s)
+{
+	return s && *s && !s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._-")];
+}
+
+/* All that a verb can be told to, for completion: what cannot be asked is left out. */
+static void print_targets(const char *instance, const json_t *status)
+{
+	const char *colon = *instance ? ":" : "";
+	json_t *pool, *worker;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(status, "pools"), i, pool)
+	{
+		const char *name = json_string_value(json_object_get(pool, "name"));
+
+		if (!is_name(name))
+			continue;
+		(void)printf("%s%s%s\n", instance, colon, name);
+		json_array_foreach(json_object_get(pool, "workers"), k, worker)
+		{
+			const char *role = json_string_value(json_object_get(worker, "role"));
+
+			if (role && strcmp(role, "worker") == 0)
+				(void)printf(
+					"%s%s%s/%d\n", instance, colon, name,
+					(int)json_integer_value(json_object_get(worker, "slot")));
+		}
+	}
+}
+
+static void print_all_targets(const struct instance_refs *refs)
+{
+	for (size_t i = 0; i < refs->n; i++) {
+		struct err e = { 0 };
+		json_t *status = ask_status(&refs->refs[i], &e);
+
+		if (status && is_name(refs->refs[i].name)) {
+			(void)printf("%s:\n", refs->refs[i].name);
+			print_targets(refs->refs[i].name, status);
+			if (refs->n == 1)
+				print_targets("", status);
+		}
+		json_decref(status);
+	}
+}
+
 int cmd_list(int argc, char **argv)
 {
-	bool as_json = false;
+	bool as_json = false, targets = false;
 	const struct opt opts[] = {
 		{ .name = "json", .help = "one JSON array, for scripts", .on = &as_json },
+		{ .name = "targets", .help = "every TARGET there is, one a line", .on = &targets },
 		{ 0 },
 	};
 	const struct usage usage = {
@@ -112,7 +161,9 @@ int cmd_list(int argc, char **argv)
 	r = client_instances(&refs);
 	if (r != 0)
 		return r;
-	if (as_json)
+	if (targets)
+		print_all_targets(&refs);
+	else if (as_json)
 		print_all(&refs);
 	else
 		show_all(&render, &refs);

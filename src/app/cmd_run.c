@@ -15,6 +15,7 @@
 #include "app/pidfile.h"
 #include "app/shown.h"
 #include "app/signals.h"
+#include "app/state.h"
 #include "app/upward.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -38,6 +39,7 @@ struct run {
 	struct daemon daemon;
 	struct pidfile pidfile;
 	struct upward upward;
+	struct state state;
 };
 
 static void on_log(struct master *m, const struct logline *line)
@@ -48,7 +50,10 @@ static void on_log(struct master *m, const struct logline *line)
 
 static int on_pool(struct master *m, struct pool *p, struct err *e)
 {
-	return shown_add_pool(&container_of(m, struct run, master)->shown, p, e);
+	struct run *run = container_of(m, struct run, master);
+
+	kept_give(&run->state.kept, p);
+	return shown_add_pool(&run->shown, p, e);
 }
 
 static void on_pool_gone(struct master *m, struct pool *p)
@@ -56,6 +61,7 @@ static void on_pool_gone(struct master *m, struct pool *p)
 	struct run *run = container_of(m, struct run, master);
 
 	ctl_pool_gone(&run->ctl, p);
+	state_take(&run->state);
 	poollog_drop(p);
 }
 
@@ -111,6 +117,7 @@ static void on_event(struct master *m, const struct event *ev)
 
 	shown_event(ev);
 	ctl_on_event(m, ev);
+	state_changed(&run->state);
 	upward_event(&run->upward, ev);
 	if (run->daemon.tell_fd >= 0)
 		tell_starter(run, ev);
@@ -125,7 +132,7 @@ static int make_pools(struct run *run, struct err *e)
 
 	for (unsigned i = 0; i < m->config->npools; i++) {
 		struct pool *p = pool_new(m, m->config->pools[i]);
-		int r = p ? shown_add_pool(&run->shown, p, e) : -ENOMEM;
+		int r = p ? on_pool(m, p, e) : -ENOMEM;
 
 		if (!p)
 			return err_set(e, r, "out of memory");
@@ -178,13 +185,16 @@ static int start(struct run *run, struct err *e)
 		pins_open(m);
 	if (r == 0)
 		r = config_resolve(m->config, e);
-	if (r == 0)
+	if (r == 0) {
+		state_open(&run->state, m);
 		r = make_pools(run, e);
+	}
 	if (r == 0)
 		r = ctl_open(&run->ctl, m, run->instance.run_dir, e);
 	if (r == 0) {
 		m->on_event = on_event;
 		m->ctx = &run->ctl;
+		state_follow(&run->state, &run->ctl);
 		r = open_pools(run, e);
 	}
 	if (r == 0 && m->config->pidfile)
@@ -208,6 +218,7 @@ static void give_back(struct run *run)
 {
 	struct master *m = &run->master;
 
+	state_close(&run->state); /* before anybody hears of the stop */
 	if (run->ctl.master) {
 		ctl_stopped(&run->ctl);
 		ctl_close(&run->ctl);

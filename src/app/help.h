@@ -9,6 +9,8 @@ void help_overview(FILE *f);
 /* The commonest commands: what `mpsup` alone prints. */
 void help_common(FILE *f);
 void help_version(FILE *f);
+/* For programs: options, keys and verbs, from the tables. */
+void help_json(FILE *f);
 
 /* One line on stderr about a verb that is none: what it is called here, that it
  * is not built yet, or the nearest one. */

@@ -13,27 +13,23 @@
 #include <unistd.h>
 
 #include "app/paths.h"
+#include "base/clock.h"
 #include "base/fd.h"
+#include "kernel/proc.h"
 
-#define DYING_MS 100
+#define ENDING_MS 100  /* a living master may be giving it back */
+#define DYING_MS  5000 /* a killed one's last children have seen its end by then */
 
 static int make_run_dir(const char *path, struct err *e)
 {
 	char part[PATH_MAX];
 	struct stat st;
+	int r;
 
-	/* Every missing folder on the way; /run/mpsup is root's, 0755 (traps 41). */
 	(void)snprintf(part, sizeof(part), "%s", path);
-	for (char *p = part + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return err_sys(e, -errno, "%s", part);
-		*p = '/';
-	}
-	if (mkdir(part, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, -errno, "%s", part);
+	r = paths_make(part, 0755, e); /* /run/mpsup is root's, 0755 (traps 41) */
+	if (r < 0)
+		return r;
 	if (lstat(part, &st) < 0)
 		return err_sys(e, -errno, "%s", part);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
@@ -64,13 +60,23 @@ static int try_name(struct instance *in, const char *name, struct err *e)
 	return 0;
 }
 
+static bool is_worth_waiting(const struct instance *in, uint64_t waited_ms)
+{
+	struct stat st;
+
+	if (waited_ms < ENDING_MS)
+		return true;
+	return waited_ms < DYING_MS && stat(in->dir, &st) == 0 && !proc_flock_lives(&st);
+}
+
 /* A master that was killed a moment ago: its last children hold the lock until
  * they have seen its end. */
 static int try_patiently(struct instance *in, const char *name, struct err *e)
 {
+	uint64_t start = clock_boot_ms();
 	int r = try_name(in, name, e);
 
-	for (int ms = 0; r == 1 && ms < DYING_MS; ms += 5) {
+	while (r == 1 && is_worth_waiting(in, clock_boot_ms() - start)) {
 		(void)poll(NULL, 0, 5);
 		r = try_name(in, name, e);
 	}

@@ -53,6 +53,10 @@ static int help(int argc, char **argv)
 	char *only_help[] = { (char[]){ "--help" }, NULL };
 	const struct cmd *c;
 
+	if (argc == 1 && strcmp(argv[0], "--json") == 0) {
+		help_json(stdout);
+		return STATUS_OK;
+	}
 	if (argc < 1 || argv[0][0] == '-') {
 		help_overview(stdout);
 		return STATUS_OK;

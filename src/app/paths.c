@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int paths_absolute(char *ret, const char *path)
@@ -45,19 +46,49 @@ void paths_run_dir(char *buf, size_t size)
 		(void)snprintf(buf, size, "/tmp/mpsup-%u", geteuid());
 }
 
-void paths_log_dir(char *buf, size_t size, const char *name)
+/* Of root below what the system has for it, of others below their own. */
+static void state_dir(char *buf, size_t size, const char *system, const char *last,
+		      const char *name)
 {
 	const char *root = getenv("MPSUP_ROOT");
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
 	if (root && *root)
-		(void)snprintf(buf, size, "%s/var/log/mpsup/%s", root, name);
+		(void)snprintf(buf, size, "%s%s/%s", root, system, name);
 	else if (geteuid() == 0)
-		(void)snprintf(buf, size, "/var/log/mpsup/%s", name);
+		(void)snprintf(buf, size, "%s/%s", system, name);
 	else if (xdg && *xdg)
 		(void)snprintf(buf, size, "%s/mpsup/%s", xdg, name);
 	else if (home && *home)
 		(void)snprintf(buf, size, "%s/.local/state/mpsup/%s", home, name);
 	else
-		(void)snprintf(buf, size, "/tmp/mpsup-%u/log/%s", geteuid(), name);
+		(void)snprintf(buf, size, "/tmp/mpsup-%u/%s/%s", geteuid(), last, name);
+}
+
+void paths_log_dir(char *buf, size_t size, const char *name)
+{
+	state_dir(buf, size, "/var/log/mpsup", "log", name);
+}
+
+void paths_state_dir(char *buf, size_t size, const char *name)
+{
+	state_dir(buf, size, "/var/lib/mpsup", "state", name);
+}
+
+int paths_make(char *path, mode_t mode, struct err *e)
+{
+	for (char *p = path + 1;; p++) {
+		char c = *p;
+		int r;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		r = mkdir(path, c ? 0755 : mode) < 0 && errno != EEXIST ? -errno : 0;
+		if (r < 0)
+			return err_sys(e, r, "%s", path);
+		if (!c)
+			return 0;
+		*p = c;
+	}
 }

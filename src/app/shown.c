@@ -109,31 +109,16 @@ int shown_open(struct shown *s, struct loop *loop, const struct config *c, struc
 	return c->log_file ? open_own(s, c->log_file, e) : 0;
 }
 
-/* Each missing folder on the way; the last is for root and its group alone. */
-static int make_folders(char *path, struct err *e)
-{
-	for (char *p = path + 1;; p++) {
-		char c = *p;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(path, c ? 0755 : 0750) < 0 && errno != EEXIST)
-			return err_sys(e, -errno, "log folder %s", path);
-		if (!c)
-			return 0;
-		*p = c;
-	}
-}
-
 int shown_open_daemon(struct shown *s, struct err *e)
 {
 	char path[PATH_MAX], *dir = s->pools.dir;
 	int r;
 
 	paths_log_dir(dir, sizeof(s->pools.dir), s->config->name);
-	r = make_folders(dir, e);
-	if (r == 0 && s->own.fd < 0) {
+	r = paths_make(dir, 0750, e); /* for root and its group alone */
+	if (r < 0)
+		return err_wrap(e, "log folder");
+	if (s->own.fd < 0) {
 		(void)snprintf(path, sizeof(path), "%s/mpsup.log", dir);
 		r = open_own(s, path, e);
 		s->own.rotate_bytes = LOG_ROTATE_BYTES;

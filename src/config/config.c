@@ -14,7 +14,7 @@
 #include "config/uid.h"
 
 /* clang-format off */
-const char *const cage_word_name[CAGE_WORDS] = {
+const char *const cage_word_name[CAGE_WORDS + 1] = {
 	[CAGE_PID] = "pid",	      [CAGE_MOUNT] = "mount",	  [CAGE_IPC] = "ipc",
 	[CAGE_UTS] = "uts",	      [CAGE_CGROUP] = "cgroup",	  [CAGE_NET] = "net",
 	[CAGE_USER] = "user",	      [CAGE_UID] = "uid",	  [CAGE_GROUPS] = "groups",

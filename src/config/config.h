@@ -54,7 +54,7 @@ enum cage_word {
 };
 /* clang-format on */
 #define CAGE_BIT(word) (1u << (word))
-extern const char *const cage_word_name[CAGE_WORDS];
+extern const char *const cage_word_name[CAGE_WORDS + 1]; /* ends with NULL */
 
 struct listen_spec {
 	const char *text;  /* as a person wrote it: "3000", "127.0.0.1:80", "unix:/run/x.sock" */

@@ -20,6 +20,9 @@
 #define ROLL CHANGE_RELOAD
 #define HARD CHANGE_RESTART
 
+/* Most keys have no words: their rows end before. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 /* clang-format off */
 const struct key keys[] = {
 	{ "name", 'n', "name", I, HARD, "NAME", "of the script or command", "name of the instance", take_name, "a to z, 0 to 9 and . _ -, at most 32", SHAPE_ONE },
@@ -27,10 +30,10 @@ const struct key keys[] = {
 	{ "port", 'p', "port", P, ROLL, "N", NULL, "listen on port N of all addresses, IPv4 and IPv6", take_port, "1 to 65535", SHAPE_EACH },
 	{ "listen", 0, "listen", P, ROLL, "ADDR:PORT|unix:PATH[,...]", NULL, "listen there; repeatable; unix takes mode= user= group=, all take name=", take_listen, "ADDR:PORT, [ADDR6]:PORT or unix:PATH", SHAPE_EACH },
 	{ "backlog", 0, "backlog", P, ROLL, "N", "4096", "length of the accept queue", take_backlog, "1 to 65535", SHAPE_ONE },
-	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc, systemd, bind", take_protocol, "auto, native, node-cluster, node-ipc, systemd, bind", SHAPE_ONE },
-	{ "balance", 0, "balance", P, ROLL, "MODE", "auto", "who gets a connection: shared, reuseport, roundrobin, sticky; auto by the protocol", take_balance, "auto, shared, reuseport, roundrobin, sticky", SHAPE_ONE },
-	{ "unlisted", 0, "unlisted", P, ROLL, "open|refuse|pass", "refuse; open without any --port", "a port that the program asks for and that was not configured", take_unlisted, "open, refuse or pass", SHAPE_ONE },
-	{ "compat", 0, "compat", P, ROLL, "einhorn,server-starter", "none", "variables of these masters too, for programs of socket activation", take_compat, "einhorn, server-starter, or both with a comma", SHAPE_WORDS },
+	{ "protocol", 0, "protocol", P, ROLL, "NAME", "auto", "how a worker gets the socket: auto, native, node-cluster, node-ipc, systemd, bind", take_protocol, "auto, native, node-cluster, node-ipc, systemd, bind", SHAPE_ONE, words_protocol },
+	{ "balance", 0, "balance", P, ROLL, "MODE", "auto", "who gets a connection: shared, reuseport, roundrobin, sticky; auto by the protocol", take_balance, "auto, shared, reuseport, roundrobin, sticky", SHAPE_ONE, words_balance },
+	{ "unlisted", 0, "unlisted", P, ROLL, "open|refuse|pass", "refuse; open without any --port", "a port that the program asks for and that was not configured", take_unlisted, "open, refuse or pass", SHAPE_ONE, words_unlisted },
+	{ "compat", 0, "compat", P, ROLL, "einhorn,server-starter", "none", "variables of these masters too, for programs of socket activation", take_compat, "einhorn, server-starter, or both with a comma", SHAPE_WORDS, words_compat },
 	{ "workers", 'w', "workers", P, LIVE, "N|max|-N", "max", "how many; max is one per CPU, -1 one less", take_workers, "1 to 4096, max, or -N", SHAPE_ONE },
 	{ "cpus", 0, "cpus", P, ROLL, "all|physical|numa:N|llc:N|LIST", "all", "CPUs the workers are dealt over", take_cpus, "all, physical, numa:N, llc:N, or a list like 0-3,6", SHAPE_WORDS },
 	{ "no-pin", 0, "no_pin", P, ROLL, NULL, NULL, "do not pin workers to their CPUs", take_no_pin, NULL, SHAPE_ONE },
@@ -45,13 +48,13 @@ const struct key keys[] = {
 	{ "group", 'g', "group", P, ROLL, "GROUP", "the user's", "group of the workers", take_group, "a name or a number", SHAPE_ONE },
 	{ "groups", 0, "groups", P, ROLL, "LIST", "none", "supplementary groups", take_groups, "names or numbers with commas", SHAPE_WORDS },
 	{ "policy", 0, "policy", P, ROLL, "NAME|FILE", "by the command", "system calls: generic, node, static, or a file", take_policy, "a policy's name or a file", SHAPE_ONE },
-	{ "view", 0, "view", P, ROLL, "app|host", "app", "what the workers see of the file system", take_view, "app or host", SHAPE_ONE },
+	{ "view", 0, "view", P, ROLL, "app|host", "app", "what the workers see of the file system", take_view, "app or host", SHAPE_ONE, words_view },
 	{ "ro", 0, "ro", P, ROLL, "PATH", NULL, "show this too, read-only; repeatable", take_ro, "an absolute path", SHAPE_EACH },
 	{ "rw", 0, "rw", P, ROLL, "PATH", NULL, "show this too, writable; repeatable", take_rw, "an absolute path", SHAPE_EACH },
 	{ "hide", 0, "hide", P, ROLL, "PATH", NULL, "cover this; repeatable", take_hide, "an absolute path", SHAPE_EACH },
-	{ "net", 0, "net", P, ROLL, "host|none", "host", "none: the workers only accept, they connect to nothing", take_net, "host or none", SHAPE_ONE },
-	{ "no-sandbox", 0, "no_sandbox", P, ROLL, "WORD", NULL, "accept a worker without this part of the cage; repeatable", take_no_sandbox, "a word of the cage", SHAPE_WORDS },
-	{ "require", 0, "require", P, ROLL, "all|WORD,...", NULL, "refuse to start without these parts", take_require, "all, or words of the cage", SHAPE_WORDS },
+	{ "net", 0, "net", P, ROLL, "host|none", "host", "none: the workers only accept, they connect to nothing", take_net, "host or none", SHAPE_ONE, words_net },
+	{ "no-sandbox", 0, "no_sandbox", P, ROLL, "WORD", NULL, "accept a worker without this part of the cage; repeatable", take_no_sandbox, "a word of the cage", SHAPE_WORDS, cage_word_name },
+	{ "require", 0, "require", P, ROLL, "all|WORD,...", NULL, "refuse to start without these parts", take_require, "all, or words of the cage", SHAPE_WORDS, cage_word_name, true },
 	{ NULL, 0, "command", P, ROLL, "[WORD, ...]", "the built-in worker", "the program and its arguments; on a command line what follows --", take_command, "a list, as [node, server.js]", SHAPE_COMMAND },
 	{ "demo", 0, "demo", P, ROLL, NULL, NULL, "built-in worker: serve /crash and /exit too", take_demo, NULL, SHAPE_ONE },
 	{ "memory", 0, "memory", M, LIVE, "SIZE", "max", "more than this and the worker is ended whole (memory.max)", take_memory, "a size like 512M, at least 1M, or max", SHAPE_ONE },
@@ -77,8 +80,8 @@ const struct key keys[] = {
 	{ "boot-limit", 0, "boot_limit", R, LIVE, "N", "5", "starts in a row that never get ready: it has failed", take_boot_limit, "1 to 1000", SHAPE_ONE },
 	{ "backoff", 0, "backoff", R, LIVE, "MIN..MAX", "100ms..10s", "wait between restarts, doubling", take_backoff, "MIN..MAX, as 100ms..10s, MIN not above MAX", SHAPE_ONE },
 	{ "fatal-exit", 0, "fatal_exit", R, LIVE, "CODES", "none", "exit codes that are not worth a restart", take_fatal_exit, "codes 0 to 255 with commas, or none", SHAPE_WORDS },
-	{ "on-failed", 0, "on_failed", R, LIVE, "exit|hold", "exit", "when every worker has failed: exit with 70, or stay", take_on_failed, "exit or hold", SHAPE_ONE },
-	{ "ready", 0, "ready", R, LIVE, "auto|notify|listen|exec|DURATION", "auto", "when a worker of systemd or bind counts as ready", take_ready, "auto, notify, listen, exec, or a duration", SHAPE_ONE },
+	{ "on-failed", 0, "on_failed", R, LIVE, "exit|hold", "exit", "when every worker has failed: exit with 70, or stay", take_on_failed, "exit or hold", SHAPE_ONE, words_on_failed },
+	{ "ready", 0, "ready", R, LIVE, "auto|notify|listen|exec|DURATION", "auto", "when a worker of systemd or bind counts as ready", take_ready, "auto, notify, listen, exec, or a duration", SHAPE_ONE, words_ready, true },
 	{ "ready-timeout", 0, "ready_timeout", R, LIVE, "DURATION", "30s", "a worker that is not ready by then is ended", take_ready_timeout, "a duration like 30s, 10ms to 400d", SHAPE_ONE },
 	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s, 0 to 400d", SHAPE_ONE },
 	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s, 0 to 400d", SHAPE_ONE },
@@ -87,13 +90,13 @@ const struct key keys[] = {
 	{ "daemonize", 'd', "daemonize", I, HARD, NULL, NULL, "go to the background when every pool is ready", take_daemonize, NULL, SHAPE_ONE },
 	{ "pidfile", 0, "pidfile", I, HARD, "FILE", "none", "the master's pid, for other programs", take_pidfile, "a file", SHAPE_ONE },
 	{ "log-file", 0, "file", L, LIVE, "FILE", "standard error; in the background mpsup.log in the instance's log folder", "mpsup's own log", take_log_file, "a file", SHAPE_ONE },
-	{ "log-format", 0, "format", L, HARD, "text|json", "text", "form of the log", take_log_format, "text or json", SHAPE_ONE },
+	{ "log-format", 0, "format", L, HARD, "text|json", "text", "form of the log", take_log_format, "text or json", SHAPE_ONE, words_log_format },
 	{ "quiet", 'q', "quiet", L, HARD, NULL, NULL, "only warnings and errors", take_quiet, NULL, SHAPE_ONE },
 	{ "verbose", 'v', "verbose", L, HARD, NULL, NULL, "more of what happens", take_verbose, NULL, SHAPE_ONE },
 	{ NULL, 0, "file", PL, LIVE, "FILE", "the terminal; under systemd the journal; in the background POOL.log in the instance's log folder", "where the lines of the workers go; none: nowhere (mpsup logs has the last ones all the same)", take_pool_log_file, "an absolute path (in a file also one that begins at its folder), or none", SHAPE_ONE },
 	{ NULL, 0, "rotate", PL, LIVE, "SIZE", "32M", "a log file that is longer is renamed to FILE.1, that to FILE.2; none: never, for a user of logrotate", take_pool_log_rotate, "a size like 32M, at least 4K, or none", SHAPE_ONE },
 	{ NULL, 0, "keep", PL, LIVE, "N", "5", "so many renamed ones are kept", take_pool_log_keep, "0 to 1000", SHAPE_ONE },
-	{ NULL, 0, "format", PL, LIVE, "text|json", "the instance's log.format", "form of the lines", take_pool_log_format, "text or json", SHAPE_ONE },
+	{ NULL, 0, "format", PL, LIVE, "text|json", "the instance's log.format", "form of the lines", take_pool_log_format, "text or json", SHAPE_ONE, words_log_format },
 	{ NULL, 0, "rate", PL, LIVE, "N/DURATION", "none", "more lines of a worker than this are dropped, counted and told", take_pool_log_rate, "N/DURATION, as 1000/10s, at least 1/100ms, or none", SHAPE_ONE },
 	{ "control-group", 0, "group", C, HARD, "GROUP", "none", "its members may look, stop, start, restart and reset", take_control_group, "a group, or none", SHAPE_ONE },
 	{ "view-group", 0, "view_group", C, HARD, "GROUP", "none", "its members may look", take_view_group, "a group, or none", SHAPE_ONE },
@@ -105,6 +108,7 @@ const struct key keys[] = {
 	{ "version", 0, "", I, HARD, NULL, NULL, "the version", take_version, NULL, SHAPE_ARGV_ONLY },
 };
 /* clang-format on */
+#pragma GCC diagnostic pop
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {

@@ -52,6 +52,9 @@ struct key {
 	int (*take)(struct reading *rd, const struct key *k, const char *value, struct err *e);
 	const char *form; /* "what would be right", for the common error */
 	enum key_shape shape;
+	/* The words that are right, which `take` compares with; NULL: it is no matter of words. */
+	const char *const *words;
+	bool open; /* beside the words other values are right */
 };
 
 extern const struct key keys[];

@@ -39,17 +39,16 @@ int reading_no_memory(struct err *e)
 }
 
 /* One word of a NULL-terminated list; -EINVAL with the nearest. */
-int reading_one_of(const struct key *k, const char *value, const char *const *words, int *ret,
-		   struct err *e)
+int reading_one_of(const struct key *k, const char *value, int *ret, struct err *e)
 {
 	const char *near;
 
-	for (int i = 0; words[i]; i++)
-		if (strcmp(words[i], value) == 0) {
+	for (int i = 0; k->words[i]; i++)
+		if (strcmp(k->words[i], value) == 0) {
 			*ret = i;
 			return 0;
 		}
-	near = nearest_word(value, words);
+	near = nearest_word(value, k->words);
 	return reading_wrong(k, e, -EINVAL, "'%.100s' is not known; right is: %s%s%s%s", value,
 			     k->form, near ? " (did you mean '" : "", near ? near : "",
 			     near ? "'?)" : "");

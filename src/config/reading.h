@@ -32,6 +32,18 @@ MUST_CHECK int reading_take_argv(struct reading *rd, int argc, char **argv, stru
 /* An absolute path of it, in the arena; NULL: no memory. */
 const char *reading_path(struct reading *rd, const char *path);
 
+/* The words of a key, with NULL at the end, in the order of its enum; each in the file of its
+ * take function. */
+extern const char *const words_protocol[],
+	*const words_balance[],
+		*const words_unlisted[],
+			*const words_compat[],
+				*const words_ready[],
+					*const words_view[],
+						*const words_net[],
+							*const words_on_failed[],
+								*const words_log_format[];
+
 /* take*.c: one function a type or special case, named in the table. */
 #define TAKE(name)                                                                                 \
 	int take_##name(struct reading *rd, const struct key *k, const char *value, struct err *e)
@@ -115,9 +127,8 @@ PRINTF(4, 5) int reading_wrong(const struct key *k, struct err *e, int code, con
 /* The common error, from a parse function's -EINVAL, -ERANGE or -ENOMEM. */
 int reading_not_right(const struct key *k, const char *value, int why, struct err *e);
 int reading_no_memory(struct err *e);
-/* One word of a NULL-terminated list; -EINVAL with the nearest one. */
-MUST_CHECK int reading_one_of(const struct key *k, const char *value, const char *const *words,
-			      int *ret, struct err *e);
+/* Which of the key's words it is; -EINVAL with the nearest one. */
+MUST_CHECK int reading_one_of(const struct key *k, const char *value, int *ret, struct err *e);
 MUST_CHECK int reading_number(const struct key *k, const char *value, uint64_t min, uint64_t max,
 			      uint64_t *ret, struct err *e);
 MUST_CHECK int reading_duration(const struct key *k, const char *value, uint64_t min_ms,

@@ -318,10 +318,11 @@ TAKE(pidfile)
 	return reading_text(rd, &rd->c->pidfile, k, value, e);
 }
 
+const char *const words_log_format[] = { "text", "json", NULL };
+
 TAKE(log_format)
 {
-	static const char *const words[] = { "text", "json", NULL };
-	int i = 0, r = reading_one_of(k, value, words, &i, e);
+	int i = 0, r = reading_one_of(k, value, &i, e);
 
 	if (r == 0)
 		rd->c->log_format = i ? LOG_F_JSON : LOG_F_TEXT;

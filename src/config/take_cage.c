@@ -8,10 +8,11 @@
 #include "base/nearest.h"
 #include "config/reading.h"
 
+const char *const words_view[] = { "app", "host", NULL };
+
 TAKE(view)
 {
-	static const char *const words[] = { "app", "host", NULL };
-	int i = 0, r = reading_one_of(k, value, words, &i, e);
+	int i = 0, r = reading_one_of(k, value, &i, e);
 
 	if (r == 0)
 		rd->p->view = i ? VIEW_KIND_HOST : VIEW_KIND_APP;
@@ -46,10 +47,11 @@ TAKE(policy)
 	return reading_text(rd, &rd->p->policy, k, value, e);
 }
 
+const char *const words_net[] = { "host", "none", NULL };
+
 TAKE(net)
 {
-	static const char *const words[] = { "host", "none", NULL };
-	int i = 0, r = reading_one_of(k, value, words, &i, e);
+	int i = 0, r = reading_one_of(k, value, &i, e);
 
 	if (r == 0)
 		rd->p->net_none = i == 1;
@@ -60,7 +62,7 @@ static int cage_word(const struct key *k, const char *word, size_t len, uint32_t
 		     struct err *e)
 {
 	char text[32], all[256] = "";
-	const char *near, *words[CAGE_WORDS + 1];
+	const char *near;
 	int w = cage_word_find(word, len);
 
 	if (w >= 0) {
@@ -69,12 +71,10 @@ static int cage_word(const struct key *k, const char *word, size_t len, uint32_t
 	}
 	(void)snprintf(text, sizeof(text), "%.*s", (int)(len > 31 ? 31 : len), word);
 	for (int i = 0; i < CAGE_WORDS; i++) {
-		words[i] = cage_word_name[i];
 		strncat(all, i ? " " : "", sizeof(all) - strlen(all) - 1);
 		strncat(all, cage_word_name[i], sizeof(all) - strlen(all) - 1);
 	}
-	words[CAGE_WORDS] = NULL;
-	near = nearest_word(text, words);
+	near = nearest_word(text, k->words);
 	return reading_wrong(k, e, -EINVAL, "'%s' is no word of the cage%s%s%s; they are: %s", text,
 			     near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "",
 			     all);

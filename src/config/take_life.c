@@ -33,10 +33,11 @@ TAKE(backoff)
 	return r < 0 ? reading_not_right(k, value, r, e) : 0;
 }
 
+const char *const words_on_failed[] = { "exit", "hold", NULL };
+
 TAKE(on_failed)
 {
-	static const char *const words[] = { "exit", "hold", NULL };
-	int i = 0, r = reading_one_of(k, value, words, &i, e);
+	int i = 0, r = reading_one_of(k, value, &i, e);
 
 	if (r == 0)
 		rd->p->on_failed = i ? ON_FAILED_HOLD : ON_FAILED_EXIT;

@@ -74,8 +74,7 @@ TAKE(pool_log_keep)
 
 TAKE(pool_log_format)
 {
-	static const char *const words[] = { "text", "json", NULL };
-	int i = 0, r = reading_one_of(k, value, words, &i, e);
+	int i = 0, r = reading_one_of(k, value, &i, e);
 
 	if (r == 0) {
 		rd->p->log.format = i ? LOG_F_JSON : LOG_F_TEXT;

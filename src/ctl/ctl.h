@@ -16,6 +16,7 @@
 #define CTL_LINE_MAX  65536
 #define CTL_QUEUE_MAX (8u << 20) /* a client that does not read is let go */
 #define EVENTS_KEPT   1024
+#define EVENTS_BYTES  (512u << 10) /* that all of them take, at the most */
 
 struct ctl_event {
 	struct list node;
@@ -35,8 +36,13 @@ struct ctl {
 	struct list clients;
 	struct list events; /* struct ctl_event, oldest first */
 	unsigned nevents;
+	size_t event_bytes;
 	uint64_t seq;
-	uint64_t applies; /* how many there were */
+	uint64_t reserved; /* no greater seq is given out before `reserve` was asked */
+	void (*reserve)(struct ctl *c);
+	void (*looked)(struct ctl *c); /* somebody was told the figures of now */
+	void *state;		       /* of these two */
+	uint64_t applies;	       /* how many there were */
 };
 
 struct ctl_client {

@@ -119,6 +119,16 @@ static void add_more(json_t *o, const struct event *ev)
 		(void)json_object_set_new(o, "text", json_safe(ev->text));
 }
 
+static void forget_first(struct ctl *c)
+{
+	struct ctl_event *e = container_of(c->events.next, struct ctl_event, node);
+
+	list_remove(&e->node);
+	c->nevents--;
+	c->event_bytes -= sizeof(*e) + e->len + 1;
+	free(e);
+}
+
 static void keep(struct ctl *c, const char *line, const struct pool *p)
 {
 	size_t len = strlen(line);
@@ -132,13 +142,10 @@ static void keep(struct ctl *c, const char *line, const struct pool *p)
 	e->len = len;
 	memcpy(e->line, line, len + 1);
 	list_append(&c->events, &e->node);
-	if (++c->nevents > EVENTS_KEPT) {
-		struct list *first = c->events.next;
-
-		list_remove(first);
-		free(container_of(first, struct ctl_event, node));
-		c->nevents--;
-	}
+	c->nevents++;
+	c->event_bytes += sizeof(*e) + len + 1;
+	while (c->nevents > 1 && (c->nevents > EVENTS_KEPT || c->event_bytes > EVENTS_BYTES))
+		forget_first(c);
 }
 
 void eventlog_add(struct ctl *c, const struct event *ev)
@@ -148,6 +155,8 @@ void eventlog_add(struct ctl *c, const struct event *ev)
 
 	if (!o)
 		return;
+	if (c->seq >= c->reserved && c->reserve)
+		c->reserve(c);
 	(void)json_object_set_new(o, "seq", json_integer((json_int_t)(c->seq + 1)));
 	set_time(o, "time", clock_real_ms());
 	(void)json_object_set_new(o, "event", json_string(ev->name));
@@ -162,9 +171,6 @@ void eventlog_add(struct ctl *c, const struct event *ev)
 
 void eventlog_done(struct ctl *c)
 {
-	list_each(it, &c->events) {
-		list_remove(it);
-		free(container_of(it, struct ctl_event, node));
-	}
-	c->nevents = 0;
+	while (c->nevents > 0)
+		forget_first(c);
 }

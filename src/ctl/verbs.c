@@ -23,10 +23,14 @@ struct verb {
 
 static void do_status(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
+	struct ctl *c = cl->ctl;
+
 	(void)args;
 	cl->closing = true;
 	client_send(cl,
 		    json_pack("{s:b, s:o}", "ok", 1, "status", status_json(cl, t->pool, t->slot)));
+	if (c->looked)
+		c->looked(c);
 }
 
 static bool may_see(const struct ctl_client *cl, const struct ctl_event *e)
@@ -41,17 +45,34 @@ static bool may_see(const struct ctl_client *cl, const struct ctl_event *e)
 	return false;
 }
 
+/* Who comes back for what happened meanwhile is told what is not there any more. Returns
+ * the number after which it gets them. */
+static uint64_t tell_missed(struct ctl_client *cl, const json_t *args)
+{
+	const json_t *asked = json_object_get(args, "since");
+	uint64_t since = (uint64_t)json_integer_value(asked);
+	int64_t since_ms = json_integer_value(json_object_get(args, "since_ms"));
+	const struct ctl *c = cl->ctl;
+	const struct ctl_event *e = container_of(c->events.next, struct ctl_event, node);
+	uint64_t first = c->nevents > 0 ? e->seq : c->seq + 1;
+	/* It has seen more than there were: what was kept of the numbers is lost. */
+	bool anew = since > c->seq;
+	bool missed = asked ? first > since + 1 :
+			      since_ms && first > 1 && (c->nevents == 0 || e->time_ms > since_ms);
+
+	if (anew || missed)
+		client_send(cl,
+			    json_pack("{s:{s:I, s:I, s:b}}", "missed", "after", (json_int_t)since,
+				      "before", (json_int_t)first, "anew", (int)anew));
+	return anew ? 0 : since;
+}
+
 static void do_events(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
-	uint64_t since = (uint64_t)json_integer_value(json_object_get(args, "since"));
 	int64_t since_ms = json_integer_value(json_object_get(args, "since_ms"));
-	const struct ctl_event *first = container_of(cl->ctl->events.next, struct ctl_event, node);
+	uint64_t since = tell_missed(cl, args);
 
 	(void)t;
-	/* Who comes back for what happened meanwhile is told what is not there any more. */
-	if (since && cl->ctl->nevents > 0 && first->seq > since + 1)
-		client_send(cl, json_pack("{s:{s:I, s:I}}", "missed", "after", (json_int_t)since,
-					  "before", (json_int_t)first->seq));
 	list_each(it, &cl->ctl->events) {
 		const struct ctl_event *e = container_of(it, struct ctl_event, node);
 

@@ -33,8 +33,7 @@ static void line_done(struct line *l)
 	free(l->script_owned);
 }
 
-/* The folder's parts are not looked at: it may be for another host. */
-static char *absolute(const char *dir, const char *path)
+char *pm2_absolute(const char *dir, const char *path)
 {
 	char *whole = NULL;
 	size_t n;
@@ -75,7 +74,7 @@ static const char *interpreter_of(const struct line *l)
 	for (size_t i = 0; end && i < ARRAY_LEN(by_end); i++)
 		if (strcmp(by_end[i].end, end) == 0)
 			return by_end[i].program;
-	path = absolute(l->cwd, l->script);
+	path = pm2_absolute(l->cwd, l->script);
 	/* No such file: a program of PATH, as npm. */
 	alone = !path || access(path, F_OK) < 0 || starts_by_itself(path);
 	free(path);
@@ -208,7 +207,7 @@ int pm2_put_command(struct pm2_pool *p, struct pm2_run *ret, struct err *e)
 	free(theirs);
 	if (r < 0)
 		return r;
-	l.cwd = l.cwd_owned = absolute(p->rq->dir, cwd ? cwd : ".");
+	l.cwd = l.cwd_owned = pm2_absolute(p->rq->dir, cwd ? cwd : ".");
 	ret->command = json_array();
 	if (!l.cwd || !ret->command)
 		return err_set(e, -ENOMEM, "out of memory");

@@ -13,7 +13,7 @@
 #define NAMES_SHOWN 5
 
 /* A dump has the whole environment of the shell that PM2 was started from: these are the
- * session's, PM2's own, or what mpsup sets itself. */
+ * session's, PM2's own, or what mpsup sets itself. (PM2 also has one of the app's name.) */
 static const char *const of_session[] = {
 	"PATH",
 	"HOME",
@@ -111,7 +111,7 @@ static void put_variables(struct pm2_pool *p, json_t *env)
 	{
 		char *text = value_text(v), *pair = NULL;
 
-		if (p->dumped && is_of_session(name)) {
+		if (p->dumped && (is_of_session(name) || strcmp(name, p->theirs) == 0)) {
 			dropped++;
 		} else if (!text || !good_name(name) || has_controls(name)) {
 			pm2_note(p, "env: %.60s is left out: %s", name,
@@ -133,7 +133,8 @@ static void put_variables(struct pm2_pool *p, json_t *env)
 	}
 	if (dropped)
 		pm2_remark(p, "env",
-			   "%u variables of the shell that PM2 was started from are left out",
+			   "a dump has all of the shell that PM2 was started from; %u that are the "
+			   "session's are left out. Take out what else the program does not need",
 			   dropped);
 	if (secrets == 1)
 		pm2_note(p,
@@ -249,12 +250,24 @@ static void put_numbers(struct pm2_pool *p)
 			   instance);
 }
 
-int pm2_put_env(struct pm2_pool *p, unsigned *ret_port, struct err *e)
+/* Relative to the program's folder, for PM2 has no other. */
+static void put_file(struct pm2_pool *p)
 {
 	const char *file = json_string_value(pm2_get(p->conf, "env_file"));
 	const char *cwd = json_string_value(pm2_get(p->conf, "cwd"));
+	char *dir = pm2_absolute(p->rq->dir, cwd ? cwd : ".");
+	char *path = dir && file && *file ? pm2_absolute(dir, file) : NULL;
+
+	if (path)
+		pm2_put_text(p, PART_POOL, "env_file", path);
+	free(path);
+	free(dir);
+}
+
+int pm2_put_env(struct pm2_pool *p, unsigned *ret_port, struct err *e)
+{
 	json_t *env = json_object();
-	char key[128], *path = NULL;
+	char key[128];
 	int r = env ? merge(p, env, "env", e) : err_set(e, -ENOMEM, "out of memory");
 
 	if (r == 0 && p->rq->env) {
@@ -268,15 +281,7 @@ int pm2_put_env(struct pm2_pool *p, unsigned *ret_port, struct err *e)
 		put_port(p, env, ret_port);
 		put_numbers(p);
 		put_variables(p, env);
-	}
-	if (r == 0 && file &&
-	    asprintf(&path, "%s%s%s",
-		     *file == '/' ? "" :
-		     cwd	  ? cwd :
-				    p->rq->dir,
-		     *file == '/' ? "" : "/", file) >= 0) {
-		pm2_put_text(p, PART_POOL, "env_file", path);
-		free(path);
+		put_file(p);
 	}
 	json_decref(env);
 	return r;

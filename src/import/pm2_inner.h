@@ -98,6 +98,8 @@ struct pm2_run {
 };
 /* pm2_command.c: command and cwd. -EINVAL: it has no script. */
 MUST_CHECK int pm2_put_command(struct pm2_pool *p, struct pm2_run *ret, struct err *e);
+/* From dir on; not looked at, for it may be meant for another host. malloc()ed. */
+char *pm2_absolute(const char *dir, const char *path);
 /* pm2_env.c: env, env_file, port. *ret_port: 0: none is known. */
 MUST_CHECK int pm2_put_env(struct pm2_pool *p, unsigned *ret_port, struct err *e);
 /* pm2_pool.c: all of it. */

@@ -105,6 +105,7 @@ const struct pm2_key pm2_keys[] = {
 	{ "axm_options", NULL, PM2_INNER, NULL },
 	{ "axm_dynamic", NULL, PM2_INNER, NULL },
 	{ "_km_monitored", NULL, PM2_INNER, NULL },
+	{ "_pm2_version", NULL, PM2_INNER, NULL },
 	{ "current_conf", NULL, PM2_INNER, NULL },
 	{ "NODE_APP_INSTANCE", NULL, PM2_INNER, NULL },
 };

@@ -85,9 +85,14 @@ char *pm2_one_line(const char *text)
 	if (!safe)
 		return NULL;
 	(void)text_safe(text, len, safe, size);
-	for (char *c = safe; *c; c++)
+	for (char *c = safe; *c; c++) {
 		if (*c == '\t')
 			*c = ' ';
+		/* U+FEFF, U+FFFE, U+FFFF: YAML takes them nowhere, not in a comment either. */
+		if (strncmp(c, "\xef\xbb\xbf", 3) == 0 || strncmp(c, "\xef\xbf\xbe", 3) == 0 ||
+		    strncmp(c, "\xef\xbf\xbf", 3) == 0)
+			memcpy(c, "???", 3);
+	}
 	return safe;
 }
 

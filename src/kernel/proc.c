@@ -90,26 +90,32 @@ static bool lives(pid_t pid)
 	return after && after[1] == ' ' && after[2] != 'Z' && after[2] != 'X';
 }
 
-/* "7: FLOCK  ADVISORY  WRITE 4711 00:1c:5678 0 EOF" (proc_locks(5)) */
+/* "7: FLOCK  ADVISORY  WRITE 4711 00:1c:5678 0 EOF" (proc_locks(5)). Where stat(2) has
+ * another device than the kernel's own (btrfs) the inode alone decides. */
 bool proc_flock_lives(const struct stat *st)
 {
 	FILE *f = fopen("/proc/locks", "re");
+	bool exact = false, exact_lives = false, like_lives = false;
 	char line[256];
-	bool found = false;
 
-	while (f && !found && fgets(line, sizeof(line), f)) {
+	while (f && fgets(line, sizeof(line), f)) {
 		unsigned major, minor;
 		uint64_t inode;
 		int pid;
 
-		found = sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%" SCNu64, &pid, &major, &minor,
-			       &inode) == 4 &&
-			major == major(st->st_dev) && minor == minor(st->st_dev) &&
-			inode == st->st_ino && lives(pid);
+		if (sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%" SCNu64, &pid, &major, &minor,
+			   &inode) != 4 ||
+		    inode != st->st_ino)
+			continue;
+		like_lives |= lives(pid);
+		if (major != major(st->st_dev) || minor != minor(st->st_dev))
+			continue;
+		exact = true;
+		exact_lives |= lives(pid);
 	}
 	if (f)
 		(void)fclose(f);
-	return found;
+	return exact ? exact_lives : like_lives;
 }
 
 int proc_fd_socket(pid_t pid, int fd, uint64_t *ret_inode)

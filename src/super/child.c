@@ -197,6 +197,11 @@ static int do_signals(struct child *ch)
 		if (getppid() != ch->parent) /* it ended before the line above */
 			return -ECHILD;
 	}
+	/* What a shell or nohup made us ignore (`mpsup ... &` ignores INT) a program that is
+	 * executed would ignore too, and then not end by its stop signal. */
+	for (int sig = 1; sig < SIGSYS; sig++)
+		if (sig != SIGPIPE) /* systemd's choice for all its services stays */
+			(void)signal(sig, SIG_DFL);
 	(void)sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }

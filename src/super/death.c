@@ -113,8 +113,10 @@ void death_cause(const struct death *d, char *buf, size_t size)
 		(void)snprintf(buf, size, "%s", end);
 		break;
 	case REASON_START:
-		(void)snprintf(buf, size, "start (%s: %s)", d->step ? d->step : "unknown step",
-			       err_name(d->error));
+		if (d->error) /* else it did not get as far as its sockets */
+			(void)snprintf(buf, size, "start (%s: %s)", d->step, err_name(d->error));
+		else
+			(void)snprintf(buf, size, "start (%s)", end);
 		break;
 	case REASON_PROTOCOL:
 	case REASON_WATCHDOG:
@@ -187,7 +189,7 @@ void death_hint(struct death *d, const struct life *l)
 {
 	struct hint h = { .d = d, .l = l };
 
-	if (d->reason == REASON_START)
+	if (d->reason == REASON_START && d->error)
 		step_hint(d, l);
 	else if (d->reason == REASON_EXIT || d->reason == REASON_SIGNAL)
 		output_tail(l->slot ? l->slot : &l->pool->spare_slot, l->number, 10, look, &h);

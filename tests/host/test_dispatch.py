@@ -367,7 +367,8 @@ def test_hostile_refuses_for_ever(env):
         raise Failed("somebody else answers")
     m.ctl("stop", "web/0")
     answer = http.get(port)
-    if answer.outcome != http.CUT:
+    # The master may be done with it before connect(2) has returned.
+    if answer.outcome != http.CUT and "reset by peer" not in answer.error:
         raise Failed(f"with nobody who takes it: {answer}")
     m.wait_line("a connection that 1 worker did not take is closed")
     m.stop()

@@ -20,6 +20,20 @@ def test_term_int_quit_end_clean(env):
         wait_until(f"{number!r}: no leaf is left", lambda b=before: not leftovers.leaves() - b, 2)
 
 
+def test_signals_that_the_shell_had_ignored(env):
+    """`mpsup ... &` in a script ignores INT, nohup ignores HUP: the workers do not."""
+    sleep = env.need_program("sleep")
+    m = env.start("--port", env.port(), "--workers", 1, "--ready", "exec", "--stop-signal", "INT",
+                  "--", sleep, "1000",
+                  under=["/bin/sh", "-c", 'trap "" INT HUP QUIT USR1; exec "$@"', "sh"])
+    ignored = int(proc.status(m.wait_workers(1)[0]["pid"])["SigIgn"], 16)
+    if ignored & ~(1 << (signal.SIGPIPE - 1)):
+        raise Failed(f"SigIgn {ignored:#x}")
+    m.stop()
+    if "signal SIGINT" not in m.log():
+        raise Failed("it did not end by its stop signal")
+
+
 def test_stop_command_ends_the_instance(env):
     m = env.start("--port", env.port(), "--workers", 1)
     m.ctl("stop", seconds=20)

@@ -51,10 +51,9 @@ def test_master_killed_at_any_moment_of_births(env):
     wait_until("no leaf is left", lambda: not leftovers.leaves() - before, 3)
 
 
-def shared_lock(m):
-    """The master's descriptor of its cgroup folder, as its children have it."""
-    number = next(n for n, what in proc.descriptors(m.pid).items()
-                  if what.rsplit("/", 1)[-1].startswith("mpsup-torture"))
+def shared_lock(m, like):
+    """The master's descriptor of a folder that it has locked, as its children have it."""
+    number = next(n for n, what in proc.descriptors(m.pid).items() if like in what)
     pidfd = os.pidfd_open(m.pid)
     fd = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, number, 0)
     os.close(pidfd)
@@ -72,7 +71,7 @@ def test_leaf_folders_of_two_killed_masters_are_swept(env):
         root.mkdir()
     masters = [env.start("--name", "torture", "--port", env.port(), "--workers", 1,
                          env={"MPSUP_ROOT": str(root)}) for root in roots]
-    kept = [shared_lock(m) for m in masters]
+    kept = [shared_lock(m, "/mpsup-torture") for m in masters]
     for m in masters:
         m.kill()
     # As a child that was not scheduled yet: the lock stays when its master has gone.
@@ -87,6 +86,24 @@ def test_leaf_folders_of_two_killed_masters_are_swept(env):
             path.rmdir() if path.is_dir() else path.unlink()
     if left:
         raise Failed(f"left: {sorted(left)}")
+
+
+def test_a_killed_masters_name_is_free_when_its_children_are_gone(env):
+    """And it is not said that it runs."""
+    env.need_root()
+    for more in (("--name", "torture"), ()):
+        args = (*more, "--port", env.port(), "--workers", 1)
+        m = env.start(*args)
+        name = m.status()["name"]
+        kept = shared_lock(m, f"/run/mpsup/{name}")
+        m.kill()
+        late = threading.Timer(0.7, os.close, (kept,))
+        late.start()
+        again = env.start(*args)
+        late.join()
+        if again.status()["name"] != name:
+            raise Failed(f"{name} has become {again.status()['name']}")
+        again.stop()
 
 
 def memory(m):

@@ -229,6 +229,39 @@ static void every_wrong_value_is_named(void **state)
 	}
 }
 
+static bool has_word(const char *text, const char *word)
+{
+	const size_t len = strlen(word);
+
+	for (const char *p = strstr(text, word); p; p = strstr(p + 1, word))
+		if ((p == text || p[-1] == ' ') && (!p[len] || strchr(" ,", p[len])))
+			return true;
+	return false;
+}
+
+/* Completion and schema offer them, the sentence "right is" names them. */
+static void every_word_is_taken(void **state)
+{
+	char words[256];
+
+	(void)state;
+	for (size_t i = 0; i < keys_count; i++) {
+		const struct key *k = &keys[i];
+		char name[64];
+
+		for (const char *const *w = k->words; w && *w; w++) {
+			(void)snprintf(name, sizeof(name), k->option ? "--%s%s " : "--set %s%s=",
+				       k->option ? k->option : keys_folder(k->level),
+				       k->option ? "" : k->key);
+			(void)snprintf(words, sizeof(words),
+				       "--listen unix:/x --net none %s%s -- /bin/true", name, *w);
+			take(words);
+			if (k->words != cage_word_name && !has_word(k->form, *w))
+				fail_msg("%s: '%s' does not name %s", name, k->form, *w);
+		}
+	}
+}
+
 static void every_missing_value_is_named(void **state)
 {
 	(void)state;
@@ -917,6 +950,7 @@ int main(void)
 		T(every_name_is_there_once),
 		T(every_value_is_taken_in_both_forms),
 		T(every_wrong_value_is_named),
+		T(every_word_is_taken),
 		T(every_missing_value_is_named),
 		T(defaults_are_the_contracts),
 		T(values_arrive),

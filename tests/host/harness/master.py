@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 
+from . import proc
 from .env import Failed, wait_until
 from .pace import patience
 
@@ -181,13 +182,23 @@ class Master:
         try:
             got = self._process.wait(patience(seconds))
         except subprocess.TimeoutExpired:
-            raise Failed(f"the master still runs after {seconds:g} s") from None
+            raise Failed(f"the master still runs after {seconds:g} s:\n{self.picture()}") from None
         for reader in self._readers:
             if self.pty_fd < 0:
                 reader.join(patience(10))
         if code is not None and got != code:
             raise Failed(f"the master's exit code is {got}, not {code}")
         return got
+
+    def picture(self):
+        """What it and its processes do just now: for a failure that comes once in a year."""
+        seen = [proc.picture(pid) for pid in [self.pid, *proc.descendants(self.pid)]]
+        try:
+            done = self._env.client("status", "--json")
+            seen.append(done.stdout or done.stderr)
+        except subprocess.TimeoutExpired:
+            seen.append("it does not answer")
+        return "\n".join(seen)
 
     def stop(self, number=signal.SIGTERM, code=0, seconds=30.0):
         self.send(number)

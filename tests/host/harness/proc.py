@@ -75,6 +75,22 @@ def leaf(pid):
     return None
 
 
+def picture(pid):
+    """What it waits for, in one text."""
+    said = [f"pid {pid}"]
+    try:
+        facts = status(pid)
+        said += [" ".join(command(pid)), f"state {facts['State']}", f"parent {facts['PPid']}",
+                 f"pending {facts['SigPnd']} {facts['ShdPnd']}", f"blocked {facts['SigBlk']}"]
+        for file in ("wchan", "syscall", "stack"):
+            with open(f"/proc/{pid}/{file}", encoding="ascii", errors="replace") as f:
+                said.append(f"{file} {' '.join(f.read().split())}")
+        said.append(f"holds {descriptors(pid)}")
+    except (OSError, KeyError) as e:
+        said.append(f"({e})")
+    return "; ".join(said)
+
+
 def parent(pid):
     return int(status(pid)["PPid"])
 
