@@ -271,6 +271,13 @@ def test_a_broken_place_is_that_pools_end(env):
     m.stop()
 
 
+def lay(folder, target, *names):
+    """Links to it, in the place of what is there."""
+    for name in names:
+        (folder / "new").symlink_to(target)
+        (folder / "new").rename(folder / name)
+
+
 def test_a_hostile_folder_leads_nowhere(env):
     """Its owner puts links in the place of the file and of the renamed ones, under load."""
     env.need_root()
@@ -285,15 +292,15 @@ def test_a_hostile_folder_leads_nowhere(env):
     m = logs.start()
     logs.says("web", 1)
     wait_until("its log", (theirs / "web.log").exists)
+    lay(theirs, prize, "web.log")
+    m.send(signal.SIGUSR1)
+    m.wait_line("shop.yaml:.*web.log: it is a symbolic link")
     for _ in range(20):
-        for name in ("web.log", "web.log.1"):
-            (theirs / "new").symlink_to(prize)
-            (theirs / "new").rename(theirs / name)
+        lay(theirs, prize, "web.log", "web.log.1")
         m.send(signal.SIGUSR1)
         logs.says("web", 100)
-    m.wait_line("shop.yaml:.*web.log: it is a symbolic link")
     need(prize.read_text() == "root's\n" and prize.stat().st_uid == 0, "the prize was won")
-    (theirs / "web.log").unlink()
+    (theirs / "web.log").unlink(missing_ok=True)
     m.send(signal.SIGUSR1)
     wait_until("a file again", lambda: (theirs / "web.log").exists() and
                not (theirs / "web.log").is_symlink())
