@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import socket
+import threading
 
 from harness import Failed, timeout, wait_until
 from harness import http, proc
@@ -78,8 +80,10 @@ class Logs:
             raise Failed(f"{name}: {answer}")
 
     def text(self, name):
-        path = self.folder / name
-        return path.read_text(errors="replace") if path.exists() else ""
+        try:
+            return (self.folder / name).read_text(errors="replace")
+        except FileNotFoundError:  # between its renaming and the next one
+            return ""
 
     def wait(self, name, words, seconds=15):
         wait_until(f"{name} holds {words!r}", lambda: words in self.text(name), seconds)
@@ -279,9 +283,12 @@ def lay(folder, target, *names):
 
 
 def test_a_hostile_folder_leads_nowhere(env):
-    """Its owner puts links in the place of the file and of the renamed ones, under load."""
+    """Its owner puts links in the place of the file, of the renamed ones and of a folder on the
+    way, under load."""
     env.need_root()
     logs = Logs(env)
+    secret = env.dir / "secret"
+    secret.mkdir()
     theirs = env.dir / "theirs"
     theirs.mkdir()
     os.chown(theirs, 65534, 65534)
@@ -289,16 +296,26 @@ def test_a_hostile_folder_leads_nowhere(env):
     prize.write_text("root's\n")
     prize.chmod(0o600)
     logs.pool("web", {"file": "theirs/web.log", "rotate": "4K", "keep": 2}, user="nobody")
+    (theirs / "sub").mkdir()
+    os.chown(theirs / "sub", 65534, 65534)
+    logs.pool("sub", {"file": "theirs/sub/sub.log", "rotate": "4K"}, user="nobody")
     m = logs.start()
-    logs.says("web", 1)
-    wait_until("its log", (theirs / "web.log").exists)
+    for name in ("web", "sub"):
+        logs.says(name, 1)
+    wait_until("their logs", lambda: (theirs / "web.log").exists() and
+               (theirs / "sub/sub.log").exists())
+    (theirs / "sub").rename(theirs / "away")
+    lay(theirs, secret, "sub")
     lay(theirs, prize, "web.log")
     m.send(signal.SIGUSR1)
     m.wait_line("shop.yaml:.*web.log: it is a symbolic link")
     for _ in range(20):
         lay(theirs, prize, "web.log", "web.log.1")
         m.send(signal.SIGUSR1)
-        logs.says("web", 100)
+        for name in ("web", "sub"):
+            logs.says(name, 100)
+    m.wait_line("theirs/sub/sub.log: others than root can change")
+    need(not list(secret.iterdir()), "root wrote where a link on the way led")
     need(prize.read_text() == "root's\n" and prize.stat().st_uid == 0, "the prize was won")
     (theirs / "web.log").unlink(missing_ok=True)
     m.send(signal.SIGUSR1)
@@ -307,6 +324,112 @@ def test_a_hostile_folder_leads_nowhere(env):
     logs.says("web", 1)
     wait_until("it is written to", lambda: "line 2001" in (theirs / "web.log").read_text())
     m.stop()
+
+
+class Journald:
+    """What journald is to those who write lines: a socket that takes streams."""
+
+    # In a /run of the master's own, and its stderr is the journal's, as systemd says it.
+    UNDER = ("unshare", "--mount", "sh", "-c",
+             "d=$1; shift; mount -t tmpfs run /run && mkdir -p /run/systemd/journal &&"
+             " mount --bind $d /run/systemd/journal &&"
+             " JOURNAL_STREAM=$(stat -L -c %d:%i /proc/$$/fd/2) exec \"$@\"", "sh")
+
+    def __init__(self, env):
+        self.folder = env.dir / "journal"
+        self.folder.mkdir()
+        self.under = (*self.UNDER, str(self.folder))
+        self.streams, self._lock, self._got = [], threading.Lock(), {}
+        self.listener = None
+
+    def open(self, reads=True):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.folder / "stdout"))
+        self.listener.listen()
+        threading.Thread(target=self._accept, args=(self.listener, reads), daemon=True).start()
+        return self
+
+    def close(self):
+        """It ends, and its streams with it."""
+        if not self.listener:
+            return
+        (self.folder / "stdout").unlink()
+        for s in [self.listener, *self.streams]:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            s.close()
+        self.listener, self.streams = None, []
+
+    def _accept(self, listener, reads):
+        while True:
+            try:
+                stream = listener.accept()[0]
+            except OSError:
+                return
+            self.streams.append(stream)
+            if reads:
+                threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+
+    def _read(self, stream):
+        try:
+            with stream.makefile("rb") as lines:
+                head = [lines.readline().decode().strip() for _ in range(7)]
+                for line in lines:
+                    with self._lock:
+                        self._got.setdefault(head[0], []).append(line.decode())
+        except OSError:
+            pass
+
+    def got(self, who):
+        with self._lock:
+            return list(self._got.get(who, []))
+
+
+def test_the_journal_comes_and_goes(env):
+    """No line is lost when journald is started again; without one they are on stderr."""
+    env.need_root()
+    logs, journal = Logs(env), Journald(env)
+    logs.pool("web").pool("api", {"file": "logs/api.log"})
+    try:
+        journal.open()
+        m = logs.start(under=journal.under)
+        m.wait_line(r"^<6>.*ready: ")
+        for name in ("web", "api"):
+            logs.says(name, 2)
+        wait_until("its lines", lambda: journal.got("web/0") == ["<6>line 0\n", "<4>line 1\n"])
+        for i in range(2, 6):
+            journal.close()
+            journal.open()
+            logs.says("web", 1)
+            wait_until(f"line {i}", lambda: any(f"line {i}" in x for x in journal.got("web/0")))
+        need(len(journal.got("web/0")) == 6, journal.got("web/0"))
+        journal.close()
+        logs.says("web", 1)
+        m.wait_line(r"web/0 \| line 6")
+        journal.open()
+        wait_until("it is found again", lambda: logs.says("web", 1) or
+                   len(journal.got("web/0")) > 6, 10, step=0.2)
+        need(not journal.got("api/0") and "line 1" in logs.text("api.log"), "api has a file")
+        m.stop()
+    finally:
+        journal.close()
+
+
+def test_a_journal_that_does_not_read_stops_nobody(env):
+    env.need_root()
+    logs, journal = Logs(env), Journald(env)
+    logs.pool("web", {"format": "json"})
+    try:
+        journal.open(reads=False)
+        m = logs.start(under=journal.under)
+        logs.says("web", 30000)
+        logs.says("web", 1)
+        need("line 30000" in m.ctl("logs", "web"), "the last line was not read")
+        m.stop()
+    finally:
+        journal.close()
 
 
 def test_without_systemd_a_stale_variable_changes_nothing(env):

@@ -177,8 +177,11 @@ def test_each_worker_has_a_stream_of_the_journal(env):
         pid = next(p for p in json.loads(env.client("status", "--json").stdout)["pools"]
                    if p["name"] == "talk")["workers"][0]["pid"]
         proc.kill(pid)
-        wait_until("the lines of the next one",
-                   lambda: entries().count(("talk/0", "plain", "6")) == 2, 15)
+        try:
+            wait_until("the lines of the next one",
+                       lambda: entries().count(("talk/0", "plain", "6")) == 2, 5)
+        except Failed as why:
+            raise Failed(f"{why}: {entries()}") from why
         died = [entry for entry in entries() if "talk/0 (pid" in entry[1]]
         if not died or died[0][0] != "mpsup":
             raise Failed(f"its certificate: {died}")
