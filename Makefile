@@ -176,11 +176,13 @@ bench:  ## figures beside nginx's and bwrap's, as root
 CLANG_FORMAT ?= clang-format-14
 C_FILES = $(sort $(shell find src include tests -name '*.[ch]' 2>/dev/null))
 
-lint:  ## layers, rules of the house, cppcheck
+lint:  ## layers, rules of the house, cppcheck, shellcheck
 	$(Q)scripts/install-deps.sh dev
 	$(Q)scripts/check-layers.sh
 	$(Q)scripts/check-style.sh
 	$(Q)scripts/check-cppcheck.sh
+	$(Q)shellcheck deploy/completion/mpsup.bash
+	$(Q)shellcheck -S warning -e SC2046 scripts/*.sh .ci/run
 
 format:  ## lay out all C files as .clang-format says
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
@@ -204,8 +206,10 @@ install: all  ## honours DESTDIR and PREFIX
 	chmod 0644 $(DESTDIR)$(UNITDIR)/mpsup.service
 	$(if $(POLICIES),$(INSTALL) -m 0644 $(POLICIES) $(DESTDIR)$(DATADIR)/policy)
 	$(INSTALL) -D -m 0644 docs/mpsup.schema.json $(DESTDIR)$(DATADIR)/mpsup.schema.json
-	$(INSTALL) -D -m 0644 docs/man/mpsup.8 $(DESTDIR)$(MANDIR)/man8/mpsup.8
-	$(INSTALL) -D -m 0644 docs/man/mpsup.yaml.5 $(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
+	$(INSTALL) -d -m 0755 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
+	sed 's|/usr/local/share/mpsup|$(DATADIR)|' docs/man/mpsup.8 >$(DESTDIR)$(MANDIR)/man8/mpsup.8
+	sed 's|/usr/local/share/mpsup|$(DATADIR)|' docs/man/mpsup.yaml.5 >$(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
+	chmod 0644 $(DESTDIR)$(MANDIR)/man8/mpsup.8 $(DESTDIR)$(MANDIR)/man5/mpsup.yaml.5
 	$(INSTALL) -D -m 0644 deploy/completion/mpsup.bash $(DESTDIR)$(BASHDIR)/mpsup
 	$(INSTALL) -D -m 0644 deploy/completion/_mpsup $(DESTDIR)$(ZSHDIR)/_mpsup
 

@@ -16,6 +16,7 @@ has_tool() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1; }
 has_lib() { has pkg-config && pkg-config --exists "$1" 2>/dev/null; }
 has_header() { has cc && echo "#include <$1>" | cc -E -x c - >/dev/null 2>&1; }
 has_python() { has python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
+has_module() { has python3 && python3 -c "import $1" 2>/dev/null; }
 
 missing=
 # need PACKAGE PROBE...: PACKAGE is missing unless the probe succeeds.
@@ -53,9 +54,11 @@ needs_of_check() {
 	need gunicorn has gunicorn
 	need uvicorn has uvicorn
 	need systemd has systemd-notify
-	# The manual and the completion are tried, too.
+	# The manual, the completion and the schema are tried, too.
 	need man-db has man
 	need zsh has zsh
+	need python3-yaml has_module yaml
+	need python3-jsonschema has_module jsonschema
 }
 
 needs_of_vm() {
@@ -73,6 +76,7 @@ needs_of_dev() {
 	need clang-format-14 has clang-format-14
 	need universal-ctags has ctags
 	need cppcheck has cppcheck
+	need shellcheck has shellcheck
 }
 
 needs_of_bench() {

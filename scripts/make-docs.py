@@ -15,6 +15,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 MAN = TOP / "docs/man"
+DATADIR = "/usr/local/share/mpsup" # the Makefile's; `make install` puts its own there
 COMPLETION = TOP / "deploy/completion"
 
 
@@ -54,20 +55,33 @@ def roff(text):
     return "\n".join("\\&" + line if line[:1] in ".'" else line for line in text.splitlines())
 
 
+def tagged(tag, text):
+    return f".TP\n.B {roff(tag)}\n{roff(text)}"
+
+
 def name_of(key):
     return key["folder"] + key["key"]
 
 
-def change_words(key):
-    return {"live": "Changes as it runs.", "reload": "A change needs new workers.",
-            "restart": "A change needs a new start."}[key["change"]]
+CHANGES = {"live": "Changes as it runs.", "reload": "A change needs new workers.",
+           "restart": "A change needs a new start."}
+
+
+def sentence(text):
+    """With a capital, unless the first word is one to be typed."""
+    return (text if re.match(r"mpsup\b|\w+:", text) else text[0].upper() + text[1:]) + "."
 
 
 def key_text(key):
-    text = key["help"][0].upper() + key["help"][1:] + "."
-    if key["form"]:
+    """Help, what is right where that was not said, default."""
+    text = sentence(key["help"])
+    said = {w for w in re.split(r"\W+", f"{key['help']} {key['value']}") if w}
+    if key["form"] and not set(re.split(r"\W+", key["form"])) - {"", "or", "and", "a", "an"} <= said:
         text += f" Right is: {key['form']}."
-    text += f" Default: {key['default']}." if key["default"] else ""
+        if key["words"] and not set(key["words"]) & set(re.split(r"[ ,]+", key["form"])):
+            text += f" The words: {' '.join(key['words'])}."
+    if key["default"]:
+        text += f" Default: {key['default']}."
     return text
 
 
@@ -79,52 +93,49 @@ GROUPS = (("", True, "What runs, where, as whom, in which cage"), ("limits.", Tr
           ("control.", False, "Who may look and change"))
 
 
-def in_group(keys, folder, pool):
-    return [k for k in keys if k["folder"] == folder and k["pool"] == pool]
+def in_groups(keys):
+    """(title, of a pool?, its keys) for each group; a key that is in none would be lost."""
+    out = [(title, pool, [k for k in keys if k["folder"] == folder and k["pool"] == pool])
+           for folder, pool, title in GROUPS]
+    assert sum(len(listed) for _, _, listed in out) == len(keys), "a level has no title"
+    return [group for group in out if group[2]]
+
+
+def option_tag(letter, name, value):
+    return (f"-{letter}, " if letter else "") + f"--{name}" + (f" {value}" if value else "")
+
+
+def verb_part(verb):
+    out = [f".SS {roff(verb.usage)}"]
+    if verb.name == "run":
+        return out + [roff(sentence(verb.summary)) + " Its options are below, under OPTIONS."]
+    out.append(roff(verb.text))
+    return out + [tagged(option_tag((letter or "").lstrip("-"), name, value), sentence(text))
+                  for letter, name, value, text in verb.options if name != "help"]
 
 
 def man8(version, keys, verbs):
-    frame = (MAN / "mpsup.8.in").read_text(encoding="utf-8")
-    out = []
-    for verb in verbs:
-        out.append(f".SS {roff(verb.usage)}")
-        if verb.name == "run":
-            out.append(roff(verb.summary[0].upper() + verb.summary[1:]) +
-                       ". The options are below, under OPTIONS.")
-            continue
-        out.append(roff(verb.text))
-        for letter, option, value, text in verb.options:
-            if option == "help":
-                continue
-            shown = (f"{letter}, " if letter else "") + f"--{option}" + (f" {value}" if value else "")
-            out.append(f".TP\n.B {roff(shown)}\n{roff(text)}")
     options = []
-    for folder, pool, title in GROUPS:
-        listed = [k for k in in_group(keys, folder, pool) if k["option"]]
-        if listed:
-            options.append(f".SS {title}")
+    for title, _, listed in in_groups([k for k in keys if k["option"]]):
+        options.append(f".SS {roff(title)}")
         for k in listed:
-            shown = (f"-{k['letter']}, " if k["letter"] else "") + f"--{k['option']}"
-            shown += f" {k['value']}" if k["value"] else ""
-            options.append(f".TP\n.B {roff(shown)}\n{roff(key_text(k))}")
-    return frame.replace("@VERSION@", version).replace("@VERBS@", "\n".join(out)).replace(
-        "@OPTIONS@", "\n".join(options))
+            text = key_text(k)
+            if k["key"] and name_of(k) != k["option"].replace("-", "_") and k["shape"] != "argv":
+                text += f" In a file: {name_of(k)}."
+            options.append(tagged(option_tag(k["letter"], k["option"], k["value"]), text))
+    return frame(MAN / "mpsup.8.in", VERSION=version, VERBS=[line for v in verbs for line in verb_part(v)],
+                 OPTIONS=options, DATADIR=DATADIR)
 
 
 def man5(version, keys):
-    frame = (MAN / "mpsup.yaml.5.in").read_text(encoding="utf-8")
+    shapes = {"each": " (or a list)", "words": " (or a list)", "pairs": " (pairs)", "command": ""}
     out = []
-    for folder, pool, title in GROUPS:
-        listed = [k for k in in_group(keys, folder, pool) if k["key"] and k["shape"] != "argv"]
-        if listed:
-            out.append(f".SS {'Of a pool: ' if pool else 'Of the file: '}{title}")
+    for title, pool, listed in in_groups([k for k in keys if k["key"] and k["shape"] != "argv"]):
+        out.append(f".SS Of {'a pool' if pool else 'the instance'}: {roff(title)}")
         for k in listed:
-            shape = {"each": "one or a list", "words": "one or a list", "pairs": "pairs", "command": "a list"}
-            value = k["value"] or "true|false"
-            if k["shape"] in shape:
-                value += f" ({shape[k['shape']]})"
-            out.append(f".TP\n.B {roff(name_of(k))}: {roff(value)}\n{roff(key_text(k))} {roff(change_words(k))}")
-    return frame.replace("@VERSION@", version).replace("@KEYS@", "\n".join(out))
+            value = (k["value"] or "true|false") + shapes.get(k["shape"], "")
+            out.append(tagged(f"{name_of(k)}: {value}", f"{key_text(k)} {CHANGES[k['change']]}"))
+    return frame(MAN / "mpsup.yaml.5.in", VERSION=version, KEYS=out, DATADIR=DATADIR)
 
 
 # ---- completion ----
@@ -245,23 +256,36 @@ def zsh(shown):
 
 # ---- schema ----
 
-def value_schema(key):
-    scalar = {"type": ["string", "number", "integer"]}
-    if not key["value"]:
-        return {"enum": [True, False, "true", "false", "yes", "no", "on", "off"]}
+VARIABLE = {"$ref": "#/$defs/variable"}
+
+
+def scalar_schema(key):
     if not key["open"]:
-        scalar = {"enum": key["words"]}
+        if key["shape"] != "words":
+            return {"anyOf": [{"enum": key["words"]}, VARIABLE]}
+        word = "(" + "|".join(key["words"]) + ")"
+        return {"anyOf": [{"type": "string", "pattern": f"^{word}(,{word})*$"}, VARIABLE]}
+    bounds = re.fullmatch(r"(-?\d+) to (\d+)(, or max)?", key["form"] or "")
+    more = {"minimum": int(bounds[1]), "maximum": int(bounds[2])} if bounds else {}
+    return {"type": ["string", "number"], **more}
+
+
+def value_schema(key):
+    if not key["value"]:
+        return {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false", "yes", "no", "on", "off"]}, VARIABLE]}
+    one = scalar_schema(key)
     if key["shape"] in ("each", "words"):
-        item = {"anyOf": [scalar, {"type": "object"}]} if key["key"] == "listen" else scalar
+        item = {"anyOf": [one, {"$ref": "#/$defs/address"}]} if key["key"] == "listen" else one
         return {"anyOf": [item, {"type": "array", "items": item}]}
     if key["shape"] == "pairs":
-        return {"anyOf": [{"type": "object",
-                           "additionalProperties": {"type": ["string", "number", "integer", "boolean", "null"]}},
-                          {"type": "array", "items": {"type": "string"}}]}
+        values = ["string", "number", "boolean"] + (["null"] if key["key"] == "env" else [])
+        return {"anyOf": [{"type": "object", "additionalProperties": {"type": values}},
+                          {"type": "string", "pattern": "="},
+                          {"type": "array", "items": {"type": "string", "pattern": "="}}]}
     if key["shape"] == "command":
         return {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1,
-                                               "items": {"type": ["string", "number", "integer"]}}]}
-    return scalar
+                                               "items": {"type": ["string", "number", "boolean"]}}]}
+    return one
 
 
 def properties(keys, pool):
@@ -281,16 +305,26 @@ def properties(keys, pool):
 
 def schema(keys):
     pool = properties(keys, True)
-    name = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,31}$"}
-    named = {"type": "object", "additionalProperties": False, "required": ["name"],
-             "properties": {"name": {"description": "name of the pool", **name}, **pool, "<<": {}}}
-    top = {"version": {"enum": [1, "1"]}, **properties(keys, False),
-           "defaults": {"type": "object", "additionalProperties": False, "properties": {**pool, "<<": {}}},
-           "include": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-           "pools": {"type": "array", "items": named}}
+    text = {"type": ["string", "number"]}
+    name = {"anyOf": [{"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,31}$"}, VARIABLE,
+                      {"type": "integer", "minimum": 0}]}
+    defs = {
+        "variable": {"description": "${NAME} or ${NAME:-default}, from mpsup's own environment",
+                     "type": "string", "pattern": "\\$\\{"},
+        "address": {"type": "object", "additionalProperties": False, "required": ["address"],
+                    "properties": {"address": text, "name": text, "mode": text, "user": text, "group": text}},
+        "defaults": {"type": "object", "additionalProperties": False, "properties": pool},
+        "pool": {"type": "object", "additionalProperties": False, "required": ["name"],
+                 "properties": {"name": {"description": "name of the pool", **name}, **pool}}}
+    top = {"version": {"description": "of the format", "enum": [1, "1"]},
+           **properties(keys, False),
+           "defaults": {"description": "keys of a pool, for all pools; a pool's own win", "$ref": "#/$defs/defaults"},
+           "include": {"description": "files, folders or patterns of further pools",
+                       "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+           "pools": {"type": "array", "items": {"$ref": "#/$defs/pool"}}}
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema",
                        "title": "A file of pools for mpsup", "type": "object", "additionalProperties": False,
-                       "properties": top}, indent=1) + "\n"
+                       "properties": top, "$defs": defs}, indent=1) + "\n"
 
 
 def main():

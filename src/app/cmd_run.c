@@ -10,6 +10,7 @@
 
 #include "app/cmd.h"
 #include "app/daemon.h"
+#include "app/help.h"
 #include "app/instance.h"
 #include "app/paths.h"
 #include "app/pidfile.h"
@@ -278,7 +279,7 @@ static int read_options(struct run *run, int argc, char **argv)
 	if (ask == 'h')
 		keys_print_help(stdout);
 	else if (ask)
-		(void)printf("mpsup %s\n", MPSUP_VERSION);
+		help_version(stdout);
 	if (ask)
 		return EXIT_OK;
 	/* Before there is a loop: two processes do not share one. */

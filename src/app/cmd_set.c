@@ -42,7 +42,7 @@ int cmd_set(int argc, char **argv)
 			"memory=768M': limits of\nits workers, the restart policy, deadlines. It "
 			"holds over respawns, until the file has another\nvalue for that key. "
 			"Prints old and new value. Keys that a running worker cannot change are\n"
-			"refused. docs/options.md has them all.\n",
+			"refused. mpsup.yaml(5) has them all.\n",
 	};
 	struct render render;
 	const char *target;

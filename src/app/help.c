@@ -16,12 +16,34 @@ static const char *const not_yet[] = {
 	"reload", "top", "audit", "exec", "upgrade", "learn", "policy", "startup", "run-now",
 };
 
-/* What people who come from PM2 type. */
+/* What people who come from PM2, or from elsewhere, type. */
 static const struct {
 	const char *theirs, *ours;
 } other_names[] = {
-	{ "monit", "top" },   { "ls", "list" },	    { "describe", "status" },
-	{ "delete", "stop" }, { "save", "config" },
+	{ "monit", "top" },
+	{ "ls", "list" },
+	{ "l", "list" },
+	{ "ps", "status" },
+	{ "describe", "status" },
+	{ "desc", "status" },
+	{ "show", "status" },
+	{ "info", "status" },
+	{ "jlist", "status --json" },
+	{ "delete", "stop" },
+	{ "del", "stop" },
+	{ "kill", "stop" },
+	{ "save", "config" },
+	{ "dump", "config" },
+	{ "resurrect", "run -c FILE" },
+	{ "startOrReload", "apply" },
+	{ "gracefulReload", "reload" },
+	{ "startOrRestart", "apply" },
+	{ "startOrGracefulReload", "apply" },
+	{ "sendSignal", "signal" },
+	{ "reloadLogs", "reopen" },
+	{ "trigger", "send" },
+	{ "log", "logs" },
+	{ "unstartup", "startup --remove" },
 };
 
 void help_common(FILE *f)
@@ -67,10 +89,13 @@ void help_version(FILE *f)
 		      v ? v->major : 0, v ? v->minor : 0, v ? v->micro : 0);
 }
 
+/* verb may have options behind it: "startup --remove" */
 static bool is_not_yet(const char *verb)
 {
+	size_t len = strcspn(verb, " ");
+
 	for (size_t i = 0; i < ARRAY_LEN(not_yet); i++)
-		if (strcmp(not_yet[i], verb) == 0)
+		if (strlen(not_yet[i]) == len && strncmp(not_yet[i], verb, len) == 0)
 			return true;
 	return false;
 }

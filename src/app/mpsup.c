@@ -61,6 +61,16 @@ static int help(int argc, char **argv)
 		help_overview(stdout);
 		return STATUS_OK;
 	}
+	if (strcmp(argv[0], "help") == 0) {
+		help_overview(stdout);
+		return STATUS_OK;
+	}
+	if (strcmp(argv[0], "version") == 0) {
+		(void)puts(
+			"usage: mpsup version\n\nShow this version, and the library's that makes "
+			"its filters.");
+		return STATUS_OK;
+	}
 	c = cmd_find(argv[0]);
 	if (c)
 		return c->fn(1, only_help);

@@ -3,11 +3,14 @@
  * comments with #, "export " before a name, one pair of quotes around a value. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "config/reading.h"
+#include "config/trusted.h"
 
 static char *trim(char *s)
 {
@@ -49,15 +52,21 @@ static int take_line(struct reading *rd, const char *path, unsigned no, char *li
 
 int reading_env_file(struct reading *rd, const char *path, struct err *e)
 {
-	FILE *f = fopen(path, "re");
+	/* What a file of pools names is read again with each apply: then it is root's. */
+	AUTO_FD int fd = rd->at.file ? trusted_open(path, true, e) :
+				       open(path, O_RDONLY | O_CLOEXEC);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
 	char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
 	unsigned no = 0;
 	int r = 0;
 
+	if (fd < 0 && rd->at.file)
+		return err_wrap(e, "--env-file");
 	if (!f)
 		return err_sys(e, -errno, "--env-file %s", path);
+	(void)fd_take(&fd);
 	while (r == 0 && (n = getline(&line, &cap, f)) >= 0) {
 		no++;
 		/* What follows would be lost in silence. */

@@ -26,6 +26,7 @@ TAKE(name)
 /* "shop" is /etc/mpsup/shop.yaml, unless there is something of that name here. */
 TAKE(config)
 {
+	const char *root = getenv("MPSUP_ROOT");
 	char *named = NULL, *whole;
 
 	if (!*value)
@@ -34,7 +35,7 @@ TAKE(config)
 	if (strcmp(value, "-") == 0)
 		return 0;
 	if (!strpbrk(value, "/.") && access(value, F_OK) < 0)
-		named = arena_printf(rd->arena, "/etc/mpsup/%s.yaml", value);
+		named = arena_printf(rd->arena, "%s/etc/mpsup/%s.yaml", root ? root : "", value);
 	whole = realpath(named ? named : value, NULL);
 	if (!whole)
 		return reading_wrong(k, e, -EINVAL, "%s: %s", named ? named : value,

@@ -34,6 +34,7 @@ struct ctl {
 	struct timer again; /* no descriptor was left for a client */
 	char path[108];
 	struct list clients;
+	struct grave turn;  /* waits for its end: see ctl_on_event() */
 	struct list events; /* struct ctl_event, oldest first */
 	unsigned nevents;
 	size_t event_bytes;

@@ -73,6 +73,22 @@ void ctl_open_to_groups(struct ctl *c)
 	ignore(chmod(c->path, any_group(c->master) ? 0666 : 0600));
 }
 
+static void answer_waiting(struct grave *g)
+{
+	struct ctl *c = container_of(g, struct ctl, turn);
+
+	list_each(it, &c->clients) {
+		struct ctl_client *cl = container_of(it, struct ctl_client, node);
+
+		if (cl->want_stop && cl->stop_pool)
+			client_check_stopped(cl);
+		if (cl->want_ready)
+			client_check_ready(cl);
+		if (cl->want_applied)
+			client_check_applied(cl);
+	}
+}
+
 int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e)
 {
 	int r;
@@ -80,6 +96,8 @@ int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e
 	*c = (struct ctl){ .master = m, .fd = -1, .src = SOURCE_NONE };
 	timer_init(&c->again, on_again);
 	list_init(&c->clients);
+	list_init(&c->turn.node);
+	c->turn.release = answer_waiting;
 	list_init(&c->events);
 	if (snprintf(c->path, sizeof(c->path), "%s/%s.sock", run_dir, m->config->name) >=
 	    (int)sizeof(c->path))
@@ -105,6 +123,7 @@ void ctl_close(struct ctl *c)
 		client_free(cl);
 	}
 	timer_clear(&c->master->loop, &c->again);
+	list_remove(&c->turn.node);
 	if (c->fd >= 0) {
 		source_remove(&c->master->loop, &c->src);
 		fd_close(&c->fd);
@@ -128,13 +147,11 @@ void ctl_on_event(struct master *m, const struct event *ev)
 
 		if (cl->want_events && (client_rights(cl, ev->pool) & RIGHT_VIEW))
 			client_send_text(cl, "{\"event\":", last->line, last->len, "}\n");
-		if (cl->want_stop && cl->stop_pool && ev->pool == cl->stop_pool)
-			client_check_stopped(cl);
-		if (cl->want_ready)
-			client_check_ready(cl);
-		if (cl->want_applied)
-			client_check_applied(cl);
 	}
+	/* Not now: an event is told while what follows from it is still to be done, and who
+	 * is answered counts on that too, such as where new connections go. */
+	if (list_empty(&c->turn.node))
+		loop_bury(&m->loop, &c->turn);
 }
 
 void ctl_pool_gone(struct ctl *c, const struct pool *p)

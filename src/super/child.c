@@ -186,6 +186,14 @@ static int do_nnp(struct child *ch)
 	return cage_no_new_privs();
 }
 
+/* Also the two that the C library keeps for itself and would not touch. */
+static void default_signal(int sig)
+{
+	const unsigned long none[4] = { 0 }; /* the kernel's struct: SIG_DFL, nothing else */
+
+	(void)syscall(SYS_rt_sigaction, sig, none, NULL, (size_t)NSIG / 8);
+}
+
 static int do_signals(struct child *ch)
 {
 	sigset_t none;
@@ -199,9 +207,9 @@ static int do_signals(struct child *ch)
 	}
 	/* What a shell or nohup made us ignore (`mpsup ... &` ignores INT) a program that is
 	 * executed would ignore too, and then not end by its stop signal. */
-	for (int sig = 1; sig < SIGSYS; sig++)
+	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGPIPE) /* systemd's choice for all its services stays */
-			(void)signal(sig, SIG_DFL);
+			default_signal(sig);
 	(void)sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }

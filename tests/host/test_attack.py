@@ -31,12 +31,18 @@ class Desk:
     """The line on which slot 1 takes its orders."""
 
     def __init__(self, m, seconds=30):
-        self.worker = wait_until("the probe is at its desk", lambda: [
-            w for w in m.workers(state="ready") if w["slot"] == 1 and
-            (w["status_text"] or "").isdigit()])[0]
+        def sit_down():
+            for w in m.workers(state="ready"):
+                if w["slot"] == 1 and (w["status_text"] or "").isdigit():
+                    try:
+                        return w, socket.create_connection(
+                            ("127.0.0.1", int(w["status_text"])), seconds)
+                    except ConnectionRefusedError:  # dead, and not yet seen to be
+                        return None
+            return None
+
+        self.worker, self._socket = wait_until("the probe is at its desk", sit_down)
         self.pid = self.worker["pid"]
-        self._socket = socket.create_connection(
-            ("127.0.0.1", int(self.worker["status_text"])), seconds)
         self._stream = self._socket.makefile("rw")
 
     def __call__(self, *words):

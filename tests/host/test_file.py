@@ -3,6 +3,7 @@
 what differs; what runs can be written down as a file that does the same."""
 
 import json
+import os
 import re
 
 from harness import Failed, wait_until
@@ -289,6 +290,40 @@ def test_a_customers_file_is_not_trusted(env):
     answer = env.client("apply")
     if answer.returncode != 2 or "chmod go-w" not in answer.stderr or pids(m) != before:
         raise Failed(f"{answer.returncode} {answer.stderr}")
+    m.stop()
+
+
+def test_a_customers_env_file_is_not_trusted(env):
+    f = File(env)
+    theirs = env.dir / "their.env"
+    theirs.write_text("WORD=evil\n")
+    f.server("a", env.port(), env_file=str(theirs))
+    m = env.start("-c", f.write())
+    before = pids(m)
+
+    def refused(word):
+        answer = env.client("apply")
+        if answer.returncode != 2 or word not in answer.stderr or "shop.yaml:" not in answer.stderr or \
+                "env_file" not in answer.stderr or pids(m) != before:
+            raise Failed(f"{answer.returncode} {answer.stderr}")
+
+    theirs.chmod(0o666)
+    refused("chmod go-w")
+    theirs.unlink()
+    os.mkfifo(theirs) # nobody writes: the master must not wait
+    refused("not a regular file")
+    m.stop()
+
+
+def test_a_name_alone_is_below_etc(env):
+    f = File(env)
+    f.server("a", env.port())
+    folder = env.root / "etc/mpsup"
+    folder.mkdir(parents=True)
+    f.write().rename(folder / "shop.yaml")
+    m = env.start("-c", "shop")
+    if m.status()["name"] != "shop":
+        raise Failed(m.status())
     m.stop()
 
 

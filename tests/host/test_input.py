@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Bad input: one clear line, the contract's exit code, nothing left running."""
 
+import json
 import os
 import socket
 
@@ -66,7 +67,16 @@ BAD_OPTIONS = [
     (["--port", "{port}", "--", "/etc"], 2, "/etc"),
     (["--port", "{port}", "--"], 2, "--"),
     (["statsu"], 2, "status"),
-    (["monit"], 2, "top|status"),
+    (["monit"], 2, "'monit' is called 'top' here"),
+    (["ls"], 2, "'ls' is called 'list' here"),
+    (["describe"], 2, "'describe' is called 'status' here"),
+    (["delete"], 2, "'delete' is called 'stop' here"),
+    (["save"], 2, "'save' is called 'config' here"),
+    (["jlist"], 2, "'jlist' is called 'status --json' here"),
+    (["unstartup"], 2, "'startup --remove' here"),
+    (["help", "ls"], 2, "'ls' is called 'list' here"),
+    (["help", "statsu"], 2, "did you mean 'status'?"),
+    (["xyzzy"], 2, "`mpsup help` shows them"),
 ]
 
 
@@ -101,6 +111,24 @@ def test_bad_options(env):
     if wrong:
         raise Failed(f"{len(wrong)} of {len(BAD_OPTIONS)} refusals are not as they should be:\n"
                      + "\n".join(wrong))
+
+
+def test_every_verb_has_its_help(env):
+    verbs = [v["name"] for v in json.loads(env.client("help", "--json").stdout)["verbs"]]
+    overview = env.client("help").stdout
+    for verb in [*verbs, "help", "version"]:
+        one = env.client("help", verb)
+        if one.returncode != 0 or not one.stdout.startswith("usage: mpsup ") or one.stderr:
+            raise Failed(f"help {verb}: {one}")
+        if f"\n  {verb} " not in overview:
+            raise Failed(f"{verb} is not in the overview")
+        if verb in verbs and env.client(verb, "--help").stdout != one.stdout:
+            raise Failed(f"{verb} --help is not help {verb}")
+        if verb in verbs and env.client(verb, "-h").stdout != one.stdout:
+            raise Failed(f"{verb} -h is not help {verb}")
+    plain = [env.client(*words) for words in (["version"], ["--version"], ["run", "--version"])]
+    if len({p.stdout for p in plain}) != 1 or not plain[0].stdout.startswith("mpsup "):
+        raise Failed(plain)
 
 
 def test_nothing_asked_prints_the_commonest_commands(env):

@@ -195,7 +195,7 @@ def test_program_that_waits_for_its_server_is_told(env):
                   ready=False)
     m.wait_line(r"web/0: it is up and has not listened in 5 s; .*--protocol node-ipc", 15)
     m.stop()
-    m = env.start("--port", env.port(), "--workers", 1, "--ready-timeout", "500ms",
+    m = env.start("--port", env.port(), "--workers", 1, "--ready-timeout", "3s",
                   "--boot-limit", 1, "--", node, "serve.js", cwd=app.parent, ready=False)
     m.wait_line(r"web/0: hint: it never listened; .*--protocol node-ipc", 15)
     m.wait_exit(70)
