@@ -94,7 +94,6 @@ void poollog_follow(struct pool *p)
 		return;
 	if (follow(l, p->conf, &e) == 0)
 		return;
-	pool_config_place(p->conf, &e);
 	log_error("pool %s: %s; its lines go where they went", p->conf->name, e.msg);
 	use(l, p->conf); /* said once */
 }
@@ -165,9 +164,9 @@ static bool open_stream(struct worker_log *w, const struct slot *slot, uint64_t 
 	if (now < w->retry_ms)
 		return false;
 	w->journal_fd = journal_open(w->log->all->journal, slot_name(slot, name));
-	w->retry_ms = now + RETRY_MS;
 	if (w->journal_fd < 0) {
 		w->journal_fd = -1;
+		w->retry_ms = now + RETRY_MS;
 		return false;
 	}
 	sink_init(&w->journal, w->log->all->loop, w->journal_fd);
@@ -199,8 +198,8 @@ static void to_file(struct poollog *l, const struct logline *line)
 	logfile_write(&l->file, text, n);
 }
 
-/* The journal has the time and the name already. */
-static void to_journal(struct worker_log *w, const struct logline *line)
+/* The journal has the time and the name already. false: it is not there. */
+static bool to_journal(struct worker_log *w, const struct logline *line)
 {
 	int priority = line->is_err ? JOURNAL_WARNING : JOURNAL_INFO;
 	char safe[LOGFRAME_BYTES], text[LOGFRAME_BYTES + JOURNAL_MORE];
@@ -211,7 +210,15 @@ static void to_journal(struct worker_log *w, const struct logline *line)
 	else
 		n = text_safe(line->text, line->len, safe, sizeof(safe));
 	n = journal_line(priority, safe, n, text);
-	sink_write(&w->journal, text, n);
+	/* The second time: a journald that was started again may have left the stream. */
+	for (int i = 0; i < 2; i++) {
+		if (!open_stream(w, line->slot, clock_boot_ms()))
+			return false;
+		sink_write(&w->journal, text, n);
+		if (!w->journal.broken)
+			return true;
+	}
+	return false;
 }
 
 static void put(struct poollog *l, struct worker_log *w, const struct logline *line)
@@ -222,9 +229,7 @@ static void put(struct poollog *l, struct worker_log *w, const struct logline *l
 		to_file(l, line);
 	if (l->conf && l->conf->log.file && l->file.fd >= 0)
 		return;
-	if (l->file.fd < 0 && l->all->journal && w && open_stream(w, line->slot, clock_boot_ms()))
-		to_journal(w, line);
-	else
+	if (l->file.fd >= 0 || !l->all->journal || !w || !to_journal(w, line))
 		l->all->to_terminal(l->all->ctx, line, format_of(l));
 }
 

@@ -146,6 +146,8 @@ void pool_config_place(const struct pool_config *p, struct err *e)
 	k = keys_in_words_of_file(e->msg, sizeof(e->msg));
 	if (!k && strncmp(e->msg, "command ", 8) == 0)
 		k = keys_find_at(LEVEL_POOL, "command");
+	if (!k && strncmp(e->msg, "log.file", 8) == 0)
+		k = keys_find_at(LEVEL_POOL_LOG, "file");
 	for (unsigned i = 0; k && i < p->given.n; i++)
 		if (p->given.list[i].key == k && p->given.list[i].file) {
 			file = p->given.list[i].file;

@@ -190,7 +190,7 @@ static void check_logs(struct file_reader *r, const struct pool_config *a,
 
 	if (!logplace_collide(&a->log, &b->log))
 		return;
-	(void)err_set(&e, -EINVAL, "--log.file: pool %s cannot have %.200s: pool %s, at %s:%u, %s",
+	(void)err_set(&e, -EINVAL, "log.file: pool %s cannot have %.200s: pool %s, at %s:%u, %s",
 		      b->name, b->log.file, a->name, a->file, a->line,
 		      strcmp(a->log.file, b->log.file) == 0 ? "has it" : "renames its own there");
 	pool_config_place(b, &e);
@@ -205,7 +205,7 @@ static void check_own_log(struct file_reader *r, const struct pool_config *p)
 
 	if (!logplace_collide(&p->log, &own))
 		return;
-	(void)err_set(&e, -EINVAL, "--log.file: pool %s cannot have %.200s: mpsup's own log has it",
+	(void)err_set(&e, -EINVAL, "log.file: pool %s cannot have %.200s: mpsup's own log has it",
 		      p->name, p->log.file);
 	pool_config_place(p, &e);
 	file_complain(r, &e);

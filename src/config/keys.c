@@ -223,7 +223,7 @@ const struct key *keys_in_words_of_file(char *text, size_t size)
 		char name[96];
 
 		/* One that has no option of its own: "--total.memory". */
-		if (!k && (strncmp(p + 2, "total.", 6) == 0 || strncmp(p + 2, "log.", 4) == 0))
+		if (!k && strncmp(p + 2, "total.", 6) == 0)
 			k = keys_find(p + 2, len, 1);
 
 		if (!k || !*k->key || (p > text && p[-1] != ' ' && p[-1] != '\'')) {

@@ -34,7 +34,7 @@ int logplace_enter(const struct pool_config *p, const char *path, struct acting 
 	if (!p || geteuid() != 0 || trusted_folder(folder, NULL))
 		return 0;
 	r = acting_begin(a, p->uid, p->gid, p->gids, p->ngids);
-	return r < 0 ? err_sys(e, r, "--log.file %s: to open it as uid %u", path, p->uid) : 0;
+	return r < 0 ? err_sys(e, r, "log.file %s: to open it as uid %u", path, p->uid) : 0;
 }
 
 static int refused(const struct pool_config *p, const char *path, int code, struct err *e)
@@ -43,21 +43,21 @@ static int refused(const struct pool_config *p, const char *path, int code, stru
 
 	folder_of(path, folder);
 	if (code == -ENOENT || code == -ENOTDIR)
-		return err_set(e, code, "--log.file %s: there is no folder %s; mkdir -p would help",
+		return err_set(e, code, "log.file %s: there is no folder %s; mkdir -p would help",
 			       path, folder);
 	if (code == -ELOOP)
 		return err_set(e, code,
-			       "--log.file %s: it is a symbolic link, and those are not followed; "
+			       "log.file %s: it is a symbolic link, and those are not followed; "
 			       "right is the file itself",
 			       path);
 	if ((code == -EACCES || code == -EPERM) && p && geteuid() == 0 &&
 	    !trusted_folder(folder, other))
 		return err_set(e, code,
-			       "--log.file %s: others than root can change %s, so the file is "
-			       "opened as the pool's user, uid %u, who may not; a folder of "
-			       "root's would help, or another user:",
+			       "log.file %s: others than root can change %s, so the file is "
+			       "opened as the pool's user, uid %u, who may not; a folder "
+			       "that root alone can change would help, or another user of the pool",
 			       path, other, p->uid);
-	return err_sys(e, code, "--log.file %s", path);
+	return err_sys(e, code, "log.file %s", path);
 }
 
 /* Returns the descriptor. */
@@ -74,9 +74,9 @@ static int open_there(const struct pool_config *p, const char *path, int more, s
 	r = fd < 0 ? -errno : 0;
 	acting_end(&a);
 	if (r == -ENXIO || (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))))
-		return err_set(e, -EINVAL, "--log.file %s: it is not a regular file", path);
+		return err_set(e, -EINVAL, "log.file %s: it is not a regular file", path);
 	if (r == -EISDIR)
-		return err_set(e, r, "--log.file %s: it is a folder", path);
+		return err_set(e, r, "log.file %s: it is a folder", path);
 	if (r == -ENOENT && !(more & O_CREAT))
 		return r;
 	return r < 0 ? refused(p, path, r, e) : fd_take(&fd);

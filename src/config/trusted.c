@@ -85,6 +85,18 @@ int trusted_open(const char *path, bool by_hand, struct err *e)
 	return fd_take(&fd);
 }
 
+/* ---- folders ---- */
+
+#define LINKS_MAX 40 /* as the kernel's */
+
+/* A path that is walked as the kernel does, link by link: where one is matters, for who can
+ * change it says where all of the rest is. */
+struct walk {
+	char at[PATH_MAX];   /* so far: a folder without links */
+	char left[PATH_MAX]; /* what is to come */
+	unsigned links;
+};
+
 static bool folder_is_safe(const char *path, bool last)
 {
 	struct stat st;
@@ -93,20 +105,65 @@ static bool folder_is_safe(const char *path, bool last)
 	       !(last && (st.st_mode & S_IWOTH));
 }
 
+static bool follow_link(struct walk *w, const char *link)
+{
+	char target[PATH_MAX], whole[2 * PATH_MAX];
+	ssize_t n = readlink(link, target, sizeof(target) - 1);
+
+	if (n <= 0 || ++w->links > LINKS_MAX)
+		return false;
+	target[n] = '\0';
+	n = snprintf(whole, sizeof(whole), "%s/%s", target, w->left);
+	if (n >= (ssize_t)sizeof(w->left))
+		return false;
+	memcpy(w->left, whole, (size_t)n + 1);
+	if (target[0] == '/')
+		w->at[0] = '\0';
+	return true;
+}
+
+/* The next name of it. */
+static bool step(struct walk *w)
+{
+	size_t skip = strspn(w->left, "/"), n = strcspn(w->left + skip, "/"), len = strlen(w->at);
+	char name[NAME_MAX + 1];
+	struct stat st;
+
+	if (n > NAME_MAX || len + 1 + n >= sizeof(w->at))
+		return false;
+	memcpy(name, w->left + skip, n);
+	name[n] = '\0';
+	memmove(w->left, w->left + skip + n, strlen(w->left + skip + n) + 1);
+	if (n == 0 || strcmp(name, ".") == 0)
+		return true;
+	if (strcmp(name, "..") == 0) {
+		*(len ? strrchr(w->at, '/') : w->at) = '\0';
+		return true;
+	}
+	(void)snprintf(w->at + len, sizeof(w->at) - len, "/%s", name);
+	/* In a sticky folder of everybody's root's entries stay where they are. */
+	if (lstat(w->at, &st) < 0 || st.st_uid != 0)
+		return false;
+	if (S_ISLNK(st.st_mode)) {
+		char link[PATH_MAX];
+
+		memcpy(link, w->at, len + 1 + n + 1);
+		w->at[len] = '\0';
+		return follow_link(w, link);
+	}
+	return folder_is_safe(w->at, false);
+}
+
 bool trusted_folder(const char *path, char *ret_other)
 {
-	char whole[PATH_MAX];
-	bool last = true, safe;
+	struct walk w = { .at = "" };
+	bool safe = path[0] == '/' && folder_is_safe("/", false);
 
-	if (!realpath(path, whole))
-		(void)snprintf(whole, sizeof(whole), "%s", path);
-	while ((safe = folder_is_safe(whole, last)) && whole[1]) {
-		char *slash = strrchr(whole, '/');
-
-		slash[slash == whole] = '\0';
-		last = false;
-	}
+	safe = safe && snprintf(w.left, sizeof(w.left), "%s", path) < (int)sizeof(w.left);
+	while (safe && w.left[0])
+		safe = step(&w);
+	safe = safe && folder_is_safe(w.at[0] ? w.at : "/", true);
 	if (!safe && ret_other)
-		memcpy(ret_other, whole, strlen(whole) + 1);
+		memcpy(ret_other, w.at[0] ? w.at : "/", strlen(w.at[0] ? w.at : "/") + 1);
 	return safe;
 }

@@ -31,6 +31,8 @@ int logfile_reopen(struct logfile *f, struct err *e)
 	struct stat st = { 0 };
 	int fd = f->owner ? logplace_open(f->owner, f->path, e) : open_own(f->path, e);
 
+	if (fd < 0 && f->owner)
+		pool_config_place(f->owner, e);
 	if (fd < 0)
 		return fd;
 	(void)fstat(fd, &st);

@@ -204,6 +204,63 @@ static void defaults_are_for_all_and_own_keys_win(void **state)
 	assert_int_equal(conf->pools[2]->nenv, 3);
 }
 
+static void logs_of_pools(void **state)
+{
+	const struct pool_config *a, *b, *c;
+	char path[128];
+
+	(void)state;
+	good("defaults: {log: {rotate: 1M, rate: 5/1s}}\n"
+	     "log: {format: json}\n"
+	     "pools:\n"
+	     "- {name: a, port: 1, log: {file: .//sub/./a.log, keep: 0, format: text}}\n"
+	     "- {name: b, port: 2, log: {file: none, rotate: none, rate: none}}\n"
+	     "- {name: c, port: 3}\n");
+	a = conf->pools[0];
+	b = conf->pools[1];
+	c = conf->pools[2];
+	(void)snprintf(path, sizeof(path), "%s/sub/a.log", dir);
+	assert_string_equal(a->log.file, path);
+	assert_int_equal(a->log.rotate_bytes, 1 << 20);
+	assert_int_equal(a->log.keep, 0);
+	assert_true(a->log.format_given);
+	assert_int_equal(a->log.format, LOG_F_TEXT);
+	assert_int_equal(a->log.rate, 5);
+	assert_int_equal(a->log.rate_ms, 1000);
+	assert_null(b->log.file);
+	assert_true(b->log.none);
+	assert_int_equal(b->log.rotate_bytes, 0);
+	assert_int_equal(b->log.rate, 0);
+	assert_null(c->log.file);
+	assert_false(c->log.none);
+	assert_false(c->log.format_given);
+	assert_int_equal(c->log.keep, 5);
+}
+
+static void two_pools_have_no_file_together(void **state)
+{
+	(void)state;
+	bad("pools:\n- {name: a, port: 1, log: {file: x.log}}\n"
+	    "- {name: b, port: 2, log: {file: ./x.log}}\n",
+	    "a.yaml:3:34: ", "log.file: pool b cannot have");
+	assert_true(said("a.yaml:2", "has it"));
+	bad("pools:\n- {name: a, port: 1, log: {file: x.log, keep: 2}}\n"
+	    "- {name: b, port: 2, log: {file: x.log.2}}\n",
+	    "a.yaml:3:34: ", "renames its own there");
+	good("pools:\n- {name: a, port: 1, log: {file: x.log, keep: 2}}\n"
+	     "- {name: b, port: 2, log: {file: x.log.3}}\n");
+	/* The usual accident. */
+	bad("defaults: {log: {file: /var/log/x.log}}\n"
+	    "pools:\n- {name: a, port: 1}\n- {name: b, port: 2}\n",
+	    "a.yaml:1:24: ", "pool b cannot have /var/log/x.log");
+	bad("log: {file: /var/log/x.log}\n"
+	    "pools:\n- {name: a, port: 1, log: {file: /var/log/x.log}}\n",
+	    "a.yaml:3:34: ", "mpsup's own log");
+	bad("pools:\n- {name: a, port: 1, log: {fiel: x.log}}\n",
+	    "a.yaml:2:28: ", "did you mean 'log.file'?");
+	bad("pools:\n- {name: a, port: 1, log: x.log}\n", "a.yaml:2:27: ", "log: ");
+}
+
 static void anchors_and_merge_keys(void **state)
 {
 	(void)state;
@@ -415,6 +472,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_file_is_taken),
 		T(defaults_are_for_all_and_own_keys_win),
+		T(logs_of_pools),
+		T(two_pools_have_no_file_together),
 		T(anchors_and_merge_keys),
 		T(includes_are_sorted_and_may_be_empty),
 		T(what_is_wrong_is_named_at_its_place),

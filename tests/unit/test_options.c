@@ -708,6 +708,15 @@ static const char *const wrong[][2] = {
 	{ "-p1 --set no_pin=maybe", "'maybe'|true or false" },
 	{ "-p1 --set restart.spares=1", "no key 'restart.spares'" },
 	{ "-p1 --set limits.tmp=x", "--tmp: 'x'" },
+	{ "-p1 --set log.file=web.log", "log.file: 'web.log'|an absolute path" },
+	{ "-p1 --set log.file=/var/log/", "log.file: '/var/log/'" },
+	{ "-p1 --set log.rotate=4095", "log.rotate: '4095' is out of range|4K" },
+	{ "-p1 --set log.keep=1001", "log.keep: '1001'|0 to 1000" },
+	{ "-p1 --set log.format=yaml", "log.format: 'yaml' is not known|text or json" },
+	{ "-p1 --set log.rate=0/1s", "log.rate: '0/1s' is out of range" },
+	{ "-p1 --set log.rate=5/99ms", "log.rate: '5/99ms' is out of range" },
+	{ "-p1 --set log.rate=5", "log.rate: '5'|N/DURATION" },
+	{ "-p1 --set log.quiet=true", "log.quiet" },
 };
 
 static void wrong_is_refused_with_a_sentence(void **state)

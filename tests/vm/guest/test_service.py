@@ -120,3 +120,68 @@ def test_killed_master_is_started_again_and_leaves_nothing(env):
         s.ctl("stop", s.name)
         if s.show("Result") != "success":
             raise Failed(s.journal())
+
+
+POOLS = """\
+version: 1
+name: svc
+pools:
+  - {{name: web, port: {port}, workers: 2}}
+  - name: talk
+    workers: 1
+    restart: {{ready: exec}}
+    command: [python3, -c, {program}]
+    port: {other}
+"""
+
+TALK = r"""
+import os, time
+for line in (b'plain\n', b'<3>its own\n', b'<0>not to every terminal\n', b'\x1b[2Jred\n'):
+    os.write(1, line)
+os.write(2, b'to stderr\n')
+time.sleep(1000000)
+"""
+
+
+def test_each_worker_has_a_stream_of_the_journal(env):
+    """journalctl shows POOL/SLOT and priorities; they are the service's, and survive journald."""
+    with Service(env) as s:
+        path = env.dir / "svc.yaml"
+        path.write_text(POOLS.format(port=s.port, other=env.port(), program=json.dumps(TALK)))
+        path.chmod(0o644)
+        text = s.path.read_text()
+        start = next(line for line in text.splitlines() if line.startswith("ExecStart="))
+        s.path.write_text(text.replace(start, f"ExecStart={env.mpsup} -c {path}"))
+        s.ctl("daemon-reload")
+        s.ctl("start", s.name)
+
+        def entries():
+            subprocess.run(["journalctl", "--sync"], check=False)
+            done = subprocess.run(["journalctl", "-u", s.name, "-o", "json", "--no-pager"],
+                                  capture_output=True, text=True, check=True)
+            return [(e.get("SYSLOG_IDENTIFIER"), e["MESSAGE"], e.get("PRIORITY"))
+                    for e in map(json.loads, done.stdout.splitlines())]
+
+        wanted = [("talk/0", "plain", "6"), ("talk/0", "its own", "3"),
+                  ("talk/0", "not to every terminal", "1"), ("talk/0", "\\x1b[2Jred", "6"),
+                  ("talk/0", "to stderr", "4")]
+        wait_until("its lines", lambda: set(wanted) <= set(entries()), 15)
+        got = entries()
+        if any(message.startswith("talk/0 |") for _, message, _ in got):
+            raise Failed(f"lines beside the stream: {got}")
+        own = [(message, priority) for name, message, priority in got if name == "mpsup"]
+        if not any("ready: " in message and priority == "6" for message, priority in own):
+            raise Failed(f"our own words: {own}")
+        # The streams of a journald that is started again are those that it had.
+        s.ctl("restart", "systemd-journald.service")
+        pid = next(p for p in json.loads(env.client("status", "--json").stdout)["pools"]
+                   if p["name"] == "talk")["workers"][0]["pid"]
+        proc.kill(pid)
+        try:
+            wait_until("the lines of the next one",
+                       lambda: entries().count(("talk/0", "plain", "6")) == 2, 5)
+        except Failed as why:
+            raise Failed(f"{why}: {entries()}") from why
+        died = [entry for entry in entries() if "talk/0 (pid" in entry[1]]
+        if not died or died[0][0] != "mpsup":
+            raise Failed(f"its certificate: {died}")
