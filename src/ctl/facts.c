@@ -135,10 +135,12 @@ void facts_of_life(const struct facts *f, struct life *l, struct life_facts *ret
 	if (ret->pids < 0 && look_up(l, &p)->n > 0)
 		ret->pids = (int64_t)p.n;
 	ret->connections = -1;
-	if (f->has_sockets && f->sockets.nconnections == 0)
+	if (f->has_sockets && f->sockets.nconnections == 0) {
 		ret->connections = 0;
-	else if (f->has_sockets)
-		ret->connections = diag_count(&f->sockets, look_up(l, &p)->pid, p.n);
+	} else if (f->has_sockets) {
+		(void)look_up(l, &p);
+		ret->connections = diag_count(&f->sockets, p.pid, p.n);
+	}
 }
 
 static void each_life(const struct pool *p, void (*fn)(struct life *l, void *ctx), void *ctx)

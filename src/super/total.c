@@ -117,7 +117,7 @@ static void read_stat(const struct pool *p, struct cgroup_stat *ret)
 {
 	*ret = CGROUP_STAT_NONE;
 	if (p->total.fd >= 0 && p->total.name[0])
-		cgroup_stat_read(p->total.fd, p->master->stat_files & STAT_MEMORY, ret);
+		cgroup_stat_read(p->total.fd, p->master->stat_files, ret);
 }
 
 uint64_t total_oom(const struct pool *p)

@@ -78,6 +78,7 @@ def test_usage_and_numbers_go_on_after_a_stop(env):
     if not last < end < last + 30:
         raise Failed(f"the last number is {end}; {last} was seen")
     m = env.start("-c", f.write())
+    m.wait_event("master.ready")
     now = grown(before, usage(m))
     if now["births"] != 5 or now["deaths"] != 3 or now["cpu_usec"] < saved["cpu_usec"]:
         raise Failed(f"{now} after {saved}")
@@ -106,6 +107,7 @@ def test_a_killed_master_repeats_no_number(env):
         m.send(signal.SIGKILL)
         m.wait_exit(-signal.SIGKILL)
         m = env.start("-c", f.write())
+        m.wait_event("master.ready")
         numbers, told = seqs(env, "--since", last)
         if not last < numbers[0] <= last + 2 * BLOCK:
             raise Failed(f"{last} was seen, and now {numbers[0]} is the first")
@@ -117,6 +119,7 @@ def test_a_killed_master_repeats_no_number(env):
     m.send(signal.SIGKILL)
     m.wait_exit(-signal.SIGKILL)
     m = env.start("-c", f.write())
+    m.wait_event("master.ready")
     if seqs(env)[0][0] <= last:
         raise Failed("a number was repeated")
     m.stop()
@@ -157,6 +160,7 @@ def test_a_broken_file_is_left_aside(env):
         kept.path.write_text(text)
         kept.path.chmod(mode)
         m = env.start("-c", f.write())
+        m.wait_event("master.ready")
         if says not in m.output() or "state.json.broken" not in m.output():
             raise Failed(f"{says!r} is not in {m.output()}")
         if usage(m)["births"] != 1 or seqs(env)[0][0] != 1:
@@ -175,6 +179,7 @@ def test_a_folder_of_others_is_left_alone(env):
     kept.folder.mkdir(parents=True)
     kept.folder.chmod(0o777)
     m = env.start("-c", f.write())
+    m.wait_event("master.ready")
     if "usage is not kept over a restart" not in m.output():
         raise Failed(m.output())
     kill_one(m)
@@ -189,6 +194,7 @@ def test_a_full_disk_is_said_once(env):
     (env.root / "var").mkdir()
     (env.root / "var/lib").write_text("a file where a folder must be")
     m = env.start("-c", f.write())
+    m.wait_event("master.ready")
     kill_one(m)
     time.sleep(1.5)
     m.stop()
@@ -214,6 +220,7 @@ def test_unknown_keys_stay_and_a_pool_comes_back(env):
     text["pools"]["long_ago"] = {"births": 1, "gone": "2020-01-01T00:00:00Z"}
     kept.path.write_text(json.dumps(text))
     m = env.start("-c", f.write())
+    m.wait_event("master.ready")
     f.pools["api"] = api
     f.write()
     m.ctl("apply")
