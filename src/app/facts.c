@@ -97,7 +97,9 @@ void facts_birth(struct host_facts *h, struct master *m)
 		r = trial_birth(m, g, &word, &e);
 	if (r == 0) {
 		(void)fact_add(h, "a worker", FACT_OK, "one was born, in %s, and ended",
-			       m->root ? "its whole cage" : "the cage that an ordinary user has");
+			       !m->root	     ? "the cage that an ordinary user has" :
+			       m->has_cgroup ? "its whole cage" :
+					       "its cage but for a leaf of its own");
 	} else {
 		f = fact_add(h, "a worker", FACT_PROBLEM, "%s", e.msg);
 		fact_missing(f, "every start as it is by default",

@@ -131,7 +131,8 @@ static void service_manager(struct host_facts *h)
 	}
 	if (version)
 		(void)snprintf(shown, sizeof(shown), " %u", version);
-	(void)fact_add(h, "systemd", FACT_OK, "systemd%s runs this host, and is asked for a scope",
+	(void)fact_add(h, "systemd", FACT_OK,
+		       "systemd%s runs this host; it gives a scope where no cgroup was delegated",
 		       shown);
 }
 

@@ -200,15 +200,20 @@ static void view(struct host_facts *h, const struct master *m)
 
 void facts_cage(struct host_facts *h, const struct master *m)
 {
-	struct fact *f;
 	int r = try_in_child(0, NULL, NULL);
 
-	if (r < 0) { /* all that follows is tried by it */
-		f = fact_add(h, "clone3, pidfd", FACT_PROBLEM, "%s", strerror(-r));
-		fact_missing(f, "every birth", help_for(-r, 0));
-	} else {
-		(void)fact_add(h, "clone3, pidfd", FACT_OK, "used for every try below");
+	h->births = r == 0;
+	if (r < 0) { /* all that follows would say the same */
+		fact_missing(fact_add(h, "clone3, pidfd", FACT_PROBLEM,
+				      "%s; the parts of the cage cannot be tried", strerror(-r)),
+			     "every birth",
+			     r == -ENOSYS || r == -EPERM ?
+				     "a container's seccomp profile that knows clone3; a unit "
+				     "without RestrictNamespaces=" :
+				     "see the limit on processes (ulimit -u, pids.max)");
+		return;
 	}
+	(void)fact_add(h, "clone3, pidfd", FACT_OK, "used for every try below");
 	namespaces(h, m);
 	identity(h, m);
 	view(h, m);

@@ -38,13 +38,14 @@ static void no_leaves(struct host_facts *h, const struct master *m, const struct
 	f = fact_add(h, "cgroup v2", fact_verdict(m), "%s: %s", mode_name(mode), reason);
 	f->words = CAGE_BIT(CAGE_CGROUP);
 	h->had &= ~CAGE_BIT(CAGE_CGROUP);
-	fact_missing(f, "leaves of their own for workers: limits, an end of all that they forked",
-		     !m->root ? "sudo, or systemd-run --user --scope -p Delegate=yes" :
-		     mode == CGROUPS_UNIFIED || mode == CGROUPS_HYBRID ?
-				"a tree that may be written (a container: --cgroupns=private and a "
-				"writable /sys/fs/cgroup); --no-sandbox cgroup does without" :
-				"mount -t cgroup2 none /sys/fs/cgroup; --no-sandbox cgroup does "
-				"without");
+	fact_missing(
+		f, "leaves of their own for workers: limits, an end of all that they forked",
+		!m->root ?
+			"sudo, or systemd-run --user --scope -p Delegate=yes" :
+		mode == CGROUPS_UNIFIED || mode == CGROUPS_HYBRID ?
+			"a tree that may be written (a container: --cgroupns=private and a "
+			"writable /sys/fs/cgroup); --no-sandbox cgroup does without" :
+			"mount -t cgroup2 none FOLDER, an empty one; --no-sandbox cgroup does without");
 }
 
 /* ---- controllers ---- */
@@ -96,7 +97,10 @@ static void why_not(struct host_facts *h, const struct master *m, size_t i)
 	case CONTROLLER_THERE:
 		(void)snprintf(found, sizeof(found), "%s",
 			       m->no_limits[0] ? m->no_limits : "not given to the workers");
-		(void)snprintf(help, sizeof(help), "Delegate=yes in the unit, or start as root");
+		(void)snprintf(help, sizeof(help), "%s",
+			       strncmp(found, "other processes", 15) == 0 ?
+				       "a unit or a scope that mpsup is alone in" :
+				       "Delegate=yes in the unit, or start as root");
 		break;
 	}
 	fact_missing(fact_add(h, controllers[i].title, FACT_NOTE, "%s", found), controllers[i].lost,
@@ -164,6 +168,7 @@ void facts_cgroups(struct host_facts *h, const struct master *m, const struct er
 		else
 			why_not(h, m, i);
 	}
-	leaf(h, m);
+	if (h->births)
+		leaf(h, m);
 	pressure(h);
 }

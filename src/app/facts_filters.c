@@ -121,7 +121,7 @@ static void landlock(struct host_facts *h)
 
 void facts_filters(struct host_facts *h, const struct master *m)
 {
-	if (filter(h))
+	if (h->births && filter(h))
 		interception(h, m);
 	landlock(h);
 }

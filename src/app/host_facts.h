@@ -32,7 +32,8 @@ struct fact {
 struct host_facts {
 	struct fact facts[FACTS_MAX];
 	unsigned n;
-	uint32_t had;	    /* CAGE_BIT()s that this host and these rights give */
+	bool births;  /* a process can be cloned as mpsup does, so that the rest can be tried */
+	uint32_t had; /* CAGE_BIT()s that this host and these rights give */
 	uint32_t only_root; /* those that root alone would be given */
 };
 

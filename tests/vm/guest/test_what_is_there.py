@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 
 from harness import Failed, timeout
 
@@ -30,3 +31,26 @@ def test_it_finds_what_is_there(env):
     left = [d for d in os.listdir("/sys/fs/cgroup") if "check" in d]
     if left:
         raise Failed(f"left behind: {left}")
+
+
+@timeout(90)
+def test_in_a_unit_and_beside_others(env):
+    """A delegated unit has all; what shares its cgroup is named; a unit's own filter too."""
+    def unit(*properties):
+        done = subprocess.run(["systemd-run", "--quiet", "--pipe", "--wait", "--collect",
+                               *(f"--property={p}" for p in properties), env.mpsup, "check", "--json"],
+                              text=True, capture_output=True, timeout=60, check=False)
+        return done.returncode, {c["name"]: c for c in json.loads(done.stdout)["checks"]}
+    code, checks = unit("Delegate=yes")
+    if code != 0 or not checks["memory controller"]["ok"] or "delegated" not in checks["cgroup v2"]["found"]:
+        raise Failed(f"{code} {checks}")
+    code, checks = unit("Delegate=yes", "RestrictNamespaces=pid")
+    if code != 1 or "RestrictNamespaces=" not in checks["clone3, pidfd"]["help"]:
+        raise Failed(f"{code} {checks}")
+    script = f"sleep 30 & {env.mpsup} check --json; kill $!"
+    done = subprocess.run(["systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--property=Delegate=yes",
+                           "sh", "-c", script], text=True, capture_output=True, timeout=60, check=False)
+    checks = {c["name"]: c for c in json.loads(done.stdout)["checks"]}
+    memory = checks["memory controller"]
+    if memory["ok"] or "other processes" not in memory["found"] or "alone" not in memory["help"]:
+        raise Failed(memory)
