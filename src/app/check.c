@@ -33,7 +33,7 @@ struct check {
 	struct config *config;
 	bool runs;	/* an instance of the file does: it has the ports */
 	json_t *worlds; /* of pools that could not start: {"pool", "error"} */
-	bool as_json;
+	bool as_json, with_file;
 };
 
 /* ---- the host ---- */
@@ -41,7 +41,7 @@ struct check {
 static void print_fact(const struct fact *f)
 {
 	static const char *const
-		words[] = { [FACT_OK] = "ok", [FACT_NOTE] = "note", [FACT_PROBLEM] = "MISSING" };
+		words[] = { [FACT_OK] = "ok", [FACT_NOTE] = "limited", [FACT_PROBLEM] = "missing" };
 
 	(void)printf("%-8s %-19s %s\n", words[f->verdict], f->name, f->found);
 	if (f->lost[0])
@@ -50,24 +50,35 @@ static void print_fact(const struct fact *f)
 		(void)printf("%-28s help: %s\n", "", f->help);
 }
 
+static void print_list(const char *title, uint32_t words)
+{
+	if (words == 0)
+		return;
+	(void)printf("%s:", title);
+	for (int w = 0; w < CAGE_WORDS; w++)
+		if (words & CAGE_BIT(w))
+			(void)printf(" %s", cage_word_name[w]);
+	(void)putchar('\n');
+}
+
 static void print_words(const struct host_facts *h)
 {
-	for (int pass = 0; pass < 2; pass++) {
-		bool any = false;
+	const uint32_t all = CAGE_BIT(CAGE_WORDS) - 1u;
 
-		for (int w = 0; w < CAGE_WORDS; w++) {
-			if (!!(h->had & CAGE_BIT(w)) != (pass == 0))
-				continue;
-			(void)printf("%s%s",
-				     any       ? " " :
-				     pass == 0 ? "\nthe cage can have: " :
-						 "not here: ",
-				     cage_word_name[w]);
-			any = true;
-		}
-		if (any)
-			(void)putchar('\n');
-	}
+	(void)puts("\nOf the cage");
+	print_list("  had", h->had);
+	print_list("  had only as root", h->only_root);
+	print_list("  not here", all & ~h->had & ~h->only_root);
+}
+
+static json_t *words_json(uint32_t had)
+{
+	json_t *list = json_array();
+
+	for (int w = 0; w < CAGE_WORDS; w++)
+		if (had & CAGE_BIT(w))
+			(void)json_array_append_new(list, json_string(cage_word_name[w]));
+	return list;
 }
 
 static json_t *fact_json(const struct fact *f)
@@ -90,7 +101,17 @@ static json_t *file_json(const struct check *c)
 			 "errors", errors, "worlds", c->worlds);
 }
 
-static void print_json(const struct check *c, bool with_file)
+/* What every pool of the file does without: its lack is nobody's problem. */
+static uint32_t left_out(const struct check *c)
+{
+	uint32_t words = c->with_file ? ~0u : 0;
+
+	for (unsigned i = 0; c->with_file && c->config && i < c->config->npools; i++)
+		words &= c->config->pools[i]->cage_off;
+	return words;
+}
+
+static void print_json(const struct check *c)
 {
 	json_t *o, *checks = json_array(), *words = json_object();
 	struct utsname u;
@@ -101,10 +122,11 @@ static void print_json(const struct check *c, bool with_file)
 	for (int w = 0; w < CAGE_WORDS; w++)
 		(void)json_object_set_new(words, cage_word_name[w],
 					  json_boolean(c->host.had & CAGE_BIT(w)));
-	o = json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:i}", "schema", 1, "host", u.nodename,
+	o = json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:i}", "schema", 1, "host", u.nodename,
 		      "kernel", u.release, "version", MPSUP_VERSION, "checks", checks, "words",
-		      words, "problems", (int)host_facts_problems(&c->host));
-	(void)json_object_set_new(o, "file", with_file ? file_json(c) : json_null());
+		      words, "only_root", words_json(c->host.only_root), "problems",
+		      (int)host_facts_problems(&c->host, left_out(c)));
+	(void)json_object_set_new(o, "file", c->with_file ? file_json(c) : json_null());
 	client_print_json(o);
 	json_decref(o);
 }
@@ -244,7 +266,7 @@ static int verdict(const struct check *c, const char *file)
 	if (file && broken == 0 && !c->as_json)
 		(void)printf("%s: %u pool%s, right\n", shown_name(file), c->config->npools,
 			     c->config->npools == 1 ? "" : "s");
-	return broken > 0 || host_facts_problems(&c->host) > 0 ? CLIENT_NO : CLIENT_OK;
+	return broken > 0 || host_facts_problems(&c->host, left_out(c)) > 0 ? CLIENT_NO : CLIENT_OK;
 }
 
 static void tear_down(struct check *c)
@@ -259,6 +281,7 @@ static void tear_down(struct check *c)
 int check_run(const char *file, bool as_json)
 {
 	struct check c = { .as_json = as_json,
+			   .with_file = file != NULL,
 			   .master = { .world = &world_real,
 				       .root = geteuid() == 0,
 				       .null_fd = -1,
@@ -282,10 +305,10 @@ int check_run(const char *file, bool as_json)
 		status = verdict(&c, file);
 	}
 	if (as_json)
-		print_json(&c, file != NULL);
+		print_json(&c);
 	/* Beside a file only what would be in its way. */
 	for (unsigned i = 0; !as_json && i < c.host.n; i++)
-		if (!file || c.host.facts[i].verdict == FACT_PROBLEM)
+		if (!file || host_facts_is_problem(&c.host.facts[i], left_out(&c)))
 			print_fact(&c.host.facts[i]);
 	if (!as_json && !file)
 		print_words(&c.host);

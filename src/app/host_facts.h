@@ -21,21 +21,26 @@ enum verdict {
 struct fact {
 	const char *name;
 	enum verdict verdict;
+	uint32_t words; /* CAGE_BIT()s that would not need it left out; 0: all starts need it */
 	char found[400];
-	char lost[200]; /* "" when FACT_OK */
+	char lost[240]; /* "" when FACT_OK */
 	char help[240];
 };
 
-#define FACTS_MAX 48
+#define FACTS_MAX 64
 
 struct host_facts {
 	struct fact facts[FACTS_MAX];
 	unsigned n;
-	uint32_t had; /* CAGE_BIT()s of what a worker would get */
+	bool births;  /* a process can be cloned as mpsup does, so that the rest can be tried */
+	uint32_t had; /* CAGE_BIT()s that this host and these rights give */
+	uint32_t only_root; /* those that root alone would be given */
 };
 
 /* m: of the check, with its place in the cgroup tree tried (m->no_limits). */
-void host_facts_gather(struct host_facts *h, const struct master *m, const struct err *no_cgroup);
-unsigned host_facts_problems(const struct host_facts *h);
+void host_facts_gather(struct host_facts *h, struct master *m, const struct err *no_cgroup);
+/* How many are problems for who leaves these words of the cage out. */
+unsigned host_facts_problems(const struct host_facts *h, uint32_t left_out);
+bool host_facts_is_problem(const struct fact *f, uint32_t left_out);
 
 #endif

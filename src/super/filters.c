@@ -9,30 +9,21 @@
 #include <unistd.h>
 
 #include "cage/cage.h"
-#include "kernel/pidfd.h"
 #include "kernel/seccomp.h"
+#include "kernel/try.h"
 #include "policy/policy.h"
 #include "super/companions.h"
 #include "super/super.h"
 
 /* Does this kernel take it? Better asked now than at every birth. */
-static int probe(const struct filter *f)
+static int load_it(const void *arg)
 {
-	struct pidfd child = PIDFD_NONE;
-	struct pidfd_exit ex;
-	int r = pidfd_clone(0, -1, &child);
+	const struct filter *f = arg;
+	int r = cage_no_new_privs();
 
-	if (r == 0) {
-		r = cage_no_new_privs();
-		if (r == 0)
-			r = seccomp_load_filter(f->insns, f->len, f->flags);
-		_exit(r < 0 ? -r : 0);
-	}
-	if (r < 0)
-		return r;
-	while ((r = pidfd_reap(&child, &ex)) == 0)
-		(void)pidfd_wait(&child);
-	return ex.by_signal ? -EIO : -ex.code;
+	if (r == 0)
+		r = seccomp_load_filter(f->insns, f->len, f->flags);
+	return r < 0 ? -r : 0;
 }
 
 static int try_on_kernel(struct filter *f, struct err *e)
@@ -42,10 +33,10 @@ static int try_on_kernel(struct filter *f, struct err *e)
 	if (f->asks)
 		f->flags = SECCOMP_FILTER_FLAG_NEW_LISTENER |
 			   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-	r = probe(f);
+	r = try_in_child(0, load_it, f);
 	if (r == -EINVAL && f->asks) { /* before 5.19 */
 		f->flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-		r = probe(f);
+		r = try_in_child(0, load_it, f);
 	}
 	if (r < 0)
 		return err_set(e, -EOPNOTSUPP,

@@ -18,8 +18,8 @@
 #include "base/log.h"
 #include "config/environment.h"
 #include "config/trusted.h"
-#include "kernel/pidfd.h"
 #include "kernel/seccomp.h"
+#include "kernel/try.h"
 #include "policy/policy.h"
 #include "super/companions.h"
 #include "super/filters.h"
@@ -28,10 +28,6 @@
 #include "super/place_cgroup.h"
 #include "super/total.h"
 
-#define ROOT_WORDS                                                                                 \
-	(CAGE_BIT(CAGE_PID) | CAGE_BIT(CAGE_MOUNT) | CAGE_BIT(CAGE_IPC) | CAGE_BIT(CAGE_UTS) |     \
-	 CAGE_BIT(CAGE_CGROUP) | CAGE_BIT(CAGE_NET) | CAGE_BIT(CAGE_UID) | CAGE_BIT(CAGE_GROUPS) | \
-	 CAGE_BIT(CAGE_CAPS) | CAGE_BIT(CAGE_VIEW))
 /* Had only where asked for, or not built yet: never a reason to refuse. */
 #define OPTIONAL_WORDS (CAGE_BIT(CAGE_USER) | CAGE_BIT(CAGE_LANDLOCK))
 #define ALL_WORDS      (CAGE_BIT(CAGE_WORDS) - 1u)
@@ -91,22 +87,6 @@ void prepare_master_done(struct master *m)
 
 /* ---- the cage ---- */
 
-/* Can a process be cloned with these flags here? */
-static int probe(uint64_t flags)
-{
-	struct pidfd child = PIDFD_NONE;
-	struct pidfd_exit ex;
-	int r = pidfd_clone(flags, -1, &child);
-
-	if (r == 0)
-		_exit(0);
-	if (r < 0)
-		return r;
-	while ((r = pidfd_reap(&child, &ex)) == 0)
-		(void)pidfd_wait(&child);
-	return 0;
-}
-
 static uint64_t clone_flags(uint32_t words)
 {
 	uint64_t flags = 0;
@@ -120,7 +100,7 @@ static uint64_t clone_flags(uint32_t words)
 static int check_namespaces(struct master *m, uint32_t words, struct err *e)
 {
 	const uint64_t flags = clone_flags(words);
-	int r = flags & ~m->clones_given ? probe(flags) : 0;
+	int r = flags & ~m->clones_given ? try_in_child(flags, NULL, NULL) : 0;
 
 	if (r == 0) {
 		m->clones_given |= flags;
@@ -129,7 +109,7 @@ static int check_namespaces(struct master *m, uint32_t words, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
 		uint32_t one = words & CAGE_BIT(namespaces[i].word);
 
-		if (one && probe(clone_flags(one)) < 0)
+		if (one && try_in_child(clone_flags(one), NULL, NULL) < 0)
 			return err_set(e, -EOPNOTSUPP,
 				       "this host or these rights give no %s namespace (%s); "
 				       "--no-sandbox %s would do without",
@@ -155,7 +135,7 @@ static int settle_words(struct master *m, const struct pool_config *conf, uint32
 	if (!(words & CAGE_BIT(CAGE_MOUNT)))
 		words &= ~CAGE_BIT(CAGE_VIEW);
 	for (unsigned w = 0; w < CAGE_WORDS; w++) {
-		if (m->root || !(words & ROOT_WORDS & CAGE_BIT(w)))
+		if (m->root || !(words & CAGE_ROOT_WORDS & CAGE_BIT(w)))
 			continue;
 		if (conf->cage_required & CAGE_BIT(w))
 			return err_set(e, -EOPNOTSUPP, "--require %s: it needs root",
@@ -442,7 +422,7 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 static void say_without(const struct master *m, const struct pool *p)
 {
 	for (unsigned w = 0; w < CAGE_WORDS; w++)
-		if (!m->root && (ROOT_WORDS & CAGE_BIT(w)) && !cage_has(&p->gen->cage, w) &&
+		if (!m->root && (CAGE_ROOT_WORDS & CAGE_BIT(w)) && !cage_has(&p->gen->cage, w) &&
 		    !(p->conf->cage_off & CAGE_BIT(w)) && (w != CAGE_NET || p->conf->net_none))
 			log_warn("not root: the workers of %s run without %s", p->conf->name,
 				 cage_word_name[w]);

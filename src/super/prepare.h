@@ -9,6 +9,12 @@
 
 #include "super/super.h"
 
+/* Parts of the cage that only root is given. */
+#define CAGE_ROOT_WORDS                                                                            \
+	(CAGE_BIT(CAGE_PID) | CAGE_BIT(CAGE_MOUNT) | CAGE_BIT(CAGE_IPC) | CAGE_BIT(CAGE_UTS) |     \
+	 CAGE_BIT(CAGE_CGROUP) | CAGE_BIT(CAGE_NET) | CAGE_BIT(CAGE_UID) | CAGE_BIT(CAGE_GROUPS) | \
+	 CAGE_BIT(CAGE_CAPS) | CAGE_BIT(CAGE_VIEW))
+
 /* Descriptors and facts of the master itself: /dev/null, mpsup-init, the
  * built-in worker, the cgroup base. -EOPNOTSUPP: this host or these rights
  * cannot give what was asked (exit 69). */

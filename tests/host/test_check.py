@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What `mpsup check` says of this host must be what a start finds; and of a file, what is wrong."""
 
+import glob
 import json
 import subprocess
 
-from harness import Failed, wait_until
+from harness import Failed, timeout, wait_until
 from test_file import File, state
 
 WORDS = ("pid mount ipc uts cgroup net user uid groups caps nnp seccomp view landlock pin fds rlimits "
@@ -60,6 +61,119 @@ def test_less_is_said_to_be_less(env):
         raise Failed(f"without CAP_SYS_ADMIN: {code} {all_}")
     m = env.start("--port", env.port(), under=("setpriv", "--bounding-set", "-sys_admin"), ready=False)
     m.wait_exit(69)
+
+
+def test_why_a_controller_is_missing(env):
+    """Bound to v1, as the kernel says, and not a guess that is the same for all."""
+    bound = {}
+    with open("/proc/cgroups", encoding="ascii") as f:
+        for line in f.read().splitlines()[1:]:
+            name, hierarchy = line.split()[:2]
+            bound["io" if name == "blkio" else name] = hierarchy != "0"
+    checks = {c["name"]: c for c in facts(env)[1]["checks"]}
+    for name in ("memory", "cpu", "pids", "io"):
+        c = checks[f"{name} controller"]
+        if bound.get(name) and (c["ok"] or "bound to cgroup v1" not in c["found"] or "cgroup_no_v1=" not in c["help"]):
+            raise Failed(f"{name} is bound to v1: {c}")
+
+
+# Each was taken away, and a start made without it: 69 or 70, or ready.
+NEEDED = ("setuid", "setgid", "setpcap", "chown", "dac_override", "sys_chroot")
+NOT_NEEDED = ("kill", "sys_ptrace", "net_bind_service")
+
+
+@timeout(90)
+def test_capabilities_that_are_missing(env):
+    for cap in NEEDED + NOT_NEEDED:
+        code, all_ = facts(env, ("setpriv", "--bounding-set", f"-{cap}"))
+        rights = next(c for c in all_["checks"] if c["name"] == "rights")
+        if code != (cap in NEEDED) or f"CAP_{cap.upper()}" not in rights["found"] or not rights["lost"]:
+            raise Failed(f"without {cap}: {code} {rights}")
+    for cap in ("sys_chroot", "kill"):
+        m = env.start("--port", env.port(), "--workers", 1, ready=cap not in NEEDED,
+                      under=("setpriv", "--bounding-set", f"-{cap}"))
+        if cap in NEEDED:
+            m.wait_exit(69)
+        else:
+            m.stop()
+
+
+def test_the_parts_of_the_cage_for_an_ordinary_user(env):
+    all_ = facts(env, ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"))[1]
+    had = {w for w, has in all_["words"].items() if has}
+    if not {"uid", "pid", "view"} <= set(all_["only_root"]) or had & set(all_["only_root"]):
+        raise Failed(all_["words"])
+    if facts(env)[1]["only_root"]:
+        raise Failed("root has what only root has")
+
+
+def test_inside_a_user_namespace(env):
+    """Root there is not root: what a start finds, check says before."""
+    under = ("unshare", "--user", "--map-root-user")
+    code, all_ = facts(env, under)
+    checks = {c["name"]: c for c in all_["checks"]}
+    if code != 1 or all_["words"]["uid"] or all_["words"]["groups"] or all_["words"]["view"]:
+        raise Failed(f"{code} {all_['words']}")
+    if "uid_map 0 0 1" not in checks["mapped uids"]["found"] or checks["a worker"]["level"] != "problem":
+        raise Failed(all_)
+    env.start("--port", env.port(), under=under, ready=False).wait_exit(69)
+
+
+def test_no_new_privs_is_no_problem(env):
+    under = ("setpriv", "--no-new-privs")
+    code, all_ = facts(env, under)
+    found = [c for c in all_["checks"] if c["name"] == "no_new_privs"]
+    if code != 0 or not found or found[0]["level"] != "note":
+        raise Failed(f"{code} {found}")
+    env.start("--port", env.port(), "--workers", 1, under=under).stop()
+
+
+def test_under_a_filter_as_containers_have(env):
+    deny = str(env.build / "helpers" / "deny")
+    for calls, word in ((("unshare", "mount", "setns", "pivot_root"), "view"), (("setns",), "view"),
+                        (("setgroups",), "groups"), (("seccomp",), "seccomp")):
+        under = (deny, *(f"{call}=EPERM" for call in calls), "--")
+        code, all_ = facts(env, under)
+        checks = {c["name"]: c for c in all_["checks"]}
+        if code != 1 or all_["words"][word] or "outer filter" not in checks:
+            raise Failed(f"{calls}: {code} {all_}")
+    env.start("--port", env.port(), under=(deny, "setns=EPERM", "--"), ready=False).wait_exit(69)
+    # Nothing can be cloned: no try, and no crash.
+    code, all_ = facts(env, (deny, "clone3=ENOSYS", "--"))
+    checks = {c["name"]: c for c in all_["checks"]}
+    if code != 1 or checks["clone3, pidfd"]["level"] != "problem" or all_["words"]["pid"] or all_["problems"] > 2:
+        raise Failed(f"{code} {all_}")
+
+
+def test_nothing_is_left_behind(env):
+    """Of the trials: no cgroup folder, no mount, no process."""
+    def look():
+        folders = [d for d in glob.glob("/sys/fs/cgroup/**/*check*", recursive=True) + glob.glob(
+            "/sys/fs/cgroup/**/trial.birth", recursive=True) if "tests-of-mpsup" not in d or "trial" in d]
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+            return sorted(folders), len(f.readlines())
+    before = look()
+    for under in ((), ("setpriv", "--bounding-set", "-sys_chroot")):
+        facts(env, under)
+    if look() != before:
+        raise Failed(f"{before} became {look()}")
+    titles = subprocess.run(["ps", "-eo", "args"], text=True, capture_output=True, check=True).stdout
+    if "mpsup: init trial" in titles:
+        raise Failed("a process of a trial lives")
+
+
+def test_a_file_that_does_without(env):
+    """What all its pools leave out is nobody's problem; what one keeps is."""
+    f = File(env)
+    f.server("web", env.port(), "one", no_sandbox=["groups"])
+    under = (str(env.build / "helpers" / "deny"), "setgroups=EPERM", "--")
+    answer = check(env, "-c", f.write(), under=under)
+    if answer.returncode != 0 or "1 pool, right" not in answer.stdout:
+        raise Failed(f"{answer.returncode} {answer.stdout} {answer.stderr}")
+    f.server("other", env.port(), "two")
+    answer = check(env, "-c", f.write(), under=under)
+    if answer.returncode != 1 or "no groups" not in answer.stdout:
+        raise Failed(f"{answer.returncode} {answer.stdout} {answer.stderr}")
 
 
 def test_a_file(env):
