@@ -84,13 +84,18 @@ bool config_arms_bind(const struct pool_config *p)
 	       !(p->cage_off & CAGE_BIT(CAGE_SECCOMP));
 }
 
+static const char *where_command(const struct pool_config *p)
+{
+	return p->file ? ": command: [...]" : " after --";
+}
+
 static int check_serving(const struct pool_config *p, struct err *e)
 {
 	if (p->nlistens == 0 && (!config_arms_bind(p) || p->unlisted > UNLISTED_OPEN))
 		return err_set(e, -EINVAL, "--port is missing: where should the workers listen?");
 	if (!p->command && (p->protocol == PROTO_SYSTEMD || p->protocol == PROTO_BIND))
-		return err_set(e, -EINVAL, "--protocol %s: a program is missing after --",
-			       protocol_name(p->protocol));
+		return err_set(e, -EINVAL, "--protocol %s: a program is missing%s",
+			       protocol_name(p->protocol), where_command(p));
 	if (p->protocol == PROTO_BIND && !config_arms_bind(p))
 		return err_set(e, -EINVAL,
 			       "--protocol bind needs the seccomp filter: it cannot go with "
@@ -107,8 +112,8 @@ int reading_check_pool(const struct pool_config *p, struct err *e)
 	if (p->demo && p->command)
 		return err_set(e, -EINVAL, "--demo is for the built-in worker, not for a command");
 	if ((p->protocol == PROTO_NODE_IPC || p->protocol == PROTO_NODE_CLUSTER) && !p->command)
-		return err_set(e, -EINVAL, "--protocol %s: a Node program is missing after --",
-			       protocol_name(p->protocol));
+		return err_set(e, -EINVAL, "--protocol %s: a Node program is missing%s",
+			       protocol_name(p->protocol), where_command(p));
 	if (check_serving(p, e) < 0)
 		return e->code;
 	if (p->cage_off & p->cage_required)

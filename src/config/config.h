@@ -125,6 +125,8 @@ struct pool_config {
 	struct givens given;
 	const char *file; /* NULL: a command line */
 	unsigned line, column;
+	const char *broken; /* what it names could not be read: a sentence; NULL: it could */
+	int broken_code;
 
 	const char *name;      /* "web" for a command line */
 	const char *exec_path; /* resolved argv[0], absolute; NULL: the built-in worker */

@@ -35,7 +35,7 @@ static int take_line(struct reading *rd, const char *path, unsigned no, char *li
 	eq = strchr(s, '=');
 	n = eq ? (size_t)(eq - s) : 0;
 	if (n == 0 || strcspn(s, " \t") < n || (*s >= '0' && *s <= '9'))
-		return err_set(e, -EINVAL, "%s:%u:%zu: not NAME=VALUE", path, no,
+		return err_set(e, -EINVAL, "--env-file %s:%u:%zu: not NAME=VALUE", path, no,
 			       (size_t)(s - line) + 1);
 	*eq = '\0';
 	value = eq + 1;

@@ -415,11 +415,10 @@ static int resolve_control(struct pool_config *p, struct err *e)
 
 int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 {
-	int r = resolve_cwd(p, e);
+	int r = p->broken ? err_set(e, p->broken_code, "%s", p->broken) : resolve_cwd(p, e);
 
 	if (r == 0)
 		r = resolve_control(p, e);
-
 	if (r == 0)
 		r = resolve_user(c, p, e);
 	if (r == 0)

@@ -117,9 +117,17 @@ TAKE(env)
 TAKE(env_file)
 {
 	const char *path = reading_path(rd, value);
+	int r = path ? reading_env_file(rd, path, e) : reading_no_memory(e);
 
 	(void)k;
-	return path ? reading_env_file(rd, path, e) : reading_no_memory(e);
+	/* A file of one pool among several: its world, and not the text of all. */
+	if (r == 0 || r == -ENOMEM || !rd->at.file)
+		return r;
+	if (!rd->p->broken) {
+		rd->p->broken = arena_strdup(rd->arena, e->msg);
+		rd->p->broken_code = r;
+	}
+	return rd->p->broken ? 0 : reading_no_memory(e);
 }
 
 /* As systemd names them, and nothing that is a path. */
@@ -324,9 +332,20 @@ TAKE(daemonize)
 	return 0;
 }
 
+/* As all paths of a file it is relative to the file's folder. */
+static int take_file(struct reading *rd, const char **to, const struct key *k, const char *value,
+		     struct err *e)
+{
+	int r = reading_text(rd, to, k, value, e);
+
+	if (r == 0)
+		*to = reading_path(rd, value);
+	return r == 0 && !*to ? reading_no_memory(e) : r;
+}
+
 TAKE(pidfile)
 {
-	return reading_text(rd, &rd->c->pidfile, k, value, e);
+	return take_file(rd, &rd->c->pidfile, k, value, e);
 }
 
 const char *const words_log_format[] = { "text", "json", NULL };
@@ -342,7 +361,7 @@ TAKE(log_format)
 
 TAKE(log_file)
 {
-	return reading_text(rd, &rd->c->log_file, k, value, e);
+	return take_file(rd, &rd->c->log_file, k, value, e);
 }
 
 TAKE(quiet)

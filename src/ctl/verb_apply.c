@@ -50,14 +50,15 @@ static json_t *plan_json(const struct apply_plan *plan)
 	return o;
 }
 
-static void refuse(struct ctl_client *cl, const struct complaints *cs, const struct err *e)
+static void refuse(struct ctl_client *cl, const struct complaints *cs, const struct err *e,
+		   int exit)
 {
 	json_t *errors = json_array();
 
 	for (unsigned i = 0; i < cs->n; i++)
 		(void)json_array_append_new(errors, json_safe(cs->text[i]));
 	cl->closing = true;
-	client_send(cl, json_pack("{s:b, s:i, s:o, s:o}", "ok", 0, "exit", 2, "error",
+	client_send(cl, json_pack("{s:b, s:i, s:o, s:o}", "ok", 0, "exit", exit, "error",
 				  json_safe(e->msg), "errors", errors));
 }
 
@@ -101,8 +102,13 @@ void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
 
 	if (r == 0)
 		r = apply_plan_make(&plan, m, wanted, only, &e);
+	if (r == 0 && only && plan.n == 0) {
+		apply_plan_done(&plan);
+		r = err_set(&e, -ESRCH, "instance %s has no pool '%.64s', nor has %s",
+			    m->config->name, only, m->config->file);
+	}
 	if (r < 0) {
-		refuse(cl, &cs, &e);
+		refuse(cl, &cs, &e, r == -ESRCH ? 3 : 2);
 		complaints_done(&cs);
 		config_unref(wanted);
 		return;

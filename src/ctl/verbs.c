@@ -267,7 +267,9 @@ static void do_config(struct ctl_client *cl, const struct target *t, const json_
 
 static void do_apply(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
-	client_apply(cl, t->pool ? t->pool->conf->name : NULL, args);
+	const char *only = t->text && *t->text ? t->text : NULL;
+
+	client_apply(cl, t->pool ? t->pool->conf->name : only, args);
 }
 
 static const struct verb verbs[] = {
@@ -282,7 +284,8 @@ static const struct verb verbs[] = {
 };
 
 /* POOL, POOL/SLOT or nothing; the instance part is the client's business. */
-static bool find_target(struct ctl_client *cl, const char *text, struct target *ret)
+static bool find_target(struct ctl_client *cl, const char *text, bool may_be_new,
+			struct target *ret)
 {
 	struct master *m = cl->ctl->master;
 	const char *slash;
@@ -297,6 +300,8 @@ static bool find_target(struct ctl_client *cl, const char *text, struct target *
 		if (strlen(m->pools[i]->conf->name) == n &&
 		    strncmp(m->pools[i]->conf->name, text, n) == 0)
 			ret->pool = m->pools[i];
+	if (!ret->pool && may_be_new && !slash)
+		return true;
 	if (!ret->pool) {
 		client_fail(cl, 3, "instance %s has no pool '%.*s'; it has '%s'%s", m->config->name,
 			    (int)(n > 64 ? 64 : n), text, m->pools[0]->conf->name,
@@ -362,7 +367,8 @@ static void run(struct ctl_client *cl, const json_t *req)
 
 		if (strcmp(v->name, name) != 0)
 			continue;
-		if (!find_target(cl, json_string_value(json_object_get(req, "target")), &t))
+		if (!find_target(cl, json_string_value(json_object_get(req, "target")),
+				 v->run == do_apply, &t))
 			return;
 		if (!may(cl, v, &t))
 			return;

@@ -74,6 +74,12 @@ static void plan_pool(struct apply_step *s)
 				      "worker has gone");
 		return;
 	}
+	if (p->gen && s->conf->broken) {
+		s->action = APPLY_REFUSE;
+		s->why.code = err_set(&s->why, s->conf->broken_code, "%s", s->conf->broken);
+		pool_config_place(s->conf, &s->why);
+		return;
+	}
 	/* What a person has set by hand is not in the file. */
 	pool_config_diff(p->file_conf, s->conf, &s->diff);
 	if (!p->gen)

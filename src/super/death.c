@@ -68,8 +68,9 @@ void death_fill(struct death *d, const struct life *l)
 	if (l->failed_error)
 		d->step = l->failed_step == CHILD_STEP_NONE ? "clone" :
 							      child_step_name(l->failed_step);
-	d->host_refuses = l->failed_error && l->failed_step != CHILD_STEP_NONE &&
-			  l->failed_step != STEP_EXEC && l->failed_step != STEP_CWD;
+	d->host_refuses = l->failed_error && l->failed_step != STEP_EXEC &&
+			  l->failed_step != STEP_CWD &&
+			  (l->failed_step != CHILD_STEP_NONE || l->failed_error == EOPNOTSUPP);
 	if (l->have_exit) {
 		d->sig = l->exit.by_signal ? l->exit.code : 0;
 		d->code = l->exit.by_signal ? -1 : l->exit.code;
@@ -180,6 +181,8 @@ static void step_hint(struct death *d, const struct life *l)
 		(void)snprintf(d->hint, sizeof(d->hint),
 			       "uid %u cannot enter %s: --user, --cwd or the folder's mode",
 			       l->gen->cage.uid, l->gen->cage.cwd);
+	else if (l->failed_step == CHILD_STEP_NONE)
+		(void)snprintf(d->hint, sizeof(d->hint), "%s", l->detail);
 	else if (word)
 		(void)snprintf(d->hint, sizeof(d->hint),
 			       "--no-sandbox %s would accept a worker without it", word);

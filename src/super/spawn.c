@@ -50,18 +50,20 @@ static int make_pair(int type, int *ret_mine, int *ret_theirs)
 	return 0;
 }
 
-static int make_pipe(const struct cage *c, int *ret_mine, int *ret_theirs)
+static int make_pipe(const struct cage *c, int *ret_mine, int *ret_theirs, struct err *e)
 {
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
+		return err_sys(e, -errno, "make its output pipe");
 	*ret_mine = fds[0];
 	*ret_theirs = fds[1];
 	/* Else opening /dev/stdout is EACCES for the worker (traps 18). */
 	if (cage_has(c, CAGE_UID) && fchown(fds[1], c->uid, c->gid) < 0)
-		return -errno;
-	return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+		return err_set(e, errno == EPERM ? -EOPNOTSUPP : -errno,
+			       "give its output pipe to uid %u: %s (that needs CAP_CHOWN)", c->uid,
+			       err_name(errno));
+	return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? err_sys(e, -errno, "its output pipe") : 0;
 }
 
 static int make_leaf(struct life *l, struct err *e)
@@ -89,12 +91,13 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 {
 	const int on = 1;
 	int channel = -1;
-	int r = make_pipe(&l->gen->cage, &l->out.fd, &x->out);
+	int r = make_pipe(&l->gen->cage, &l->out.fd, &x->out, e);
 
 	if (r == 0)
-		r = make_pipe(&l->gen->cage, &l->err.fd, &x->err);
-	if (r == 0)
-		r = make_pair(SOCK_SEQPACKET, &l->report_fd, &x->report);
+		r = make_pipe(&l->gen->cage, &l->err.fd, &x->err, e);
+	if (r < 0)
+		return r;
+	r = make_pair(SOCK_SEQPACKET, &l->report_fd, &x->report);
 	if (r == 0)
 		r = make_pair(SOCK_SEQPACKET, &l->lifeline_fd, &x->lifeline);
 	if (r == 0 && l->gen->wire->sock_type)

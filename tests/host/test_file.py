@@ -180,6 +180,13 @@ def test_apply_touches_only_what_differs(env):
         raise Failed(f"{before} became {after}")
     says(ports[1], "second")
     says(ports[3], "new")
+    f.server("e", env.port(), "newer")
+    f.write()
+    if m.ctl("apply", "e") != "+ e: starts\n" or pids(m)["c"] != before["c"]:
+        raise Failed("a pool that is in the file alone cannot be applied by its name")
+    answer = env.client("apply", "f")
+    if answer.returncode != 3 or "no pool 'f'" not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
     if http.get(ports[0], "/").outcome != http.REFUSED:
         raise Failed("the removed pool's port is open")
     if any(proc.exists(pid) for pid in before["a"]):
@@ -298,20 +305,39 @@ def test_a_customers_env_file_is_not_trusted(env):
     theirs = env.dir / "their.env"
     theirs.write_text("WORD=evil\n")
     f.server("a", env.port(), env_file=str(theirs))
+    port = env.port()
+    f.server("b", port, "first")
     m = env.start("-c", f.write())
     before = pids(m)
 
     def refused(word):
         answer = env.client("apply")
-        if answer.returncode != 2 or word not in answer.stderr or "shop.yaml:" not in answer.stderr or \
-                "env_file" not in answer.stderr or pids(m) != before:
-            raise Failed(f"{answer.returncode} {answer.stderr}")
+        said = answer.stdout + answer.stderr
+        if answer.returncode != 1 or word not in said or "shop.yaml:" not in said or \
+                "env_file" not in said or pids(m) != before:
+            raise Failed(f"{answer.returncode} {said}")
 
     theirs.chmod(0o666)
     refused("chmod go-w")
     theirs.unlink()
     os.mkfifo(theirs) # nobody writes: the master must not wait
     refused("not a regular file")
+    theirs.unlink()
+    refused("No such file")
+
+    # Nor is it the others' end: what differs there is done, and a start serves them.
+    f.server("b", port, "second")
+    f.write()
+    answer = env.client("apply")
+    if answer.returncode != 1 or pids(m)["a"] != before["a"]:
+        raise Failed(f"{answer.returncode} {answer.stdout} {answer.stderr}")
+    says(port, "second")
+    m.stop()
+    m = env.start("-c", f.path)
+    says(port, "second")
+    why = next(p for p in m.status()["pools"] if p["name"] == "a")
+    if why["state"] != "failed" or "env_file" not in why["reason"] or "shop.yaml:" not in why["reason"]:
+        raise Failed(str(why))
     m.stop()
 
 

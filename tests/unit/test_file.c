@@ -326,7 +326,6 @@ static void what_is_wrong_is_named_at_its_place(void **state)
 	bad(POOL "  cwd: ${FILE_NONE\n", "a.yaml:4:8: ", "is no variable");
 	bad(POOL "  cwd: ${1}\n", "a.yaml:4:8: ", "is no variable");
 	bad(POOL "  cwd: ${FILE_EMPTY}\n", "a.yaml:4:8: ", "cwd: ''");
-	bad(POOL "  env_file: none\n", "a.yaml:4:13: ", "No such file");
 	bad(POOL "  agents: [x]\n", "a.yaml:4:3: ", "not built yet");
 	bad(POOL "  help: true\n", "a.yaml:4:3: ", "has no key 'help'");
 	bad(POOL "  name: x\n", "a.yaml:4:3: ", "was there before");
