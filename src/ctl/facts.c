@@ -156,7 +156,7 @@ static void each_life(const struct pool *p, void (*fn)(struct life *l, void *ctx
 	for (unsigned i = 0; i < p->nslots; i++) {
 		if (p->slots[i]->current)
 			fn(p->slots[i]->current, ctx);
-		list_each(it, &p->slots[i]->leaving)
+		list_each(it, &p->slots[i]->beside)
 			fn(container_of(it, struct life, node), ctx);
 	}
 	list_each(it, &p->spares)

@@ -134,7 +134,7 @@ static json_t *workers_json(const struct facts *f, struct pool *p, int only)
 		if (only >= 0)
 			add_certificates(w, s);
 		(void)json_array_append_new(a, w);
-		list_each(it, &s->leaving)
+		list_each(it, &s->beside)
 			(void)json_array_append_new(
 				a, worker_json(f, s, container_of(it, struct life, node), false));
 	}

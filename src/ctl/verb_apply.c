@@ -159,14 +159,15 @@ void client_check_applied(struct ctl_client *cl)
 	for (unsigned i = 0; i < m->npools; i++) {
 		const struct pool *p = m->pools[i];
 
-		if (p->applied != cl->applied)
+		if (!pool_was_applied(p, cl->applied))
 			continue;
 		if (is_moving(p))
 			return;
-		if (p->phase != POOL_FAILED && !p->rolled_back)
+		if (p->phase != POOL_FAILED && !p->roll.failed)
 			continue;
 		failed++;
-		(void)snprintf(text, sizeof(text), "pool %s: %s", p->conf->name, p->reason);
+		(void)snprintf(text, sizeof(text), "pool %s: %s", p->conf->name,
+			       p->roll.failed ? p->roll.reason : p->reason);
 		client_send(cl, json_pack("{s:o}", "said", json_safe(text)));
 		if (cl->fd < 0)
 			return;

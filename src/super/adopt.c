@@ -27,7 +27,7 @@ static int each_leaf(struct pool *p, leaf_fn *fn, const struct leaf_plan *plan, 
 
 		if (s->current)
 			r = fn(s->current, plan, e);
-		list_each(it, &s->leaving)
+		list_each(it, &s->beside)
 			if (r == 0)
 				r = fn(container_of(it, struct life, node), plan, e);
 	}

@@ -46,7 +46,7 @@ static struct life *by_pid(const struct pool *p, json_int_t pid)
 		if (s->current && bus_hears(s->current) &&
 		    (s->current->inner_pid ? s->current->inner_pid : s->current->pid) == pid)
 			return s->current;
-		list_each(it, &s->leaving) {
+		list_each(it, &s->beside) {
 			struct life *l = container_of(it, struct life, node);
 
 			if (bus_hears(l) && (l->inner_pid ? l->inner_pid : l->pid) == pid)
@@ -257,7 +257,7 @@ static unsigned post_to_all(struct life *from, struct packet *p)
 
 		if (s->current && bus_hears(s->current))
 			n += bus_post(from, s->current, p) != -EPIPE;
-		list_each(it, &s->leaving) {
+		list_each(it, &s->beside) {
 			struct life *l = container_of(it, struct life, node);
 
 			if (bus_hears(l))

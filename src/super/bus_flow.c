@@ -87,7 +87,7 @@ static bool look_at_the_full(struct pool *p)
 			start_looking(s->current);
 			any = true;
 		}
-		list_each(it, &s->leaving) {
+		list_each(it, &s->beside) {
 			struct life *l = container_of(it, struct life, node);
 
 			if (is_in_the_way(l)) {

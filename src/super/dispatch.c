@@ -35,7 +35,7 @@ static void each_life(struct pool *p, void (*fn)(struct life *l))
 	for (unsigned i = 0; i < p->nslots; i++) {
 		if (p->slots[i]->current)
 			fn(p->slots[i]->current);
-		list_each(it, &p->slots[i]->leaving)
+		list_each(it, &p->slots[i]->beside)
 			fn(container_of(it, struct life, node));
 	}
 }

@@ -288,7 +288,7 @@ static void look_all(struct master *m)
 		for (unsigned k = 0; k < p->nslots; k++) {
 			if (p->slots[k]->current)
 				look_high(p->slots[k]->current);
-			list_each(it, &p->slots[k]->leaving)
+			list_each(it, &p->slots[k]->beside)
 				look_high(container_of(it, struct life, node));
 		}
 		list_each(it, &p->spares)

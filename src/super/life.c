@@ -73,7 +73,7 @@ static void birth_over(struct life *l)
 
 static void on_deadline(struct timer *t);
 
-struct life *life_new(struct pool *p, struct slot *s)
+struct life *life_new(struct pool *p, struct slot *s, struct generation *gen)
 {
 	struct life *l = calloc(1, sizeof(*l));
 
@@ -87,15 +87,13 @@ struct life *life_new(struct pool *p, struct slot *s)
 	p->lives++;
 	l->pool = p;
 	l->slot = s;
-	l->gen = generation_ref(p->gen);
+	l->gen = generation_ref(gen);
 	l->number = ++p->master->born;
-	l->generation = p->gen->number;
+	l->generation = gen->number;
 	life_begin(l);
 	l->from_spare = !s;
-	if (s)
-		l->cpus = s->cpus;
-	else
-		l->cpus = p->cpus; /* pinned when it gets its slot */
+	l->cpus = s ? s->cpus : p->cpus; /* a spare is pinned when it gets its slot */
+	l->place = s ? s->place : 0;
 	l->init = PIDFD_NONE;
 	l->worker_fd = l->leaf_fd = l->events_fd = l->report_fd = l->lifeline_fd = -1;
 	l->out.fd = l->err.fd = l->pids_fd = -1;
@@ -195,6 +193,8 @@ void life_ready(struct life *l)
 	log_debug("%s: ready, pid %d, after %llu ms", life_name(l, name), (int)l->pid,
 		  (unsigned long long)(l->ready_ms - l->born_ms));
 	l->pool->ever_ready = true;
+	if (l->slot->twin == l)
+		slot_take_over(l->slot);
 	pool_update(l->pool);
 	if (l->pool->announced)
 		bus_pool_ready(l->pool);
@@ -271,6 +271,7 @@ bool life_promote(struct life *l, struct slot *s)
 	list_remove(&l->node);
 	bus_let_go(l);
 	l->slot = s;
+	l->place = s->place;
 	l->cpus = s->cpus;
 	ignore(life_step(l, EV_HANDED));
 	r = l->master->world->hand_over(l);

@@ -6,7 +6,7 @@
 #include "super/super.h"
 
 /* A life for a slot, or for a spare (slot NULL). NULL: out of memory. */
-struct life *life_new(struct pool *p, struct slot *s);
+struct life *life_new(struct pool *p, struct slot *s, struct generation *gen);
 /* Clone it. On failure it is certified at once (reason start). */
 void life_start(struct life *l);
 

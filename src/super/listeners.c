@@ -19,18 +19,18 @@ static unsigned capacity(const struct pool *p)
 	return p->listeners_max;
 }
 
-/* What the slots find where, after a socket was opened or closed. */
+/* What the workers find where, after a socket was opened or closed. */
 static void publish(struct listener *l)
 {
 	struct pool *p = l->pool;
 
-	for (unsigned slot = 0; slot < p->places; slot++) {
-		int *at = &p->slot_fds[slot][l->index];
+	for (unsigned place = 0; place < p->places; place++) {
+		int *at = &p->place_fds[place][l->index];
 
 		*at = -1;
 		for (unsigned f = 0; f < FORMS; f++) {
 			const struct seat *s =
-				l->seats[f] ? &l->seats[f][l->nseats > 1 ? slot : 0] : NULL;
+				l->seats[f] ? &l->seats[f][l->nseats > 1 ? place : 0] : NULL;
 
 			if (s && s->listens)
 				*at = s->fd;
@@ -52,23 +52,57 @@ static int make_seats(struct listener *l, enum listener_form form)
 	return 0;
 }
 
-/* The last one of a form outlives its slot, since it keeps the address: see vacate_seat(). */
-static struct seat *nobodys(const struct listener *l, enum listener_form form)
+/* Somebody who lives, but for `but`, may hold the sockets of this place. */
+static bool is_held(const struct pool *p, unsigned place, const struct life *but)
 {
-	if (l->nseats > 1)
-		each_seat(s, l,
-			  form) if (s->fd >= 0 && l->pool->slots[seat_index(s)]->vacant) return s;
+	for (unsigned i = 0; i < p->nslots_made; i++) {
+		const struct slot *s = p->slots[i];
+
+		if (s->current && s->current != but && s->current->place == place &&
+		    !s->current->lost)
+			return true;
+		list_each(it, &s->beside) {
+			const struct life *l = container_of(it, struct life, node);
+
+			if (l != but && l->place == place && !l->lost)
+				return true;
+		}
+	}
+	return false;
+}
+
+static const struct slot *owner_of(const struct pool *p, unsigned place)
+{
+	for (unsigned i = 0; i < p->nslots_made; i++)
+		if (p->slots[i]->place == place)
+			return p->slots[i];
 	return NULL;
 }
 
-int listener_seat(struct listener *l, enum listener_form form, unsigned slot, struct seat **ret)
+/* The last one of a form outlives its slot, since it keeps the address: see vacate_seat(). */
+static struct seat *nobodys(const struct listener *l, enum listener_form form)
+{
+	if (l->nseats < 2)
+		return NULL;
+	each_seat(s, l, form)
+	{
+		const struct slot *owner = s->fd < 0 ? NULL : owner_of(l->pool, seat_index(s));
+
+		if (s->fd >= 0 && (!owner || owner->vacant) &&
+		    !is_held(l->pool, seat_index(s), NULL))
+			return s;
+	}
+	return NULL;
+}
+
+int listener_seat(struct listener *l, enum listener_form form, unsigned place, struct seat **ret)
 {
 	int r = make_seats(l, form);
 	struct seat *s, *from;
 
 	if (r < 0)
 		return r;
-	s = &l->seats[form][l->nseats > 1 ? slot : 0];
+	s = &l->seats[form][l->nseats > 1 ? place : 0];
 	from = s->fd < 0 ? nobodys(l, form) : NULL;
 	if (from) {
 		r = seat_adopt(s, from);
@@ -95,6 +129,14 @@ static bool is_v6(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0 && family == AF_INET6;
 }
 
+/* Also before there are any. */
+static unsigned slots_of(const struct pool *p)
+{
+	unsigned n = (unsigned)p->conf->workers;
+
+	return n > p->nslots_made ? n : p->nslots_made;
+}
+
 int listener_begin(struct listener *l, bool at_once, struct err *e)
 {
 	enum protocol proto = l->pool->conf->protocol;
@@ -108,7 +150,7 @@ int listener_begin(struct listener *l, bool at_once, struct err *e)
 		l->no_v6 = l->spec.dual_stack && !is_v6(l->seats[FORM_CONFIGURED][0].fd);
 	if (r == 0 && by_program && l->spec.dual_stack && !l->no_v6)
 		r = hold_v4(l, e);
-	for (unsigned i = 0; r == 0 && at_once && i < l->nseats; i++)
+	for (unsigned i = 0; r == 0 && at_once && i < l->nseats && i < slots_of(l->pool); i++)
 		r = seat_listen(&l->seats[FORM_CONFIGURED][i], e);
 	publish(l);
 	return r;
@@ -127,16 +169,16 @@ struct listener *listener_add(struct pool *p, const struct listen_spec *spec)
 	return l;
 }
 
-/* Rows for slots up to n. */
+/* Rows for places up to n. */
 static int make_rows(struct pool *p, unsigned n)
 {
 	uint64_t *live = realloc(p->live, LIVE_WORDS(n) * sizeof(*live));
-	int **fds = realloc(p->slot_fds, n * sizeof(int *));
+	int **fds = realloc(p->place_fds, n * sizeof(int *));
 
 	if (live)
 		p->live = live;
 	if (fds)
-		p->slot_fds = fds;
+		p->place_fds = fds;
 	if (!live || !fds)
 		return -ENOMEM;
 	for (unsigned i = LIVE_WORDS(p->places); i < LIVE_WORDS(n); i++)
@@ -156,11 +198,15 @@ static int make_rows(struct pool *p, unsigned n)
 static int allocate(struct pool *p)
 {
 	p->nlisteners = p->places = 0;
+	for (unsigned i = 0; i < p->nslots_made; i++)
+		p->slots[i]->place = i;
 	p->listeners_max = p->conf->nlistens;
 	if (p->conf->unlisted != UNLISTED_REFUSE)
 		p->listeners_max += UNLISTED_MAX;
 	p->listeners = calloc(capacity(p), sizeof(*p->listeners));
-	return p->listeners ? make_rows(p, (unsigned)p->conf->workers) : -ENOMEM;
+	/* One more for a twin, from the start: who joins a group that steers already gets
+	 * nothing before it is meant to. */
+	return p->listeners ? make_rows(p, slots_of(p) + config_has_groups(p->conf)) : -ENOMEM;
 }
 
 bool listeners_are_offered(const struct pool *p)
@@ -201,13 +247,13 @@ void listeners_close(struct pool *p)
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
 		listener_done(&p->listeners[i]);
 	for (unsigned i = 0; i < p->places; i++)
-		free(p->slot_fds[i]);
+		free(p->place_fds[i]);
 	p->places = 0;
 	free(p->listeners);
-	free(p->slot_fds);
+	free(p->place_fds);
 	free(p->live);
 	p->listeners = NULL;
-	p->slot_fds = NULL;
+	p->place_fds = NULL;
 	p->live = NULL;
 	p->nlisteners = 0;
 }
@@ -251,7 +297,7 @@ static int grow_form(struct listener *l, enum listener_form form, unsigned n)
 	return 0;
 }
 
-int listeners_grow(struct pool *p, unsigned n)
+static int grow(struct pool *p, unsigned n)
 {
 	int r = p->listeners && n > p->places ? make_rows(p, n) : 0;
 
@@ -270,6 +316,43 @@ int listeners_grow(struct pool *p, unsigned n)
 	return r;
 }
 
+static bool is_free(const struct pool *p, unsigned place)
+{
+	if (owner_of(p, place))
+		return false;
+	for (unsigned i = 0; i < p->nslots_made; i++)
+		list_each(it, &p->slots[i]->beside)
+			if (container_of(it, struct life, node)->place == place)
+				return false;
+	return true;
+}
+
+static int free_place(struct pool *p, unsigned *ret)
+{
+	for (*ret = 0; *ret < p->places; ++*ret)
+		if (is_free(p, *ret))
+			return 0;
+	return p->listeners ? grow(p, p->places + 1) : 0;
+}
+
+int listeners_twin_place(const struct slot *s, unsigned *ret)
+{
+	*ret = s->place;
+	return config_has_groups(s->pool->conf) ? free_place(s->pool, ret) : 0;
+}
+
+int listeners_grow(struct pool *p, unsigned slots)
+{
+	unsigned more = slots - p->nslots_made;
+
+	return p->listeners ? grow(p, p->places + more) : 0;
+}
+
+int listeners_settle(struct slot *s)
+{
+	return s->pool->listeners ? free_place(s->pool, &s->place) : 0;
+}
+
 void listeners_restore(struct pool *p)
 {
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
@@ -279,28 +362,20 @@ void listeners_restore(struct pool *p)
 
 /* ---- looking ---- */
 
-const int *listeners_fds(const struct pool *p, unsigned slot)
+const int *listeners_fds(const struct pool *p, unsigned place)
 {
-	return p->slot_fds ? p->slot_fds[slot] : NULL;
+	return p->place_fds ? p->place_fds[place] : NULL;
 }
 
-/* Somebody who lives may hold the slot's socket of this listener. */
-static bool is_held(const struct listener *l, const struct slot *s)
+void listeners_lend(const struct life *l)
 {
-	if (l->nseats == 1)
-		return l->pool->lives > 1; /* one is being born */
-	list_each(it, &s->leaving)
-		if (!container_of(it, struct life, node)->lost)
-			return true;
-	return false;
-}
+	const struct pool *p = l->pool;
+	const int *fds = listeners_fds(p, l->place);
 
-void listeners_lend(const struct slot *s)
-{
-	const int *fds = listeners_fds(s->pool, s->index);
-
-	for (unsigned i = 0; i < s->pool->conf->nlistens; i++) {
-		int flags = is_held(&s->pool->listeners[i], s) ? -1 : fcntl(fds[i], F_GETFL);
+	for (unsigned i = 0; i < p->conf->nlistens; i++) {
+		/* Of one for all somebody else may be the user: this one is being born. */
+		bool held = p->listeners[i].nseats == 1 ? p->lives > 1 : is_held(p, l->place, l);
+		int flags = held ? -1 : fcntl(fds[i], F_GETFL);
 
 		if (flags >= 0)
 			ignore(fcntl(fds[i], F_SETFL, flags & ~O_NONBLOCK));
@@ -325,19 +400,6 @@ void listener_close_form(struct listener *l, enum listener_form form)
 {
 	each_seat(s, l, form) seat_close(s);
 	publish(l);
-}
-
-int listener_start_seat(struct seat *s, struct err *e)
-{
-	bool listened = s->listens;
-	int r = seat_listen(s, e);
-
-	if (r == 0 && !listened) {
-		publish(s->listener);
-		s->listener->pool->steer_anew = true;
-		listeners_steer(s->listener->pool);
-	}
-	return r;
 }
 
 /* ---- steering ---- */
@@ -376,7 +438,7 @@ static bool keeps_number(const struct seat *s)
 }
 
 /* One for each slot, whether it listens or not: an address that belongs to it must not
- * get another home because it is closed. Returns how many are live. */
+ * get another home because it is closed, or its worker another. Returns how many are live. */
 static unsigned fill_seats(const struct listener *l, enum listener_form form, bool moving,
 			   struct steer_seat *out)
 {
@@ -384,17 +446,16 @@ static unsigned fill_seats(const struct listener *l, enum listener_form form, bo
 	bool nobody = !any_live(p);
 	unsigned live = 0;
 
-	each_seat(s, l, form)
-	{
-		const struct slot *slot = p->slots[seat_index(s)];
-		struct steer_seat *seat = &out[seat_index(s)];
+	for (unsigned i = 0; i < p->nslots_made; i++) {
+		const struct slot *slot = p->slots[i];
+		const struct seat *s = &l->seats[form][slot->place];
 
 		/* With nobody there the one that comes next gets what waited for it. */
-		seat->rank = s->rank;
-		seat->live = s->listens && !s->out && s != l->closing &&
-			     (moving || keeps_number(s)) &&
-			     (nobody ? may_serve(slot) : is_live(p, slot->index));
-		live += seat->live;
+		out[i].rank = s->rank;
+		out[i].live = s->listens && !s->out && s != l->closing &&
+			      (moving || keeps_number(s)) &&
+			      (nobody ? may_serve(slot) : is_live(p, slot->index));
+		live += out[i].live;
 	}
 	return live;
 }
@@ -412,10 +473,10 @@ static void steer_form(struct listener *l, enum listener_form form)
 	const struct pool *p = l->pool;
 	int n = -E2BIG;
 
-	if (l->nseats <= STEER_SEATS_MAX) {
+	if (p->nslots_made <= STEER_SEATS_MAX) {
 		if (fill_seats(l, form, false, seats) == 0)
 			(void)fill_seats(l, form, true, seats); /* the last one alone */
-		n = steer_program(seats, l->nseats, p->conf->balance == BALANCE_STICKY, code);
+		n = steer_program(seats, p->nslots_made, p->conf->balance == BALANCE_STICKY, code);
 	}
 	if (n > 0)
 		n = steer_attach(any_socket(l, form), code, (unsigned short)n);
@@ -451,6 +512,31 @@ void listeners_steer(struct pool *p)
 				steer_form(&p->listeners[i], f);
 }
 
+/* Who joins gets nothing before it serves: the group has to steer by then. */
+static void steer_first(struct seat *s)
+{
+	struct listener *l = s->listener;
+
+	if (l->nseats > 1 && l->nlistening[s->form] == 1 && l->pool->slots && l->pool->live)
+		steer_form(l, s->form);
+}
+
+int listener_start_seat(struct seat *s, struct err *e)
+{
+	bool listened = s->listens;
+	int r;
+
+	if (!listened)
+		steer_first(s);
+	r = seat_listen(s, e);
+	if (r == 0 && !listened) {
+		publish(s->listener);
+		s->listener->pool->steer_anew = true;
+		listeners_steer(s->listener->pool);
+	}
+	return r;
+}
+
 /* Nothing goes there while it is closed, and the numbers are right again after it. */
 static void vacate_seat(struct seat *s)
 {
@@ -470,15 +556,24 @@ static void vacate_seat(struct seat *s)
 	listeners_steer(p);
 }
 
-void listeners_vacate(struct slot *s)
+static void vacate_place(struct pool *p, unsigned place)
 {
-	struct pool *p = s->pool;
-
-	s->vacant = true;
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++)
 			if (p->listeners[i].nseats > 1 && p->listeners[i].seats[f])
-				vacate_seat(&p->listeners[i].seats[f][s->index]);
+				vacate_seat(&p->listeners[i].seats[f][place]);
+}
+
+void listeners_vacate(struct slot *s)
+{
+	s->vacant = true;
+	vacate_place(s->pool, s->place);
+}
+
+void listeners_give_up(struct pool *p, unsigned place)
+{
+	if (place < p->places && is_free(p, place))
+		vacate_place(p, place);
 }
 
 void listeners_rebase(struct pool *p)
@@ -516,12 +611,13 @@ static bool is_open(const struct listener *l)
 	return l->nlistening[FORM_CONFIGURED] > 0;
 }
 
-int listeners_occupy(struct slot *s, struct err *e)
+int listeners_occupy(struct life *of, struct err *e)
 {
-	struct pool *p = s->pool;
+	struct pool *p = of->pool;
 	int r = 0;
 
-	s->vacant = false;
+	if (of->place == of->slot->place)
+		of->slot->vacant = false;
 	/* Its program says when. */
 	if (p->conf->protocol == PROTO_BIND ||
 	    (p->conf->protocol == PROTO_AUTO && !listeners_are_offered(p)))
@@ -532,7 +628,7 @@ int listeners_occupy(struct slot *s, struct err *e)
 
 		if (!is_open(l))
 			continue;
-		r = listener_seat(l, FORM_CONFIGURED, s->index, &own);
+		r = listener_seat(l, FORM_CONFIGURED, of->place, &own);
 		if (r == 0)
 			r = listener_start_seat(own, e);
 		else

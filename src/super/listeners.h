@@ -2,7 +2,7 @@
 /* listeners.h - the pool's sockets, against the workers that hold them too.
  *
  * A listener is one address. It has one socket for all workers, or one for each
- * slot, in a group of the kernel's (traps 5): a *seat*. A program that opens its
+ * worker, in a group of the kernel's (traps 5): a *seat*. A program that opens its
  * socket itself also decides the *form*: an address that means all of them is
  * held for IPv6 with IPv4 and for IPv4 alone, and the first bind(2) decides which
  * one listens (traps 7).
@@ -20,7 +20,15 @@ void listeners_close(struct pool *p);
 /* The pool has another configuration, with the same addresses: its strings are that one's. */
 void listeners_rebase(struct pool *p);
 /* There will be n slots; more than now. -ENOMEM: some of it may have grown. */
-MUST_CHECK int listeners_grow(struct pool *p, unsigned n);
+MUST_CHECK int listeners_grow(struct pool *p, unsigned slots);
+/* A new slot gets its place. */
+MUST_CHECK int listeners_settle(struct slot *s);
+/* The place of a worker that comes beside the slot's: its own sockets where each has some
+ * (a program that cannot stop accepting keeps the others, and they are steered away from);
+ * the same where all share one. -ENOMEM. */
+MUST_CHECK int listeners_twin_place(const struct slot *s, unsigned *ret);
+/* A worker is gone: where the place was its alone its sockets are closed. */
+void listeners_give_up(struct pool *p, unsigned place);
 /* After a worker's death: what it may have left on the sockets. */
 void listeners_restore(struct pool *p);
 
@@ -29,16 +37,16 @@ void listeners_restore(struct pool *p);
  * inside bind() and would find others than those that they replace (traps 32). */
 bool listeners_are_offered(const struct pool *p);
 
-/* The sockets of a slot, by the number of the listener; -1: it does not listen yet.
+/* The sockets of a place, by the number of the listener; -1: it does not listen yet.
  * At the same place in memory as long as the pool listens. */
-const int *listeners_fds(const struct pool *p, unsigned slot);
+const int *listeners_fds(const struct pool *p, unsigned place);
 unsigned listeners_count(const struct pool *p);
 /* The sockets that listen on one address now. Returns how many of them were written. */
 unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max);
 
 /* Before a birth that finds them: as systemd gives them, blocking, and whatever the last
  * holder has set; not while another one lives that may hold them. */
-void listeners_lend(const struct slot *s);
+void listeners_lend(const struct life *l);
 
 /* New connections go to slots that have a ready worker. Cheap when nothing changed. */
 void listeners_steer(struct pool *p);
@@ -49,13 +57,13 @@ void listeners_vacate(struct slot *s);
 /* The pool has failed: clients are refused instead of waiting; the addresses stay ours. */
 void listeners_silence(struct pool *p);
 /* The other way round, before a birth. -errno with a sentence. */
-MUST_CHECK int listeners_occupy(struct slot *s, struct err *e);
+MUST_CHECK int listeners_occupy(struct life *of, struct err *e);
 
 /* Between listeners.c and listeners_want.c: one listener. */
 struct listener *listener_add(struct pool *p, const struct listen_spec *spec); /* NULL: full */
 MUST_CHECK int listener_begin(struct listener *l, bool at_once, struct err *e);
-/* A slot's seat: where it is closed, and an open one is nobody's, it becomes that. */
-MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, unsigned slot,
+/* A place's seat: where it is closed, and an open one is nobody's, it becomes that. */
+MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, unsigned place,
 			     struct seat **ret);
 MUST_CHECK int listener_start_seat(struct seat *s, struct err *e);
 void listener_close_form(struct listener *l, enum listener_form form);

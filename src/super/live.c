@@ -308,14 +308,14 @@ static int live_hand_over(struct life *l)
 		.promoted = l->from_spare,
 		.watchdog_usec = p->conf->watchdog_ms * 1000,
 		.dispatch = config_dispatches(p->conf),
-		.fds = listeners_fds(p, l->slot->index),
+		.fds = listeners_fds(p, l->place),
 		.specs = p->conf->listens,
 		.nfds = p->conf->nlistens,
 	};
 
 	struct err e;
 
-	if (listeners_occupy(l->slot, &e) < 0)
+	if (listeners_occupy(l, &e) < 0)
 		log_error("%s: %s", p->conf->name, e.msg);
 	if (l->from_spare && cage_has(&p->gen->cage, CAGE_PIN))
 		ignore(pin_life(l, true, NULL));

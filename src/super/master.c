@@ -90,7 +90,7 @@ void master_end_at_once(struct master *m)
 		for (unsigned k = 0; k < p->nslots; k++) {
 			struct slot *s = p->slots[k];
 
-			list_each(it, &s->leaving)
+			list_each(it, &s->beside)
 				life_kill(container_of(it, struct life, node), REASON_STOP);
 			if (s->current)
 				life_kill(s->current, REASON_STOP);

@@ -146,7 +146,7 @@ static void pin_all(struct pool *p)
 
 		if (s->current)
 			pin_again(s->current, &sum);
-		list_each(it, &s->leaving)
+		list_each(it, &s->beside)
 			pin_again(container_of(it, struct life, node), &sum);
 	}
 	list_each(it, &p->spares)

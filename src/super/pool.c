@@ -34,7 +34,8 @@ static void slot_init(struct slot *s, struct pool *p, unsigned index)
 	*s = (struct slot){ .pool = p };
 	s->index = index;
 	slot_begin(s);
-	list_init(&s->leaving);
+	s->place = index;
+	list_init(&s->beside);
 	timer_init(&s->timer, slot_on_timer);
 }
 
@@ -93,6 +94,8 @@ void pool_done(struct pool *p)
 		free(p->slots[i]);
 	}
 	slot_done(&p->spare_slot);
+	free(p->roll.words);
+	p->roll = (struct roll){ 0 };
 	free(p->slots);
 	free(p->boot_stderr);
 	p->nslots = p->nslots_made = 0;
@@ -156,6 +159,8 @@ void pool_kick(struct pool *p)
 
 	if (p->draining || p->phase == POOL_FAILED || p->phase == POOL_STOPPED)
 		return;
+	if (p->rolled_from)
+		pool_roll_step(p);
 	/* While none was ever ready one is tried and the others follow it: a syntax
 	 * error is one stack trace, not one per CPU. */
 	if (!p->ever_ready && (p->in_birth > 0 || count_state(p, SLOT_BACKOFF) > 0))

@@ -26,12 +26,26 @@ struct config_diff;
 /* The file's value has changed: what a person had set of it is forgotten. */
 void pool_drop_overrides(struct pool *p, const struct config_diff *d);
 
+/* twin.c: a worker that boots beside the current one of its slot, and takes its place when
+ * it is ready; the other one leaves for this reason. false: not now (no memory). */
+bool slot_twin(struct slot *s, struct generation *gen, enum reason why);
+void slot_take_over(struct slot *s); /* its twin is ready */
+void slot_inherit(struct slot *s);   /* nobody is before its twin any more */
+void slot_twin_died(struct slot *s, struct life *l, const struct death *d);
+
 /* roll.c: g, whose reference is taken over, becomes the pool's; its workers follow one
  * after the other, and go back when the first of the new ones do not get ready. Tells
  * pool.reload. The sockets stay. */
 void pool_roll(struct pool *p, struct generation *g);
 void pool_roll_step(struct pool *p); /* of pool_update() */
 void pool_end_roll(struct pool *p);
+/* A worker of the new generation is dead by itself before the one that it replaced had
+ * left: the roll has failed. false: it is a death as any other. */
+bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d);
+/* Of which generation a worker is born now: the new one is not trusted before one of it
+ * was ready. */
+struct generation *pool_serving(const struct pool *p);
+void pool_roll_failed(struct pool *p, struct slot *s, const struct life *l, const struct death *d);
 
 /* It has failed before it began; the others go on. */
 void pool_break(struct pool *p, const struct err *e);
@@ -77,7 +91,8 @@ unsigned pool_count_places(const struct pool *p);
 struct slot *slot_new(struct pool *p, unsigned index); /* NULL: no memory */
 
 /* slot.c: called by life.c and pool.c */
-void slot_birth(struct slot *s);
+void slot_birth(struct slot *s); /* of the generation that serves */
+void slot_birth_of(struct slot *s, struct generation *gen);
 /* Graceful stop of all that the slot holds. */
 void slot_stop(struct slot *s);
 void slot_lost(struct slot *s, struct life *l); /* its end is seen, its certificate follows */

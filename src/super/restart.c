@@ -97,6 +97,8 @@ static void restart_slot(struct slot *s)
 	s->halted = false;
 	forget(s);
 	s->renew = true; /* slot_died() gives birth */
+	if (s->twin)	 /* it is older than the order */
+		life_kill(s->twin, REASON_RESTART);
 	life_stop(s->current, REASON_RESTART);
 }
 
@@ -191,7 +193,7 @@ bool slot_is_empty(const struct slot *s)
 {
 	if (s->current && !s->current->certified)
 		return false;
-	list_each(it, &s->leaving)
+	list_each(it, &s->beside)
 		if (!container_of(it, struct life, node)->certified)
 			return false;
 	return true;

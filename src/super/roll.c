@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* roll.c - a pool gets another configuration: one worker after the other, and back again
- * when the first of the new ones do not get ready. */
+/* roll.c - a pool gets another generation: one worker after the other, the new one ready
+ * before the old one leaves, and all of it back when one of the new does not get ready. */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "super/births.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
+
+#define WORDS_BYTES 4096
+#define WORDS_LINES 20
 
 static void take_generation(struct pool *p, struct generation *g)
 {
@@ -26,9 +31,14 @@ static void tell(struct pool *p, const char *result)
 			    .pool = p,
 			    .slot = -1,
 			    .result = result,
-			    .text = p->reason };
+			    .text = p->roll.reason };
 
 	master_event(p->master, &ev);
+}
+
+struct generation *pool_serving(const struct pool *p)
+{
+	return p->rolled_from && !p->roll.back && !p->roll.proved ? p->rolled_from : p->gen;
 }
 
 static void end_spares(struct pool *p)
@@ -36,7 +46,7 @@ static void end_spares(struct pool *p)
 	list_each(it, &p->spares) {
 		struct life *l = container_of(it, struct life, node);
 
-		if (l->gen != p->gen)
+		if (l->gen != pool_serving(p))
 			life_stop(l, REASON_RELOAD);
 	}
 }
@@ -55,120 +65,243 @@ static void hurry(struct pool *p)
 
 		forget(s);
 		if (!s->current && (s->state == SLOT_FAILED || s->state == SLOT_BACKOFF))
-			slot_birth(s);
+			slot_birth_of(s, p->gen);
 	}
 }
 
-void pool_roll(struct pool *p, struct generation *g)
+static void roll_reset(struct pool *p)
+{
+	free(p->roll.words);
+	p->roll = (struct roll){ .next = p->roll.next, .generation = p->gen->number };
+}
+
+static void begin(struct pool *p, struct generation *g)
 {
 	struct generation *old = p->gen;
 
-	p->generation = g->number;
 	take_generation(p, g);
-	if (p->phase == POOL_STOPPED || p->draining) {
-		generation_unref(old);
-		return;
-	}
-	if (p->phase == POOL_FAILED) {
-		struct err e;
-
-		/* There is nothing to go back to. */
-		generation_unref(old);
-		if (pool_begin(p, -1, &e) < 0)
-			log_error("pool %s: %s", p->conf->name, e.msg);
-		return;
-	}
-	/* Two in a row: what the first one came from is what serves. */
-	if (p->rolled_from)
-		generation_unref(old);
-	else
-		p->rolled_from = old;
+	roll_reset(p);
+	p->rolled_from = old;
 	p->phase = POOL_RELOADING;
 	p->reason[0] = '\0';
 	log_info("pool %s: generation %u takes over, one worker after the other", p->conf->name,
 		 g->number);
-	end_spares(p);
 	hurry(p);
 	pool_update(p);
 	pool_kick(p);
 }
 
-void pool_end_roll(struct pool *p)
+void pool_roll(struct pool *p, struct generation *g)
+{
+	struct err e;
+
+	p->generation = g->number;
+	if (p->rolled_from) {
+		/* Remembered once: what was to come next is not wanted any more. */
+		generation_unref(p->roll.next);
+		p->roll.next = g;
+		log_info("pool %s: generation %u follows when generation %u has", p->conf->name,
+			 g->number, p->roll.generation);
+		return;
+	}
+	if (p->gen && p->phase != POOL_STOPPED && p->phase != POOL_FAILED && !p->draining) {
+		begin(p, g);
+		return;
+	}
+	generation_unref(p->gen); /* there is nothing to go back to */
+	take_generation(p, g);
+	roll_reset(p);
+	if (p->phase == POOL_FAILED && pool_begin(p, -1, &e) < 0)
+		log_error("pool %s: %s", p->conf->name, e.msg);
+}
+
+static void drop(struct pool *p)
 {
 	generation_unref(p->rolled_from);
 	p->rolled_from = NULL;
 }
 
+void pool_end_roll(struct pool *p)
+{
+	generation_unref(p->roll.next);
+	p->roll.next = NULL;
+	if (!p->rolled_from)
+		return;
+	if (!p->roll.failed)
+		(void)snprintf(p->roll.reason, sizeof(p->roll.reason),
+			       "it was stopped before generation %u had taken over",
+			       p->roll.generation);
+	p->roll.failed = true;
+	drop(p);
+}
+
+/* ---- and back ---- */
+
+static void add_words(void *ctx, const char *line)
+{
+	char *words = ctx;
+	size_t n = strlen(words);
+
+	(void)snprintf(words + n, WORDS_BYTES - n, "%s\n", line);
+}
+
+static void keep_words(struct pool *p, const struct slot *s, uint64_t number)
+{
+	free(p->roll.words);
+	p->roll.words = calloc(1, WORDS_BYTES);
+	if (p->roll.words)
+		output_tail(s, number, WORDS_LINES, add_words, p->roll.words);
+}
+
+static void print_words(const struct pool *p)
+{
+	for (const char *at = p->roll.words; at && *at;) {
+		size_t n = strcspn(at, "\n");
+
+		log_error("pool %s:   %.*s", p->conf->name, (int)n, at);
+		at += n + (at[n] == '\n');
+	}
+}
+
 /* What has taken over goes back; it was served by the old one before, and is again. */
-static void roll_back(struct pool *p, const struct slot *failed)
+static void roll_back(struct pool *p, const struct slot *s, uint64_t number, const char *cause)
 {
 	struct generation *bad = p->gen;
-	char cause[160] = "it did not start";
 
-	if (failed->deaths[0])
-		death_cause(failed->deaths[0], cause, sizeof(cause));
-	(void)snprintf(p->reason, sizeof(p->reason),
-		       "generation %u was rolled back: %s/%u never got ready: %s", bad->number,
-		       p->conf->name, failed->index, cause);
-	log_error("pool %s: %s; generation %u stays", p->conf->name, p->reason,
-		  p->rolled_from->number);
+	(void)snprintf(p->roll.reason, sizeof(p->roll.reason),
+		       "generation %u was rolled back: %s/%u %s", bad->number, p->conf->name,
+		       s->index, cause);
+	keep_words(p, s, number);
+	log_error("pool %s: %s; generation %u stays%s", p->conf->name, p->roll.reason,
+		  p->rolled_from->number,
+		  p->roll.words && *p->roll.words ? "; its last words:" : "");
+	print_words(p);
 	take_generation(p, p->rolled_from);
-	p->rolled_from = NULL;
-	p->rolled_back = true;
-	tell(p, "rolled_back");
+	p->rolled_from = bad;
+	p->roll.back = p->roll.failed = true;
+	(void)snprintf(p->reason, sizeof(p->reason), "%s", p->roll.reason);
 	end_spares(p);
 	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = p->slots[i];
+		struct slot *o = p->slots[i];
 
-		forget(s);
-		if (s->current && s->current->gen != p->gen) {
-			s->renew = true;
-			life_stop(s->current, REASON_RELOAD);
-		} else if (!s->current && slot_is_wanted(s)) {
-			slot_birth(s);
-		}
+		forget(o);
+		if (o->twin)
+			life_kill(o->twin, REASON_RELOAD);
+		if (!o->current && slot_is_wanted(o))
+			slot_birth(o);
 	}
-	p->phase = POOL_DEGRADED;
-	generation_unref(bad);
 }
+
+void pool_roll_failed(struct pool *p, struct slot *s, const struct life *l, const struct death *d)
+{
+	char cause[256], text[300];
+
+	death_cause(d, cause, sizeof(cause));
+	if (!p->roll.back) {
+		(void)snprintf(text, sizeof(text), "%s: %s",
+			       l->was_ready ? "died before the old one had left" :
+					      "never got ready",
+			       cause);
+		roll_back(p, s, l->number, text);
+		return;
+	}
+	/* Back at any price: what it was before the reload got ready once. */
+	log_error("pool %s: %s/%u of generation %u did not get ready again: %s", p->conf->name,
+		  p->conf->name, s->index, p->gen->number, cause);
+	if (s->current && s->current->gen != p->gen) {
+		s->renew = true;
+		life_stop(s->current, REASON_RELOAD);
+	}
+}
+
+bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d)
+{
+	struct pool *p = s->pool;
+
+	if (!p->rolled_from || p->roll.back || l->gen != p->gen || !l->was_ready || l->asked)
+		return false;
+	list_each(it, &s->beside)
+		if (container_of(it, struct life, node)->gen == p->rolled_from) {
+			pool_roll_failed(p, s, l, d);
+			return true;
+		}
+	return false;
+}
+
+/* ---- one step ---- */
 
 static bool has_taken_over(const struct slot *s)
 {
 	return s->current && s->current->gen == s->pool->gen && s->current->state == LIFE_READY;
 }
 
+static void finish(struct pool *p)
+{
+	struct generation *next = p->roll.next;
+
+	drop(p);
+	p->roll.next = NULL;
+	if (p->roll.failed)
+		log_info("pool %s: generation %u serves as before", p->conf->name, p->gen->number);
+	else
+		log_info("pool %s: generation %u has taken over", p->conf->name, p->gen->number);
+	tell(p, p->roll.failed ? "rolled_back" : "ok");
+	p->phase = POOL_STARTING; /* until pool_update() has looked */
+	if (next)
+		begin(p, next);
+}
+
+static void failed_slot(struct pool *p, struct slot *s)
+{
+	char cause[256] = "it did not start", text[300];
+
+	/* It had failed by what was before. */
+	if (s->deaths[0] && s->deaths[0]->generation != p->gen->number) {
+		forget(s);
+		slot_birth_of(s, p->gen);
+		return;
+	}
+	if (s->deaths[0])
+		death_cause(s->deaths[0], cause, sizeof(cause));
+	(void)snprintf(text, sizeof(text), "never got ready: %s", cause);
+	roll_back(p, s, s->deaths[0] ? s->deaths[0]->life : 0, text);
+}
+
 void pool_roll_step(struct pool *p)
 {
 	struct slot *next = NULL;
-	unsigned waiting = 0;
+	bool waits = false;
 
+	end_spares(p);
 	for (unsigned i = 0; i < p->nslots; i++) {
 		struct slot *s = p->slots[i];
 
-		if (!slot_is_wanted(s) || has_taken_over(s))
+		if (!slot_is_wanted(s))
 			continue;
-		if (s->state == SLOT_FAILED) {
-			roll_back(p, s);
+		if (has_taken_over(s)) {
+			p->roll.proved = true;
+			continue;
+		}
+		if (s->state == SLOT_FAILED && !p->roll.back) {
+			failed_slot(p, s);
 			return;
 		}
-		if (s->current && s->current->gen != p->gen && !s->renew) {
+		if (s->current && s->current->gen != p->gen && !s->twin && !s->renew) {
 			if (!next)
 				next = s;
 		} else {
-			waiting++;
+			waits |= s->state != SLOT_FAILED;
 		}
 	}
-	if (waiting > 0)
+	if (waits)
 		return;
-	if (next) {
-		forget(next);
-		next->renew = true; /* slot_died() gives birth */
-		life_stop(next->current, REASON_RELOAD);
+	if (!next) {
+		finish(p);
 		return;
 	}
-	pool_end_roll(p);
-	p->rolled_back = false;
-	log_info("pool %s: generation %u has taken over", p->conf->name, p->gen->number);
-	tell(p, "ok");
-	p->phase = POOL_STARTING; /* until pool_update() has looked */
+	if (!births_may(p))
+		return; /* pool_kick() comes when it may */
+	forget(next);
+	if (!slot_twin(next, p->gen, REASON_RELOAD))
+		roll_back(p, next, 0, "could not be born: out of memory");
 }

@@ -23,18 +23,22 @@ static void want(struct slot *s)
 static int make_room(struct pool *p, unsigned n)
 {
 	struct slot **more = realloc(p->slots, n * sizeof(struct slot *));
+	int r;
 
 	if (!more)
 		return -ENOMEM;
 	p->slots = more;
-	while (p->nslots_made < n) {
+	r = listeners_grow(p, n);
+	while (r == 0 && p->nslots_made < n) {
 		struct slot *s = slot_new(p, p->nslots_made);
 
-		if (!s)
-			return -ENOMEM;
-		p->slots[p->nslots_made++] = s;
+		r = s ? listeners_settle(s) : -ENOMEM;
+		if (r < 0)
+			free(s);
+		else
+			p->slots[p->nslots_made++] = s;
 	}
-	return listeners_grow(p, n);
+	return r;
 }
 
 static int grow(struct pool *p, unsigned n)

@@ -55,7 +55,12 @@ void slot_keep_death(struct slot *s, const struct death *d)
 
 void slot_birth(struct slot *s)
 {
-	struct life *l = life_new(s->pool, s);
+	slot_birth_of(s, pool_serving(s->pool));
+}
+
+void slot_birth_of(struct slot *s, struct generation *gen)
+{
+	struct life *l = life_new(s->pool, s, gen);
 
 	if (!l) {
 		log_error("%s: no memory for a worker; tried again", s->pool->conf->name);
@@ -79,7 +84,7 @@ static struct life *parked_spare(struct pool *p)
 	list_each(it, &p->spares) {
 		struct life *l = container_of(it, struct life, node);
 
-		if (l->state == LIFE_PARKED && l->gen == p->gen)
+		if (l->state == LIFE_PARKED && l->gen == pool_serving(p))
 			return l;
 	}
 	return NULL;
@@ -159,13 +164,18 @@ static uint64_t ready_for(const struct life *l)
 	return l->was_ready ? l->master->world->now_ms() - l->ready_ms : 0;
 }
 
+static bool has_heir(const struct slot *s)
+{
+	return s->twin && !s->twin->asked && !s->twin->lost && slot_is_wanted(s);
+}
+
 /* What comes next does not depend on how it ended: a client may be waiting. */
 void slot_lost(struct slot *s, struct life *l)
 {
 	struct restart_policy pol = policy_of(s->pool);
 	uint64_t now = s->pool->master->world->now_ms();
 
-	if (s->current != l || !l->was_ready || l->asked || !slot_is_wanted(s) ||
+	if (s->current != l || !l->was_ready || l->asked || !slot_is_wanted(s) || has_heir(s) ||
 	    s->pool->conf->nfatal_exit > 0)
 		return;
 	/* Backoff has time for the certificate, a failure needs it. */
@@ -174,7 +184,7 @@ void slot_lost(struct slot *s, struct life *l)
 		return;
 	s->current = NULL;
 	l->replaced = true;
-	list_append(&s->leaving, &l->node);
+	list_append(&s->beside, &l->node);
 	respawn(s, ready_for(l), false, &l->heir);
 }
 
@@ -197,8 +207,10 @@ void slot_replace_leaving(struct slot *s, struct life *l)
 {
 	s->current = NULL;
 	l->replaced = true;
-	list_append(&s->leaving, &l->node);
-	if (slot_is_wanted(s))
+	list_append(&s->beside, &l->node);
+	if (has_heir(s))
+		slot_inherit(s);
+	else if (slot_is_wanted(s))
 		respawn(s, 0, true, NULL);
 	pool_update(s->pool);
 }
@@ -326,14 +338,23 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 		list_remove(&l->node);
 		if (l->heir.count > 0)
 			tell_respawn(s, &l->heir);
+		listeners_give_up(s->pool, l->place);
+		if (s->twin == l)
+			slot_twin_died(s, l, d);
 		return;
 	}
 	s->current = NULL;
+	if (has_heir(s)) {
+		slot_inherit(s);
+		return;
+	}
 	if (!slot_is_wanted(s) || (was_stopped(l) && !s->renew)) {
 		ignore(slot_step(s, SV_STOP));
 		vacate_if_halted(s);
 		return;
 	}
+	if (pool_roll_lost(s, l, d))
+		return;
 	/* Not a spare's: who asked for a restart waits for one that is younger than the order. */
 	if (s->renew) {
 		slot_birth(s);
@@ -354,7 +375,7 @@ void slot_died(struct slot *s, struct life *l, const struct death *d)
 void slot_stop(struct slot *s)
 {
 	timer_clear(&s->pool->master->loop, &s->timer);
-	list_each(it, &s->leaving)
+	list_each(it, &s->beside)
 		life_stop(container_of(it, struct life, node), REASON_STOP);
 	if (s->current) {
 		life_stop(s->current, REASON_STOP);
@@ -418,7 +439,7 @@ void slot_fail(struct slot *s, const char *why)
 
 void spare_birth(struct pool *p)
 {
-	struct life *l = life_new(p, NULL);
+	struct life *l = life_new(p, NULL, pool_serving(p));
 
 	if (!l)
 		return;

@@ -146,7 +146,7 @@ static unsigned sockets_at_birth(const struct life *l)
 
 	if (!listeners_are_offered(l->pool) || !l->slot)
 		return 0;
-	fds = listeners_fds(l->pool, l->slot->index);
+	fds = listeners_fds(l->pool, l->place);
 	for (unsigned i = 0; i < n; i++)
 		if (fds[i] < 0)
 			return 0;
@@ -172,7 +172,7 @@ static int clone_it(struct life *l, const struct ends *x, const struct birth_env
 		.channel_fd = x->channel,
 		.report_fd = x->report,
 		.lifeline_fd = x->lifeline,
-		.listen_fds = nlisten ? listeners_fds(l->pool, l->slot->index) : NULL,
+		.listen_fds = nlisten ? listeners_fds(l->pool, l->place) : NULL,
 		.nlisten = nlisten,
 		.pid_at = be->pid_at,
 		.notify_at = be->notify_at,
@@ -207,7 +207,7 @@ int live_birth(struct life *l, struct err *e)
 	live_init_timers(l);
 	/* What is not there cannot be waited for; set as soon as it is. */
 	l->init_gone = l->leaf_gone = true;
-	r = l->slot ? listeners_occupy(l->slot, e) : 0;
+	r = l->slot ? listeners_occupy(l, e) : 0;
 	if (r == 0)
 		r = make_leaf(l, e);
 	l->leaf_gone = l->leaf_fd < 0;
@@ -218,7 +218,7 @@ int live_birth(struct life *l, struct err *e)
 	nlisten = sockets_at_birth(l);
 	l->has_sockets = nlisten > 0;
 	if (l->has_sockets)
-		listeners_lend(l->slot);
+		listeners_lend(l);
 	r = birth_env_make(l, nlisten, &be);
 	if (r < 0) {
 		r = err_sys(e, r, "make its environment");

@@ -143,7 +143,7 @@ struct listener { /* one address */
 	unsigned index;		 /* among the pool's */
 	struct listen_spec spec; /* its strings are the configuration's, or ours: see owned */
 	char *owned;		 /* spec.shown of one that a program asked for */
-	unsigned nseats;	 /* of each form: 1, or the pool's slots */
+	unsigned nseats;	 /* of each form: 1, or the pool's places */
 	struct seat *seats[FORMS];
 	unsigned nlistening[FORMS];
 	unsigned nmembers[FORMS];   /* of them in the kernel's group */
@@ -174,7 +174,10 @@ struct slot {
 	bool surplus;	       /* scaled away: once it is empty it goes */
 	bool vacant;	       /* nobody serves it soon: its sockets are closed, or anybody's */
 	struct life *current;
-	struct list leaving; /* lives that were replaced and are not gone */
+	struct list beside; /* lives that were replaced and are not gone, and a twin */
+	struct life *twin;  /* boots, to take the place of the current one; or NULL */
+	enum reason twin_why;
+	unsigned place; /* of its sockets, in place_fds: the current life's */
 	cpu_set_t cpus;
 	struct restarts restarts;
 	unsigned boot_failures; /* in a row */
@@ -186,11 +189,12 @@ struct slot {
 
 struct life {
 	struct grave grave;
-	struct list node; /* in slot->leaving or pool->spares */
+	struct list node; /* in slot->beside or pool->spares */
 	struct master *master;
 	struct pool *pool;
 	struct slot *slot;	/* NULL: a spare */
 	struct generation *gen; /* a reference: what it was born with */
+	unsigned place;		/* its sockets' */
 	uint64_t number;
 	unsigned generation;
 	enum life_state state; /* written by fsm.c only */
@@ -320,6 +324,8 @@ struct generation {
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
 };
 
+#define APPLIED_KEPT 16
+
 struct pool {
 	struct master *master;
 	struct pool_config *conf;      /* a reference; gen's, once there is one */
@@ -329,15 +335,25 @@ struct pool {
 		struct arena arena;
 		struct givens given;
 	} overrides;
-	enum pool_state phase;		/* shown as "state" */
-	char reason[512];		/* why degraded or failed, "" */
-	unsigned generation;		/* the number of the last one */
-	struct generation *rolled_from; /* while another takes over: what serves meanwhile */
-	bool rolled_back;		/* the last one that was to take over did not */
+	enum pool_state phase;		 /* shown as "state" */
+	char reason[512];		 /* why degraded or failed, "" */
+	unsigned generation;		 /* the number of the last one */
+	struct generation *rolled_from;	 /* while another takes over: the one before */
+	struct roll {			 /* the one that is under way, or the last */
+		struct generation *next; /* asked for meanwhile: the last one that was */
+		bool back;		 /* on its way back to what was */
+		bool proved;		 /* a worker of the new generation was ready */
+		bool failed;		 /* verdict: the one before serves again */
+		unsigned generation;	 /* the new one's number */
+		unsigned replaced, cut;	 /* workers; connections that were not finished */
+		char reason[512];	 /* why it failed */
+		char *words;		 /* the last lines of stderr of who failed, owned; NULL */
+	} roll;
 	bool retiring;			/* not in the file any more: it drains and goes */
 	struct pool_config *pending;	/* it stops, and starts again with this */
-	uint64_t applied;		/* the number of the last apply that touched it */
-	struct listener *listeners;	/* the configured ones first */
+	uint64_t applied[APPLIED_KEPT]; /* numbers of the last applies that touched it */
+	unsigned napplied;
+	struct listener *listeners; /* the configured ones first */
 	unsigned nlisteners, listeners_max;
 	struct total {	       /* a folder for all leaves, for a pool with limits of its own */
 		int fd;	       /* -1: none */
@@ -345,8 +361,8 @@ struct pool {
 		struct leaf_plan plan;
 		struct pool_config *conf; /* a reference: whose arena the plan is in */
 	} total;
-	unsigned places;  /* slots that listeners have room for */
-	int **slot_fds;	  /* for each a row of its sockets, which never moves */
+	unsigned places;  /* workers that listeners have room for: slots, and twins */
+	int **place_fds;  /* for each a row of its sockets, which never moves */
 	uint64_t *live;	  /* bits: slots that get new connections */
 	bool steer_anew;  /* sockets came or went */
 	bool binds;	  /* its program has opened a socket itself */

@@ -75,7 +75,7 @@ static void the_next_is_born_before_the_certificate(void **state)
 	assert_int_equal(last_told("worker.respawn")->delay_ms, 0);
 	assert_int_equal(last_told("worker.exit")->reason, REASON_SIGNAL);
 	assert_int_equal(w.pools[0].slots[1]->total_restarts, 1);
-	assert_true(list_empty(&w.pools[0].slots[1]->leaving));
+	assert_true(list_empty(&w.pools[0].slots[1]->beside));
 }
 
 /* The ladder and the limits are the same, whichever word comes first. */

@@ -389,7 +389,7 @@ static inline void check_slot(struct slot *s)
 		assert_false(l->certified);
 		assert_false(s->timer.armed);
 	}
-	list_each(it, &s->leaving) {
+	list_each(it, &s->beside) {
 		l = container_of(it, struct life, node);
 		assert_true(is_alive(l));
 		assert_ptr_equal(l->slot, s);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* twin.c - a worker that boots beside the one that serves, and takes its place when it is
+ * ready: nobody waits meanwhile, and when it does not get ready nothing has happened. */
+#include "base/log.h"
+#include "super/life.h"
+#include "super/listeners.h"
+#include "super/pool.h"
+
+bool slot_twin(struct slot *s, struct generation *gen, enum reason why)
+{
+	struct life *l;
+	unsigned place;
+
+	if (listeners_twin_place(s, &place) < 0)
+		return false;
+	l = life_new(s->pool, s, gen);
+	if (!l)
+		return false;
+	l->place = place;
+	s->twin = l;
+	s->twin_why = why;
+	list_append(&s->beside, &l->node);
+	life_start(l);
+	return true;
+}
+
+/* The slot is its own now. */
+static void take_place(struct slot *s)
+{
+	struct life *l = s->twin;
+
+	list_remove(&l->node);
+	s->twin = NULL;
+	s->current = l;
+	s->place = l->place;
+	s->vacant = false;
+	if (s->state != SLOT_LIVE)
+		ignore(slot_step(s, SV_BIRTH));
+}
+
+void slot_take_over(struct slot *s)
+{
+	struct life *old = s->current;
+
+	take_place(s);
+	s->pool->roll.replaced += s->pool->rolled_from != NULL;
+	if (!old)
+		return;
+	old->replaced = true;
+	list_append(&s->beside, &old->node);
+	life_stop(old, s->twin_why);
+}
+
+void slot_inherit(struct slot *s)
+{
+	unsigned before = s->place;
+
+	take_place(s);
+	listeners_give_up(s->pool, before);
+}
+
+void slot_twin_died(struct slot *s, struct life *l, const struct death *d)
+{
+	struct pool *p = s->pool;
+	struct event ev = { .name = "worker.boot_failure",
+			    .pool = p,
+			    .life = l,
+			    .slot = (int)s->index,
+			    .death = d,
+			    .count = 1,
+			    .limit = 1 };
+	char name[LIFE_NAME_BYTES], cause[256];
+
+	s->twin = NULL;
+	if (l->asked && l->asked != REASON_READY_TIMEOUT && l->asked != REASON_PROTOCOL)
+		return; /* we did not want it any more */
+	master_event(p->master, &ev);
+	if (p->rolled_from && s->twin_why == REASON_RELOAD) {
+		pool_roll_failed(p, s, l, d);
+		return;
+	}
+	death_cause(d, cause, sizeof(cause));
+	log_warn("%s: who was to replace it did not get ready: %s; it goes on", slot_name(s, name),
+		 cause);
+}
