@@ -73,6 +73,21 @@ static void on_reopen(struct master *m)
 	shown_reopen(&container_of(m, struct run, master)->shown, m);
 }
 
+static void reload_all(void *ctx)
+{
+	struct run *run = ctx;
+
+	log_info("HUP: reload");
+	ctl_reload(&run->ctl);
+}
+
+static void scale_all(void *ctx, int by)
+{
+	struct run *run = ctx;
+
+	ctl_scale(&run->ctl, by);
+}
+
 static void reopen_logs(void *ctx)
 {
 	struct run *run = ctx;
@@ -344,6 +359,8 @@ int cmd_run(int argc, char **argv)
 		.started_ms = clock_boot_ms(),
 	};
 	run->signals.reopen = reopen_logs;
+	run->signals.reload = reload_all;
+	run->signals.scale = scale_all;
 	run->signals.ctx = run;
 	status = read_options(run, argc, argv);
 	if (status >= 0) {

@@ -19,6 +19,7 @@ const struct cmd cmds[] = {
 	{ "logs", "what the workers wrote", cmd_logs },
 	{ "events", "what happened", cmd_events },
 	{ "stop", "end an instance, a pool or a worker, and wait for it", cmd_stop },
+	{ "reload", "new workers for old ones, hitless, or back", cmd_reload },
 	{ "restart", "end workers as in a stop, start new ones", cmd_restart },
 	{ "start", "start what has failed or waits", cmd_start },
 	{ "check", "what this host gives, and whether a file is right", cmd_check },

@@ -3,6 +3,7 @@
 #include "app/signals.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -31,6 +32,27 @@ static void stop(struct signals *s, const char *why)
 	master_stop(s->master, 0);
 }
 
+/* A window that is resized says so by WINCH. */
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return false;
+	(void)close(fd);
+	return true;
+}
+
+static void drain(struct signals *s)
+{
+	struct master *m = s->master;
+
+	log_info("WINCH: workers finish what they have begun; the master stays");
+	for (unsigned i = 0; i < m->npools; i++)
+		if (m->pools[i]->gen && m->pools[i]->phase != POOL_FAILED)
+			pool_stop(m->pools[i]);
+}
+
 static void take(struct signals *s, const struct signalfd_siginfo *si)
 {
 	/* The terminal's own have SI_KERNEL; a process that sends has SI_USER (traps 42). */
@@ -50,18 +72,23 @@ static void take(struct signals *s, const struct signalfd_siginfo *si)
 		if (from_terminal)
 			stop(s, "the terminal was closed");
 		else
-			log_warn("HUP: this version cannot reload; workers stay as they are");
+			s->reload(s->ctx);
 		break;
 	case SIGUSR1:
 		s->reopen(s->ctx);
 		break;
 	case SIGUSR2:
+		log_warn("USR2: this version cannot upgrade; nothing is done");
+		break;
 	case SIGTTIN:
 	case SIGTTOU:
-		log_warn("signal %u: this version cannot upgrade or scale; nothing is done",
-			 si->ssi_signo);
+		s->scale(s->ctx, si->ssi_signo == SIGTTIN ? 1 : -1);
 		break;
-	default: /* WINCH of a resize, PIPE, CHLD, ...: nothing to do */
+	case SIGWINCH:
+		if (!from_terminal && !has_terminal())
+			drain(s);
+		break;
+	default: /* PIPE, CHLD, ...: nothing to do */
 		break;
 	}
 }

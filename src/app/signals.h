@@ -9,7 +9,9 @@ struct signals {
 	struct master *master;
 	int fd;
 	struct source src;
-	void (*reopen)(void *ctx); /* USR1 */
+	void (*reopen)(void *ctx);	  /* USR1 */
+	void (*reload)(void *ctx);	  /* HUP */
+	void (*scale)(void *ctx, int by); /* TTIN, TTOU */
 	void *ctx;
 };
 

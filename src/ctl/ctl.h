@@ -69,9 +69,13 @@ struct ctl_client {
 	const struct pool *ready_pool; /* NULL: all */
 	int ready_slot;		       /* -1: all */
 	uint64_t ready_after;	       /* lives with a greater number count */
+	bool by_twin;		       /* of reload: there is no second try */
 	bool want_applied;
 	uint64_t applied;      /* which apply is waited for */
 	unsigned apply_failed; /* steps that failed at once */
+	bool reload;	       /* it hears a verdict */
+	bool want_drained;     /* also those that were replaced are gone */
+	json_t *refused;       /* verdicts on pools that were not begun with; or NULL */
 };
 
 /* RUN/NAME.sock, made in RUN/NAME, which the caller holds (0700), and renamed into place. */
@@ -114,6 +118,13 @@ void client_apply(struct ctl_client *cl, const char *only, const json_t *args);
 /* One that waits for it: answered once all that it touched has come to rest. */
 void client_check_applied(struct ctl_client *cl);
 void client_applied(struct ctl_client *cl, unsigned failed);
+/* verbs_change.c: TTIN, TTOU: one worker more or less, of the only pool. */
+void ctl_scale(struct ctl *c, int by);
+/* verb_reload.c: HUP. What is wrong is logged. */
+void ctl_reload(struct ctl *c);
+/* The verdict, when nothing of it moves any more. */
+void client_reloaded(struct ctl_client *cl);
+
 /* A pool is going: nobody waits for it any more. */
 void ctl_pool_gone(struct ctl *c, const struct pool *p);
 

@@ -22,6 +22,7 @@ static void release(struct grave *g)
 
 	free(cl->in);
 	free(cl->out);
+	json_decref(cl->refused);
 	free(cl);
 }
 

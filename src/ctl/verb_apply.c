@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
+#include "ctl/verbs.h"
 #include "super/apply.h"
 #include "super/pool.h"
 
@@ -50,8 +50,7 @@ static json_t *plan_json(const struct apply_plan *plan)
 	return o;
 }
 
-static void refuse(struct ctl_client *cl, const struct complaints *cs, const struct err *e,
-		   int exit)
+void apply_refuse(struct ctl_client *cl, const struct complaints *cs, const struct err *e, int exit)
 {
 	json_t *errors = json_array();
 
@@ -62,11 +61,14 @@ static void refuse(struct ctl_client *cl, const struct complaints *cs, const str
 				  json_safe(e->msg), "errors", errors));
 }
 
-static int read_file(const struct master *m, struct complaints *cs, struct config **ret,
-		     struct err *e)
+int apply_read(const struct master *m, bool by_hand, bool may_be_none, struct complaints *cs,
+	       struct config **ret, struct err *e)
 {
 	const struct config *c = m->config;
 
+	*ret = NULL;
+	if (may_be_none && (!c->file || strcmp(c->file, "-") == 0))
+		return 0;
 	if (!c->file)
 		return err_set(e, -EINVAL,
 			       "instance %s was started by a command line: there is no file to "
@@ -77,7 +79,7 @@ static int read_file(const struct master *m, struct complaints *cs, struct confi
 			       "instance %s was started with a file on its standard input, which "
 			       "cannot be read again",
 			       c->name);
-	return config_from_file(c->file, &c->given, true, cs, ret, e);
+	return config_from_file(c->file, &c->given, by_hand, cs, ret, e);
 }
 
 static bool changes_nothing(const struct apply_plan *plan)
@@ -98,7 +100,7 @@ void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
 	struct err e = { 0 };
 	unsigned failed = 0;
 	int r = m->stopping ? err_set(&e, -EBUSY, "the instance is stopping") :
-			      read_file(m, &cs, &wanted, &e);
+			      apply_read(m, true, false, &cs, &wanted, &e);
 
 	if (r == 0)
 		r = apply_plan_make(&plan, m, wanted, only, &e);
@@ -108,7 +110,7 @@ void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
 			    m->config->name, only, m->config->file);
 	}
 	if (r < 0) {
-		refuse(cl, &cs, &e, r == -ESRCH ? 3 : 2);
+		apply_refuse(cl, &cs, &e, r == -ESRCH ? 3 : 2);
 		complaints_done(&cs);
 		config_unref(wanted);
 		return;
@@ -141,10 +143,13 @@ void client_applied(struct ctl_client *cl, unsigned failed)
 }
 
 /* On its way: to be ready, to be gone. */
-static bool is_moving(const struct pool *p)
+static bool is_moving(const struct pool *p, bool drained)
 {
 	if (p->retiring || p->rolled_from || p->later.armed)
 		return true;
+	for (unsigned i = 0; drained && i < p->nslots; i++)
+		if (!list_empty(&p->slots[i]->beside))
+			return true;
 	if (p->draining)
 		return p->phase != POOL_STOPPED;
 	return p->phase == POOL_STARTING || p->phase == POOL_RELOADING;
@@ -161,8 +166,10 @@ void client_check_applied(struct ctl_client *cl)
 
 		if (!pool_was_applied(p, cl->applied))
 			continue;
-		if (is_moving(p))
+		if (is_moving(p, cl->want_drained))
 			return;
+		if (cl->reload)
+			continue;
 		if (p->phase != POOL_FAILED && !p->roll.failed)
 			continue;
 		failed++;
@@ -172,5 +179,8 @@ void client_check_applied(struct ctl_client *cl)
 		if (cl->fd < 0)
 			return;
 	}
-	client_applied(cl, failed);
+	if (cl->reload)
+		client_reloaded(cl);
+	else
+		client_applied(cl, failed);
 }

@@ -273,14 +273,22 @@ static void do_apply(struct ctl_client *cl, const struct target *t, const json_t
 }
 
 static const struct verb verbs[] = {
-	{ "status", RIGHT_VIEW, false, do_status },    { "events", RIGHT_VIEW, false, do_events },
-	{ "logs", RIGHT_VIEW, false, do_logs },	       { "stop", RIGHT_CHANGE, true, do_stop },
-	{ "reset", RIGHT_CHANGE, true, do_reset },     { "start", RIGHT_CHANGE, true, do_start },
-	{ "restart", RIGHT_CHANGE, true, do_restart }, { "apply", RIGHT_ROOT, true, do_apply },
-	{ "config", RIGHT_VIEW, false, do_config },    { "scale", RIGHT_CHANGE, true, verb_scale },
-	{ "set", RIGHT_ROOT, true, verb_set },	       { "signal", RIGHT_ROOT, true, verb_signal },
-	{ "send", RIGHT_CHANGE, true, verb_send },     { "wait", RIGHT_VIEW, false, verb_wait },
+	{ "status", RIGHT_VIEW, false, do_status },
+	{ "events", RIGHT_VIEW, false, do_events },
+	{ "logs", RIGHT_VIEW, false, do_logs },
+	{ "stop", RIGHT_CHANGE, true, do_stop },
+	{ "reset", RIGHT_CHANGE, true, do_reset },
+	{ "start", RIGHT_CHANGE, true, do_start },
+	{ "restart", RIGHT_CHANGE, true, do_restart },
+	{ "apply", RIGHT_ROOT, true, do_apply },
+	{ "config", RIGHT_VIEW, false, do_config },
+	{ "scale", RIGHT_CHANGE, true, verb_scale },
+	{ "set", RIGHT_ROOT, true, verb_set },
+	{ "signal", RIGHT_ROOT, true, verb_signal },
+	{ "send", RIGHT_CHANGE, true, verb_send },
+	{ "wait", RIGHT_VIEW, false, verb_wait },
 	{ "reopen", RIGHT_CHANGE, true, verb_reopen },
+	{ "reload", RIGHT_CHANGE, true, verb_reload },
 };
 
 /* POOL, POOL/SLOT or nothing; the instance part is the client's business. */
@@ -368,7 +376,7 @@ static void run(struct ctl_client *cl, const json_t *req)
 		if (strcmp(v->name, name) != 0)
 			continue;
 		if (!find_target(cl, json_string_value(json_object_get(req, "target")),
-				 v->run == do_apply, &t))
+				 v->run == do_apply || v->run == verb_reload, &t))
 			return;
 		if (!may(cl, v, &t))
 			return;

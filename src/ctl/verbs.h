@@ -15,6 +15,14 @@ typedef void verb_fn(struct ctl_client *cl, const struct target *t, const json_t
 
 /* verbs_change.c: while they run */
 verb_fn verb_scale, verb_set, verb_signal, verb_send;
+/* verb_reload.c */
+verb_fn verb_reload;
+/* verb_apply.c: the instance's file again; 0 and NULL where there is none and may_be_none. */
+struct complaints;
+MUST_CHECK int apply_read(const struct master *m, bool by_hand, bool may_be_none,
+			  struct complaints *cs, struct config **ret, struct err *e);
+void apply_refuse(struct ctl_client *cl, const struct complaints *cs, const struct err *e,
+		  int exit);
 /* waits.c */
 verb_fn verb_wait;
 /* verbs_change.c */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/parse.h"
 #include "config/keys.h"
 #include "ctl/verbs.h"
@@ -174,6 +175,35 @@ void verb_scale(struct ctl_client *cl, const struct target *t, const json_t *arg
 
 	if (want_pool(cl, t, "scale") && take_number(cl, t->pool, text ? text : "", value))
 		change(cl, t->pool, "pool.scale", &change_of_n, 1);
+}
+
+void ctl_scale(struct ctl *c, int by)
+{
+	struct master *m = c->master;
+	struct pool *p = m->pools[0];
+	struct err e = { 0 };
+	char value[16], text[100];
+	struct given change_of_n = { .key = keys_find_at(LEVEL_POOL, "workers"), .value = value };
+	int was = (int)pool_count_places(p);
+
+	if (m->npools != 1) {
+		log_warn("%s: there are %u pools; mpsup scale POOL %+d says which",
+			 by > 0 ? "TTIN" : "TTOU", m->npools, by);
+		return;
+	}
+	if (!p->gen || was + by < 1 || was + by > 4096) {
+		log_warn("%s: pool %s stays at %d worker%s", by > 0 ? "TTIN" : "TTOU",
+			 p->conf->name, was, was == 1 ? "" : "s");
+		return;
+	}
+	(void)snprintf(value, sizeof(value), "%d", was + by);
+	(void)snprintf(text, sizeof(text), "workers: %d -> %d", was, was + by);
+	if (pool_set(p, &change_of_n, 1, &e) < 0) {
+		log_error("pool %s: %s", p->conf->name, e.msg);
+		return;
+	}
+	log_info("pool %s: %s", p->conf->name, text);
+	tell_change(p, "pool.scale", text);
 }
 
 /* ---- signal, send ---- */

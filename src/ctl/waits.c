@@ -14,10 +14,9 @@ static enum verdict of_slot(const struct ctl_client *cl, const struct slot *s)
 {
 	if (s->state == SLOT_FAILED || !slot_is_wanted(s) || s->pool->phase == POOL_FAILED)
 		return NEVER;
-	return s->current && s->current->state == LIFE_READY &&
-			       s->current->number > cl->ready_after ?
-		       READY :
-		       NOT_YET;
+	if (s->current && s->current->state == LIFE_READY && s->current->number > cl->ready_after)
+		return READY;
+	return cl->by_twin && !s->twin ? NEVER : NOT_YET;
 }
 
 static void refuse(struct ctl_client *cl, const struct slot *s)
@@ -35,6 +34,11 @@ static void refuse(struct ctl_client *cl, const struct slot *s)
 	}
 	if (s->deaths[0])
 		death_cause(s->deaths[0], cause, sizeof(cause));
+	if (cl->by_twin) {
+		client_fail(cl, 1, "%s stays: who was to replace it never got ready: %s",
+			    slot_name(s, name), cause);
+		return;
+	}
 	client_fail(cl, 1, "%s has failed, its last end: %s; mpsup logs --err %s shows its words",
 		    slot_name(s, name), cause, name);
 }

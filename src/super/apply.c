@@ -12,6 +12,7 @@
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
+#include "super/scale.h"
 
 const char *apply_action_name(enum apply_action a)
 {
@@ -113,7 +114,7 @@ int apply_plan_make(struct apply_plan *plan, struct master *m, const struct conf
 		if (only && strcmp(wanted->pools[i]->name, only) != 0)
 			continue;
 		s = add(plan);
-		s->conf = wanted->pools[i];
+		s->conf = pool_config_ref(wanted->pools[i]);
 		s->pool = find_pool(m, s->conf->name);
 		plan_pool(s);
 	}
@@ -128,8 +129,51 @@ int apply_plan_make(struct apply_plan *plan, struct master *m, const struct conf
 	return 0;
 }
 
+/* A pool that is only in the memory of a command line. */
+static int read_again(struct apply_plan *plan, struct pool *p, struct err *e)
+{
+	struct apply_step *s = add(plan);
+	int r = pool_config_changed(p->file_conf, NULL, 0, &s->conf, e);
+
+	if (r < 0)
+		return r;
+	s->pool = p;
+	plan_pool(s);
+	return 0;
+}
+
+int apply_plan_reload(struct apply_plan *plan, struct master *m, const struct config *wanted,
+		      const char *only, struct err *e)
+{
+	int r = 0;
+
+	if (wanted) {
+		r = apply_plan_make(plan, m, wanted, only, e);
+	} else {
+		*plan = (struct apply_plan){ .steps = calloc(m->npools + 1, sizeof(*plan->steps)) };
+		if (!plan->steps)
+			return err_set(e, -ENOMEM, "out of memory");
+		for (unsigned i = 0; i < m->npools && r == 0; i++)
+			if (!only || strcmp(m->pools[i]->conf->name, only) == 0)
+				r = read_again(plan, m->pools[i], e);
+		if (r < 0)
+			apply_plan_done(plan);
+	}
+	for (unsigned i = 0; r == 0 && i < plan->n; i++) {
+		struct apply_step *s = &plan->steps[i];
+
+		s->anew = s->action == APPLY_KEEP || s->action == APPLY_LIVE ||
+			  s->action == APPLY_ROLL;
+		if (s->action == APPLY_KEEP)
+			s->action = APPLY_ROLL;
+	}
+	return r;
+}
+
 void apply_plan_done(struct apply_plan *plan)
 {
+	for (unsigned i = 0; i < plan->n; i++)
+		pool_config_unref(plan->steps[i].conf);
 	free(plan->steps);
 	*plan = (struct apply_plan){ 0 };
 }
@@ -197,15 +241,16 @@ static int roll(struct master *m, struct apply_step *s, struct pool_config *conf
 
 	if (r < 0)
 		return r;
-	/* Sockets, or the number of slots, are others than the text alone told. */
-	if (conf->protocol != p->conf->protocol || conf->balance != p->conf->balance ||
-	    (unsigned)conf->workers != p->nslots) {
+	/* Its sockets are others than the text alone told. */
+	if (conf->protocol != p->conf->protocol || conf->balance != p->conf->balance) {
 		generation_unref(g);
 		s->action = APPLY_REPLACE;
 		return 0;
 	}
 	pool_roll(p, g);
-	return 0;
+	if (p->phase == POOL_STOPPED || (unsigned)conf->workers == pool_count_places(p))
+		return 0;
+	return pool_resize(p, (unsigned)conf->workers, &s->why);
 }
 
 static int change(struct master *m, struct apply_step *s)
@@ -220,7 +265,7 @@ static int change(struct master *m, struct apply_step *s)
 	r = config_resolve_pool(m->config, conf, &s->why);
 	if (r == 0 && s->action == APPLY_LIVE)
 		r = pool_adopt(p, conf, &s->why);
-	else if (r == 0 && s->action == APPLY_ROLL)
+	if (r == 0 && (s->action == APPLY_ROLL || s->anew))
 		r = roll(m, s, conf);
 	if (r == 0 && s->action == APPLY_REPLACE)
 		pool_replace(p, conf);

@@ -22,7 +22,8 @@ enum apply_action {
 struct apply_step {
 	enum apply_action action;
 	struct pool *pool;	  /* NULL: new */
-	struct pool_config *conf; /* NULL: removed; the configuration's that was read */
+	struct pool_config *conf; /* a reference; NULL: removed */
+	bool anew;		  /* a reload: its workers are replaced whatever differs */
 	struct config_diff diff;
 	struct err why; /* APPLY_REFUSE, and what did not work out: code < 0 */
 };
@@ -38,11 +39,15 @@ const char *apply_action_name(enum apply_action a);
 /* only: one pool, or NULL for all. -ENOMEM. */
 MUST_CHECK int apply_plan_make(struct apply_plan *plan, struct master *m,
 			       const struct config *wanted, const char *only, struct err *e);
+/* The same for a reload: each pool of it gets new workers. wanted NULL: there is no file,
+ * and pools are read again as they were given. */
+MUST_CHECK int apply_plan_reload(struct apply_plan *plan, struct master *m,
+				 const struct config *wanted, const char *only, struct err *e);
 void apply_plan_done(struct apply_plan *plan);
 /* Each step by itself: what fails of one (step.why) leaves that pool as it was, and
- * the others go on. Returns how many failed. Pools that it touched have p->applied = number. */
+ * the others go on. Returns how many failed. */
+unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t number);
 /* Was it touched by the apply of this number, one of the last? */
 bool pool_was_applied(const struct pool *p, uint64_t number);
-unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t number);
 
 #endif
