@@ -72,6 +72,7 @@ struct pool_config *pool_config_new(void)
 		.backoff_max_ms = 10000,
 		.ready_timeout_ms = 30000,
 		.drain_timeout_ms = 60000,
+		.drain_idle_ms = 5000,
 		.stop_timeout_ms = 10000,
 		.stop_signal = SIGTERM,
 	};

@@ -44,6 +44,9 @@ enum unlisted { UNLISTED_DEFAULT, UNLISTED_OPEN, UNLISTED_REFUSE, UNLISTED_PASS 
 /* When a worker that says nothing of its own counts as ready. */
 enum ready_rule { READY_AUTO, READY_NOTIFY, READY_LISTEN, READY_EXEC, READY_AFTER };
 
+/* How a worker that is to leave ends its connections. */
+enum drain_mode { DRAIN_AUTO, DRAIN_PROTOCOL, DRAIN_OBSERVE, DRAIN_SIGNAL };
+
 /* The words of --no-sandbox, --require and audit, in the contract's order. */
 /* clang-format off */
 enum cage_word {
@@ -202,7 +205,9 @@ struct pool_config {
 	unsigned nfatal_exit;
 	uint64_t ready_timeout_ms; /* 30 s */
 	uint64_t stop_timeout_ms;  /* 10 s, from the signal to cgroup.kill */
+	enum drain_mode drain;
 	uint64_t drain_timeout_ms; /* 60 s; at most 30 s in a stop */
+	uint64_t drain_idle_ms;	   /* 5 s: a connection that rests so long is done */
 	int stop_signal;	   /* SIGTERM */
 	uint64_t watchdog_ms;	   /* 0: off */
 };

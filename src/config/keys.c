@@ -84,6 +84,8 @@ const struct key keys[] = {
 	{ "ready", 0, "ready", R, LIVE, "auto|notify|listen|exec|DURATION", "auto", "when a worker of systemd or bind counts as ready", take_ready, "auto, notify, listen, exec, or a duration", SHAPE_ONE, words_ready, true },
 	{ "ready-timeout", 0, "ready_timeout", R, LIVE, "DURATION", "30s", "a worker that is not ready by then is ended", take_ready_timeout, "a duration like 30s, 10ms to 400d", SHAPE_ONE },
 	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s, 0 to 400d", SHAPE_ONE },
+	{ "drain", 0, "drain", R, LIVE, "auto|protocol|observe|signal", "auto", "how a worker that leaves ends its connections: its protocol has a word for it, they are watched until they are done, or it gets the stop signal at once", take_drain, "auto, protocol, observe or signal", SHAPE_ONE, words_drain },
+	{ "drain-idle", 0, "drain_idle", R, LIVE, "DURATION", "5s", "while they are watched: a connection that rests so long is done", take_drain_idle, "a duration like 5s, 100ms to 400d", SHAPE_ONE },
 	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s, 0 to 400d", SHAPE_ONE },
 	{ "stop-signal", 0, "stop_signal", R, LIVE, "SIGNAL", "TERM", "what asks a worker to end", take_stop_signal, "a signal like TERM", SHAPE_ONE },
 	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a worker that is silent, or whose event loop is blocked, for so long is ended", take_watchdog, "a duration, 100ms to 400d, or off", SHAPE_ONE },
@@ -113,8 +115,8 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"metrics", "seccomp-profile", "state",		"root",	 "connect",    "userns", "keep-cap",
-	"core",	   "max-age",	      "recycle-memory", "drain", "drain-idle", "kill",	 "watch",
+	"metrics", "seccomp-profile", "state",		"root", "connect", "userns", "keep-cap",
+	"core",	   "max-age",	      "recycle-memory", "kill", "watch",
 };
 
 static const char *const level_folder[LEVELS] = {

@@ -39,10 +39,11 @@ extern const char *const words_protocol[],
 		*const words_unlisted[],
 			*const words_compat[],
 				*const words_ready[],
-					*const words_view[],
-						*const words_net[],
-							*const words_on_failed[],
-								*const words_log_format[];
+					*const words_drain[],
+						*const words_view[],
+							*const words_net[],
+								*const words_on_failed[],
+									*const words_log_format[];
 
 /* take*.c: one function a type or special case, named in the table. */
 #define TAKE(name)                                                                                 \
@@ -97,6 +98,8 @@ TAKE(backoff);
 TAKE(on_failed);
 TAKE(fatal_exit);
 TAKE(ready_timeout);
+TAKE(drain);
+TAKE(drain_idle);
 TAKE(drain_timeout);
 TAKE(stop_timeout);
 TAKE(stop_signal);

@@ -294,6 +294,24 @@ static int check_ready(const struct pool_config *p, struct err *e)
 	return 0;
 }
 
+/* Nobody could do what was asked for. */
+static int check_drain(const struct pool_config *p, struct err *e)
+{
+	bool has_word = p->protocol == PROTO_NATIVE || p->protocol == PROTO_NODE_CLUSTER ||
+			p->protocol == PROTO_NODE_IPC;
+
+	if (p->drain == DRAIN_PROTOCOL && !has_word)
+		return err_set(e, -EINVAL,
+			       "--drain protocol: the protocol %s has no word for it; observe has "
+			       "the connections watched",
+			       protocol_name(p->protocol));
+	if (p->drain == DRAIN_OBSERVE && !config_has_groups(p))
+		return err_set(e, -EINVAL,
+			       "--drain observe: one worker cannot be taken off a socket that all "
+			       "share; --balance reuseport gives each its own");
+	return 0;
+}
+
 /* These masters tell a program of the sockets that it has from its start on. */
 static int check_compat(const struct pool_config *p, struct err *e)
 {
@@ -325,7 +343,9 @@ static int resolve_protocol(struct pool_config *p, struct err *e)
 		p->eats_channel = eats_channel(p);
 	if (check_watchdog(p, e) < 0 || check_ready(p, e) < 0 || check_compat(p, e) < 0)
 		return e->code;
-	return resolve_balance(p, e);
+	if (resolve_balance(p, e) < 0)
+		return e->code;
+	return check_drain(p, e);
 }
 
 /* start_server(1) opens a port without a host for IPv4 alone, and its programs read an

@@ -86,6 +86,26 @@ TAKE(drain_timeout)
 	return reading_duration(k, value, 0, &rd->p->drain_timeout_ms, e);
 }
 
+const char *const words_drain[] = { [DRAIN_AUTO] = "auto",
+				    [DRAIN_PROTOCOL] = "protocol",
+				    [DRAIN_OBSERVE] = "observe",
+				    [DRAIN_SIGNAL] = "signal",
+				    NULL };
+
+TAKE(drain)
+{
+	int i = 0, r = reading_one_of(k, value, &i, e);
+
+	if (r == 0)
+		rd->p->drain = (enum drain_mode)i;
+	return r;
+}
+
+TAKE(drain_idle)
+{
+	return reading_duration(k, value, 100, &rd->p->drain_idle_ms, e);
+}
+
 TAKE(stop_timeout)
 {
 	return reading_duration(k, value, 0, &rd->p->stop_timeout_ms, e);

@@ -45,7 +45,7 @@ void facts_gather(struct facts *f, const struct master *m)
 			n += sockets_of(m->pools[i], fds + n, most - n);
 			f->first[i + 1] = n;
 		}
-		f->has_sockets = diag_gather(fds, n, &f->sockets) == 0;
+		f->has_sockets = diag_gather(fds, n, 0, &f->sockets) == 0;
 	}
 	free(fds);
 }

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 
 #include "kernel/proc.h"
+#include "kernel/tcpinfo.h"
 
 #define DESCRIPTORS_MAX 65536 /* of one process: 6 us each, and the master waits */
 #define PORTS_MAX	256   /* that the filter of one dump names; of more it has a range */
@@ -37,6 +38,7 @@ struct place {
 
 struct dump {
 	struct diag_sockets *out;
+	unsigned flags;
 	struct place *places;
 	size_t nplaces;
 	struct which { /* the listeners, sorted by inode */
@@ -58,12 +60,12 @@ static int by_inode(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void keep_connection(struct dump *d, uint64_t inode)
+static void keep_connection(struct dump *d, const struct diag_connection *c)
 {
 	struct diag_sockets *s = d->out;
 
 	/* 0: it waits in the accept queue or nobody holds it any more. */
-	if (inode == 0 || s->nconnections >= DIAG_CONNECTIONS_MAX)
+	if (c->inode == 0 || s->nconnections >= DIAG_CONNECTIONS_MAX)
 		return;
 	if (s->nconnections == s->room) {
 		size_t room = s->room ? s->room * 2 : 64;
@@ -76,7 +78,7 @@ static void keep_connection(struct dump *d, uint64_t inode)
 		s->connections = more;
 		s->room = room;
 	}
-	s->connections[s->nconnections++] = (struct diag_connection){ .inode = inode };
+	s->connections[s->nconnections++] = *c;
 }
 
 static void keep_listener(struct dump *d, uint64_t inode, uint32_t queue, uint32_t backlog)
@@ -135,9 +137,26 @@ static bool is_port(const struct dump *d, in_port_t port)
 	return bsearch(&port, d->ports, d->nports, sizeof(port), by_port) != NULL;
 }
 
+static void keep_inet(struct dump *d, struct nlmsghdr *h, const struct inet_diag_msg *m)
+{
+	struct diag_connection c = { .inode = m->idiag_inode,
+				     .queued = m->idiag_rqueue > 0 || m->idiag_wqueue > 0 };
+	const struct nlattr *a =
+		d->flags & DIAG_TRAFFIC ? nlmsg_find_attr(h, sizeof(*m), INET_DIAG_INFO) : NULL;
+	struct tcp_traffic t;
+
+	if (a) {
+		tcp_traffic_read(nla_data(a), (size_t)nla_len(a), &t);
+		c.received = t.received;
+		c.sent_ms = t.sent_ms;
+		c.received_ms = t.received_ms;
+	}
+	keep_connection(d, &c);
+}
+
 static int on_inet(struct nl_msg *msg, void *arg)
 {
-	const struct nlmsghdr *h = nlmsg_hdr(msg);
+	struct nlmsghdr *h = nlmsg_hdr(msg);
 	const struct inet_diag_msg *m = nlmsg_data(h);
 	struct dump *d = arg;
 
@@ -148,7 +167,7 @@ static int on_inet(struct nl_msg *msg, void *arg)
 	if (m->idiag_state == TCP_LISTEN)
 		keep_listener(d, m->idiag_inode, m->idiag_rqueue, m->idiag_wqueue);
 	else
-		keep_connection(d, m->idiag_inode);
+		keep_inet(d, h, m);
 	return d->error < 0 ? NL_STOP : NL_OK;
 }
 
@@ -211,6 +230,7 @@ static int dump_inet(struct dump *d, struct nl_sock *sock, int family)
 		.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = IPPROTO_TCP,
 		.idiag_states = STATES_ACCEPTED | 1u << TCP_LISTEN,
+		.idiag_ext = d->flags & DIAG_TRAFFIC ? 1u << (INET_DIAG_INFO - 1) : 0,
 		.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 	};
 	struct inet_diag_bc_op ops[PORTS_MAX * 3];
@@ -258,7 +278,7 @@ static int on_unix(struct nl_msg *msg, void *arg)
 	if (m->udiag_state != TCP_LISTEN) {
 		/* An accepted socket has the address of its listener. */
 		if (is_ours(d, a[UNIX_DIAG_NAME]))
-			keep_connection(d, m->udiag_ino);
+			keep_connection(d, &(struct diag_connection){ .inode = m->udiag_ino });
 	} else if (a[UNIX_DIAG_RQLEN] &&
 		   nla_len(a[UNIX_DIAG_RQLEN]) >= (int)sizeof(struct unix_diag_rqlen)) {
 		const struct unix_diag_rqlen *q = nla_data(a[UNIX_DIAG_RQLEN]);
@@ -361,10 +381,10 @@ static int dump_all(struct dump *d)
 	return r;
 }
 
-int diag_gather(const int *fds, size_t nfds, struct diag_sockets *ret_sockets)
+int diag_gather(const int *fds, size_t nfds, unsigned flags, struct diag_sockets *ret_sockets)
 {
 	struct diag_sockets s = { .nlisteners = nfds };
-	struct dump d = { .out = &s, .nplaces = nfds };
+	struct dump d = { .out = &s, .flags = flags, .nplaces = nfds };
 	int r = -ENOMEM;
 
 	s.listeners = calloc(nfds + 1, sizeof(*s.listeners));
@@ -404,8 +424,18 @@ void diag_done(struct diag_sockets *s)
 
 struct count {
 	const struct diag_sockets *in;
+	bool busy_only;
+	uint64_t idle_ms;
 	int64_t found;
 };
+
+/* Whose last bytes were the client's waits for an answer. */
+static bool is_busy(const struct diag_connection *c, uint64_t idle_ms)
+{
+	if (c->queued || (c->received && c->received_ms < c->sent_ms))
+		return true;
+	return c->sent_ms < idle_ms || c->received_ms < idle_ms;
+}
 
 static void count_one(void *ctx, uint64_t inode)
 {
@@ -417,12 +447,12 @@ static void count_one(void *ctx, uint64_t inode)
 	if (!hit || hit->seen)
 		return;
 	hit->seen = true;
-	c->found++;
+	c->found += !c->busy_only || is_busy(hit, c->idle_ms);
 }
 
-int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids)
+static int64_t count(struct count *c, const pid_t *pids, size_t npids)
 {
-	struct count c = { .in = s };
+	const struct diag_sockets *s = c->in;
 	size_t refused = 0;
 
 	if (s->nconnections == 0)
@@ -430,7 +460,22 @@ int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids
 	for (size_t i = 0; i < s->nconnections; i++)
 		s->connections[i].seen = false;
 	for (size_t i = 0; i < npids; i++)
-		if (proc_sockets(pids[i], DESCRIPTORS_MAX, count_one, &c) == -EACCES)
+		if (proc_sockets(pids[i], DESCRIPTORS_MAX, count_one, c) == -EACCES)
 			refused++;
-	return npids > 0 && refused == npids ? -EACCES : c.found;
+	return npids > 0 && refused == npids ? -EACCES : c->found;
+}
+
+int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids)
+{
+	struct count c = { .in = s };
+
+	return count(&c, pids, npids);
+}
+
+int64_t diag_count_busy(const struct diag_sockets *s, const pid_t *pids, size_t npids,
+			uint64_t idle_ms)
+{
+	struct count c = { .in = s, .busy_only = true, .idle_ms = idle_ms };
+
+	return count(&c, pids, npids);
 }

@@ -28,7 +28,13 @@ struct diag_listener {
 struct diag_connection {
 	uint64_t inode;
 	bool seen; /* scratch of diag_count() */
+	/* With DIAG_TRAFFIC, of TCP: */
+	bool queued;   /* bytes wait to be read by the program, or to be taken by the client */
+	bool received; /* ever any */
+	uint32_t sent_ms, received_ms; /* since the last bytes */
 };
+
+#define DIAG_TRAFFIC 1u
 
 struct diag_sockets {
 	struct diag_listener *listeners; /* in the order of the descriptors given */
@@ -40,12 +46,18 @@ struct diag_sockets {
 /* Look at the listening sockets fds (TCP of both families, unix; others stay
  * "not known") and at all connections that came in by them and are accepted.
  * -ENOENT: the kernel has no inet_diag or unix_diag; -ENOMEM. The caller gives *ret_sockets back with diag_done(). */
-MUST_CHECK int diag_gather(const int *fds, size_t nfds, struct diag_sockets *ret_sockets);
+MUST_CHECK int diag_gather(const int *fds, size_t nfds, unsigned flags,
+			   struct diag_sockets *ret_sockets);
 void diag_done(struct diag_sockets *s); /* harmless on a zeroed one */
 
 /* How many of the connections these processes hold; one that several hold counts
  * once. A process that is gone is skipped; -EACCES when none could be looked at.
  * Of each process 65536 descriptors are looked at, about 6 us each. */
 MUST_CHECK int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids);
+
+/* How many of them are not done: bytes are under way, the client waits for an answer to
+ * what it has sent, or they rested for less than idle_ms. After DIAG_TRAFFIC. */
+MUST_CHECK int64_t diag_count_busy(const struct diag_sockets *s, const pid_t *pids, size_t npids,
+				   uint64_t idle_ms);
 
 #endif

@@ -17,6 +17,7 @@
 #include "super/dispatch.h"
 #include "super/leaf.h"
 #include "super/listeners.h"
+#include "super/observe.h"
 #include "super/pool.h"
 #include "super/prepare.h"
 #include "super/readiness.h"
@@ -104,6 +105,7 @@ struct life *life_new(struct pool *p, struct slot *s, struct generation *gen)
 	binds_init(l);
 	acks_init(l);
 	readiness_init(l);
+	observe_init(l);
 	bus_init(l);
 	dispatch_init_life(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
@@ -311,14 +313,34 @@ static void stop_by_signal(struct life *l)
 	dispatch_update(l->pool);
 }
 
+/* A stop of all waits for less than one that nobody notices. */
+static uint64_t time_to_drain(const struct life *l, enum reason why)
+{
+	uint64_t ms = l->pool->conf->drain_timeout_ms;
+	bool all = why == REASON_STOP || why == REASON_RESTART;
+
+	return all && ms > STOP_DRAIN_MS ? STOP_DRAIN_MS : ms;
+}
+
+/* By its protocol's word, or watched while others serve. false: it knows signals only. */
+static bool drain(struct life *l, uint64_t ms)
+{
+	const struct world *w = l->master->world;
+	enum drain_mode mode = l->pool->conf->drain;
+
+	if (l->state != LIFE_READY || mode == DRAIN_SIGNAL)
+		return false;
+	if (mode != DRAIN_OBSERVE && w->drain(l, ms) == 0)
+		return true;
+	return mode != DRAIN_PROTOCOL && !l->pool->draining && w->observe(l) == 0;
+}
+
 void life_stop(struct life *l, enum reason why)
 {
-	uint64_t drain_ms = l->pool->conf->drain_timeout_ms;
+	uint64_t drain_ms = time_to_drain(l, why);
 
 	if (l->lost) /* by itself, just before */
 		return;
-	if (drain_ms > STOP_DRAIN_MS)
-		drain_ms = STOP_DRAIN_MS;
 	if (!l->asked)
 		l->asked = why;
 	listeners_steer(l->pool);	 /* who comes from now on goes elsewhere */
@@ -327,7 +349,7 @@ void life_stop(struct life *l, enum reason why)
 			deadline_in(l, drain_ms);
 		return;
 	}
-	if (l->state == LIFE_READY && l->master->world->drain(l, drain_ms) == 0) {
+	if (drain(l, drain_ms)) {
 		ignore(life_step(l, EV_DRAIN));
 		watchdog_stop(l);
 		tell(l, "worker.drain", NULL);
@@ -340,6 +362,26 @@ void life_stop(struct life *l, enum reason why)
 		life_kill(l, why);
 	else
 		stop_by_signal(l);
+}
+
+void life_observed(struct life *l)
+{
+	if (l->state != LIFE_DRAINING)
+		return;
+	l->drained = true;
+	stop_by_signal(l);
+}
+
+/* What is open still is ended with it. */
+static void count_cut(struct life *l)
+{
+	int64_t n = l->master->world->busy(l);
+
+	if (n <= 0)
+		return;
+	l->pool->usage.connections_cut += (uint64_t)n;
+	if (l->asked == REASON_RELOAD)
+		l->pool->roll.cut += (unsigned)n;
 }
 
 static void on_deadline(struct timer *t)
@@ -367,6 +409,8 @@ static void on_deadline(struct timer *t)
 		life_kill(l, REASON_READY_TIMEOUT);
 		break;
 	case LIFE_DRAINING:
+		if (!l->drained)
+			count_cut(l);
 		if (!l->asked && !l->drained)
 			l->asked = REASON_DRAIN_TIMEOUT;
 		else if (!l->asked && !l->suicide)
@@ -460,6 +504,7 @@ void life_certify(struct life *l)
 	l->certified = true;
 	birth_over(l);
 	readiness_done(l);
+	observe_done(l);
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
 	dispatch_gone(l);

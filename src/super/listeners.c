@@ -537,6 +537,33 @@ int listener_start_seat(struct seat *s, struct err *e)
 	return r;
 }
 
+size_t listeners_of_place(const struct pool *p, unsigned place, int *fds, size_t max)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		for (unsigned f = 0; f < FORMS; f++) {
+			const struct listener *l = &p->listeners[i];
+			const struct seat *s =
+				l->seats[f] ? &l->seats[f][l->nseats > 1 ? place : 0] : NULL;
+
+			if (s && s->listens && n < max)
+				fds[n++] = s->fd;
+		}
+	return n;
+}
+
+bool listeners_steer_away(const struct life *l)
+{
+	const struct pool *p = l->pool;
+
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		if (p->listeners[i].nseats < 2)
+			return false;
+	listeners_steer(l->pool);
+	return p->listeners && p->nlisteners > 0 && any_live(p);
+}
+
 /* Nothing goes there while it is closed, and the numbers are right again after it. */
 static void vacate_seat(struct seat *s)
 {

@@ -44,6 +44,12 @@ unsigned listeners_count(const struct pool *p);
 /* The sockets that listen on one address now. Returns how many of them were written. */
 unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max);
 
+/* The same of one place: those that nobody else has. */
+size_t listeners_of_place(const struct pool *p, unsigned place, int *fds, size_t max);
+/* Do new connections go past this worker, which leaves, because each has sockets of its
+ * own and others serve? */
+bool listeners_steer_away(const struct life *l);
+
 /* Before a birth that finds them: as systemd gives them, blocking, and whatever the last
  * holder has set; not while another one lives that may hold them. */
 void listeners_lend(const struct life *l);

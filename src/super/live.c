@@ -25,6 +25,7 @@
 #include "super/leaf.h"
 #include "super/life.h"
 #include "super/listeners.h"
+#include "super/observe.h"
 #include "super/pin.h"
 #include "super/pipes.h"
 #include "super/pool.h"
@@ -379,6 +380,8 @@ const struct world world_real = {
 	.birth = live_birth,
 	.hand_over = live_hand_over,
 	.drain = live_drain,
+	.observe = observe_begin,
+	.busy = observe_busy,
 	.ask = live_ask,
 	.signal = live_signal,
 	.kill = live_kill,

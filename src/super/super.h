@@ -102,6 +102,11 @@ struct world {
 	int (*birth)(struct life *l, struct err *e);
 	int (*hand_over)(struct life *l);
 	int (*drain)(struct life *l, uint64_t timeout_ms);
+	/* Watch its connections until they are done: life_drained(). -EOPNOTSUPP: new ones
+	 * would still come to it. */
+	int (*observe)(struct life *l);
+	/* Connections that are not done; -1: not known. */
+	int64_t (*busy)(struct life *l);
 	/* Does it live? 0: asked; -EBUSY: it has not answered the last question; -EAGAIN:
 	 * it is not listened to now; -EOPNOTSUPP: it says so by itself; -EPIPE. */
 	int (*ask)(struct life *l);
@@ -259,6 +264,12 @@ struct life {
 		struct timer look;
 		uint64_t exec_ms, step_ms;
 	} readiness;
+
+	struct { /* while it drains and is only watched */
+		struct timer look;
+		uint64_t began_ms, step_ms;
+		unsigned quiet; /* looks in a row that found nothing */
+	} observe;
 
 	struct acks {
 		int listen_fd, fd; /* EINHORN_SOCK_PATH; whom it listens to, -1: nobody */

@@ -85,7 +85,7 @@ static int own(int fd)
 /* The kernel may lack the module, or the rights of a container its use. */
 static void gather(const int *fds, size_t n)
 {
-	int r = diag_gather(fds, n, &fx.s);
+	int r = diag_gather(fds, n, DIAG_TRAFFIC, &fx.s);
 
 	if (r == -ENOENT || r == -EPROTONOSUPPORT)
 		skip();

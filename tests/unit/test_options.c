@@ -166,6 +166,8 @@ static const struct sample {
 	{ "fatal-exit", "0,255", "256" },
 	{ "on-failed", "hold", "wait" },
 	{ "ready-timeout", "10ms", "9ms" },
+	{ "drain", "signal", "quick" },
+	{ "drain-idle", "100ms", "99ms" },
 	{ "drain-timeout", "0", "401d" },
 	{ "stop-timeout", "0", "-1s" },
 	{ "stop-signal", "SIGQUIT", "QUITE" },

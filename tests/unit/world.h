@@ -46,7 +46,9 @@ static struct {
 	uint64_t now;
 	int birth_result, hand_over_result, drain_result; /* what the world answers */
 	int listen_result;
-	int ask_result;
+	int ask_result, observe_result;
+	int64_t busy;
+	unsigned observed;
 	unsigned asked;
 	bool shut[WORLD_POOLS];	 /* a pool without sockets */
 	unsigned opened, closed; /* how often */
@@ -226,11 +228,26 @@ static inline bool world_takes(const struct life *l, unsigned listener)
 	return listener < 32 && !(w.closed_listeners & (1u << listener));
 }
 
+static int world_observe(struct life *l)
+{
+	(void)l;
+	w.observed++;
+	return w.observe_result;
+}
+
+static int64_t world_busy(struct life *l)
+{
+	(void)l;
+	return w.busy;
+}
+
 static const struct world fake_world = {
 	.now_ms = world_now,
 	.birth = world_birth,
 	.hand_over = world_hand_over,
 	.drain = world_drain,
+	.observe = world_observe,
+	.busy = world_busy,
 	.ask = world_ask,
 	.signal = world_signal,
 	.kill = world_kill,
@@ -546,7 +563,7 @@ static inline int world_setup(void **state)
 	if (loop_init(&w.m.loop) < 0)
 		return -1;
 	w.m.world = &fake_world;
-	w.ask_result = -EOPNOTSUPP;
+	w.ask_result = w.observe_result = -EOPNOTSUPP;
 	w.m.config = &w.config;
 	w.m.pools = w.pool_list;
 	w.config.pools = w.conf_list;

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "super/observe.h"
+
+#include <errno.h>
+
+#include "kernel/diag.h"
+#include "super/life.h"
+#include "super/listeners.h"
+
+#define LOOK_FIRST_MS 50
+#define LOOK_MAX_MS   1000
+#define QUIET_LOOKS   2
+/* A handshake that had begun with its socket may still come to it. */
+#define LEAST_MS    1000
+#define SOCKETS_MAX 64 /* of one worker */
+#define PIDS_MAX    1024
+
+struct look {
+	int64_t waiting; /* nobody has accepted them yet */
+	int64_t busy;	 /* -1: not known */
+};
+
+static uint64_t now(const struct life *l)
+{
+	return l->master->world->now_ms();
+}
+
+static size_t processes(const struct life *l, pid_t *pids)
+{
+	size_t n = 0;
+
+	if (l->leaf_fd < 0 || cgroup_pids(l->leaf_fd, pids, PIDS_MAX, &n) < 0) {
+		pids[0] = l->pid;
+		return l->pid > 0;
+	}
+	return n < PIDS_MAX ? n : PIDS_MAX;
+}
+
+static int look(const struct life *l, struct look *ret)
+{
+	struct diag_sockets s;
+	int fds[SOCKETS_MAX];
+	pid_t pids[PIDS_MAX];
+	size_t n = listeners_of_place(l->pool, l->place, fds, SOCKETS_MAX);
+	int r = diag_gather(fds, n, DIAG_TRAFFIC, &s);
+
+	if (r < 0)
+		return r;
+	*ret = (struct look){ 0 };
+	for (size_t i = 0; i < s.nlisteners; i++)
+		ret->waiting += s.listeners[i].queue > 0 ? s.listeners[i].queue : 0;
+	ret->busy = diag_count_busy(&s, pids, processes(l, pids), l->gen->conf->drain_idle_ms);
+	diag_done(&s);
+	return 0;
+}
+
+int64_t observe_busy(struct life *l)
+{
+	struct look k;
+
+	return look(l, &k) < 0 || k.busy < 0 ? -1 : k.busy + k.waiting;
+}
+
+static void look_in(struct life *l)
+{
+	timer_set(&l->master->loop, &l->observe.look, now(l) + l->observe.step_ms);
+	l->observe.step_ms += l->observe.step_ms / 2;
+	if (l->observe.step_ms > LOOK_MAX_MS)
+		l->observe.step_ms = LOOK_MAX_MS;
+}
+
+static void on_look(struct timer *t)
+{
+	struct life *l = container_of(t, struct life, observe.look);
+	int64_t busy;
+
+	if (l->state != LIFE_DRAINING)
+		return;
+	busy = observe_busy(l);
+	if (busy != 0) {
+		l->observe.quiet = 0;
+	} else {
+		l->observe.step_ms = LOOK_FIRST_MS;
+		if (++l->observe.quiet >= QUIET_LOOKS && now(l) >= l->observe.began_ms + LEAST_MS) {
+			life_observed(l);
+			return;
+		}
+	}
+	look_in(l);
+}
+
+void observe_init(struct life *l)
+{
+	timer_init(&l->observe.look, on_look);
+}
+
+void observe_done(struct life *l)
+{
+	timer_clear(&l->master->loop, &l->observe.look);
+}
+
+int observe_begin(struct life *l)
+{
+	if (!listeners_steer_away(l))
+		return -EOPNOTSUPP;
+	if (observe_busy(l) < 0) /* no diag modules: nothing would ever be seen */
+		return -EOPNOTSUPP;
+	l->observe.began_ms = now(l);
+	l->observe.step_ms = LOOK_FIRST_MS;
+	l->observe.quiet = 0;
+	look_in(l);
+	return 0;
+}
