@@ -12,15 +12,12 @@
 #include "super/pool.h"
 #include "super/seats.h"
 
-#define LIVE_WORDS(n) (((n) + 63) / 64)
-
 static unsigned capacity(const struct pool *p)
 {
 	return p->listeners_max;
 }
 
-/* What the workers find where, after a socket was opened or closed. */
-static void publish(struct listener *l)
+void listener_publish(struct listener *l)
 {
 	struct pool *p = l->pool;
 
@@ -52,33 +49,6 @@ static int make_seats(struct listener *l, enum listener_form form)
 	return 0;
 }
 
-/* Somebody who lives, but for `but`, may hold the sockets of this place. */
-static bool is_held(const struct pool *p, unsigned place, const struct life *but)
-{
-	for (unsigned i = 0; i < p->nslots_made; i++) {
-		const struct slot *s = p->slots[i];
-
-		if (s->current && s->current != but && s->current->place == place &&
-		    !s->current->lost)
-			return true;
-		list_each(it, &s->beside) {
-			const struct life *l = container_of(it, struct life, node);
-
-			if (l != but && l->place == place && !l->lost)
-				return true;
-		}
-	}
-	return false;
-}
-
-static const struct slot *owner_of(const struct pool *p, unsigned place)
-{
-	for (unsigned i = 0; i < p->nslots_made; i++)
-		if (p->slots[i]->place == place)
-			return p->slots[i];
-	return NULL;
-}
-
 /* The last one of a form outlives its slot, since it keeps the address: see vacate_seat(). */
 static struct seat *nobodys(const struct listener *l, enum listener_form form)
 {
@@ -86,10 +56,10 @@ static struct seat *nobodys(const struct listener *l, enum listener_form form)
 		return NULL;
 	each_seat(s, l, form)
 	{
-		const struct slot *owner = s->fd < 0 ? NULL : owner_of(l->pool, seat_index(s));
+		const struct slot *owner = s->fd < 0 ? NULL : place_owner(l->pool, seat_index(s));
 
 		if (s->fd >= 0 && (!owner || owner->vacant) &&
-		    !is_held(l->pool, seat_index(s), NULL))
+		    !place_is_held(l->pool, seat_index(s), NULL))
 			return s;
 	}
 	return NULL;
@@ -106,7 +76,7 @@ int listener_seat(struct listener *l, enum listener_form form, unsigned place, s
 	from = s->fd < 0 ? nobodys(l, form) : NULL;
 	if (from) {
 		r = seat_adopt(s, from);
-		publish(l);
+		listener_publish(l);
 		l->pool->steer_anew = true;
 	}
 	*ret = s;
@@ -152,7 +122,7 @@ int listener_begin(struct listener *l, bool at_once, struct err *e)
 		r = hold_v4(l, e);
 	for (unsigned i = 0; r == 0 && at_once && i < l->nseats && i < slots_of(l->pool); i++)
 		r = seat_listen(&l->seats[FORM_CONFIGURED][i], e);
-	publish(l);
+	listener_publish(l);
 	return r;
 }
 
@@ -310,27 +280,16 @@ static int grow(struct pool *p, unsigned n)
 				r = grow_form(l, f, n);
 		if (group && l->nseats < n && r == 0)
 			l->nseats = n;
-		publish(l);
+		listener_publish(l);
 	}
 	p->steer_anew = true;
 	return r;
 }
 
-static bool is_free(const struct pool *p, unsigned place)
-{
-	if (owner_of(p, place))
-		return false;
-	for (unsigned i = 0; i < p->nslots_made; i++)
-		list_each(it, &p->slots[i]->beside)
-			if (container_of(it, struct life, node)->place == place)
-				return false;
-	return true;
-}
-
 static int free_place(struct pool *p, unsigned *ret)
 {
 	for (*ret = 0; *ret < p->places; ++*ret)
-		if (is_free(p, *ret))
+		if (place_is_free(p, *ret))
 			return 0;
 	return p->listeners ? grow(p, p->places + 1) : 0;
 }
@@ -374,7 +333,8 @@ void listeners_lend(const struct life *l)
 
 	for (unsigned i = 0; i < p->conf->nlistens; i++) {
 		/* Of one for all somebody else may be the user: this one is being born. */
-		bool held = p->listeners[i].nseats == 1 ? p->lives > 1 : is_held(p, l->place, l);
+		bool held = p->listeners[i].nseats == 1 ? p->lives > 1 :
+							  place_is_held(p, l->place, l);
 		int flags = held ? -1 : fcntl(fds[i], F_GETFL);
 
 		if (flags >= 0)
@@ -399,208 +359,7 @@ unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max)
 void listener_close_form(struct listener *l, enum listener_form form)
 {
 	each_seat(s, l, form) seat_close(s);
-	publish(l);
-}
-
-/* ---- steering ---- */
-
-static bool is_serving(const struct slot *s)
-{
-	return s->current && s->current->state == LIFE_READY && !s->current->lost &&
-	       !s->current->asked;
-}
-
-static bool may_serve(const struct slot *s)
-{
-	return slot_is_wanted(s) && s->state != SLOT_FAILED;
-}
-
-static bool any_live(const struct pool *p)
-{
-	for (unsigned i = 0; i < LIVE_WORDS(p->places); i++)
-		if (p->live[i])
-			return true;
-	return false;
-}
-
-static bool is_live(const struct pool *p, unsigned slot)
-{
-	return p->live[slot / 64] & (1ull << (slot % 64));
-}
-
-/* While one is being closed the last takes its number, sooner or later than the program
- * is replaced: one that gives neither is right in both orders. */
-static bool keeps_number(const struct seat *s)
-{
-	const struct listener *l = s->listener;
-
-	return !l->closing || l->closing->form != s->form || s->rank + 1 < l->nmembers[s->form];
-}
-
-/* One for each slot, whether it listens or not: an address that belongs to it must not
- * get another home because it is closed, or its worker another. Returns how many are live. */
-static unsigned fill_seats(const struct listener *l, enum listener_form form, bool moving,
-			   struct steer_seat *out)
-{
-	const struct pool *p = l->pool;
-	bool nobody = !any_live(p);
-	unsigned live = 0;
-
-	for (unsigned i = 0; i < p->nslots_made; i++) {
-		const struct slot *slot = p->slots[i];
-		const struct seat *s = &l->seats[form][slot->place];
-
-		/* With nobody there the one that comes next gets what waited for it. */
-		out[i].rank = s->rank;
-		out[i].live = s->listens && !s->out && s != l->closing &&
-			      (moving || keeps_number(s)) &&
-			      (nobody ? may_serve(slot) : is_live(p, slot->index));
-		live += out[i].live;
-	}
-	return live;
-}
-
-static int any_socket(const struct listener *l, enum listener_form form)
-{
-	each_seat(s, l, form) if (s->listens && !s->out) return s->fd;
-	return -1;
-}
-
-static void steer_form(struct listener *l, enum listener_form form)
-{
-	static struct sock_filter code[BPF_MAXINSNS]; /* single-threaded */
-	static struct steer_seat seats[STEER_SEATS_MAX];
-	const struct pool *p = l->pool;
-	int n = -E2BIG;
-
-	if (p->nslots_made <= STEER_SEATS_MAX) {
-		if (fill_seats(l, form, false, seats) == 0)
-			(void)fill_seats(l, form, true, seats); /* the last one alone */
-		n = steer_program(seats, p->nslots_made, p->conf->balance == BALANCE_STICKY, code);
-	}
-	if (n > 0)
-		n = steer_attach(any_socket(l, form), code, (unsigned short)n);
-	if (n < 0 && n != -ENOENT)
-		log_warn("%s: new connections of %s cannot be steered: %s", p->conf->name,
-			 l->spec.shown, strerror(-n));
-}
-
-static bool live_changed(struct pool *p)
-{
-	bool changed = p->steer_anew;
-
-	p->steer_anew = false;
-	for (unsigned i = 0; i < p->nslots; i++) {
-		uint64_t bit = 1ull << (i % 64), *word = &p->live[i / 64];
-		bool live = is_serving(p->slots[i]);
-
-		if (live == !!(*word & bit))
-			continue;
-		*word ^= bit;
-		changed = true;
-	}
-	return changed;
-}
-
-void listeners_steer(struct pool *p)
-{
-	if (!p->listeners || !p->slots || !live_changed(p))
-		return;
-	for (unsigned i = 0; i < p->nlisteners; i++)
-		for (unsigned f = 0; f < FORMS; f++)
-			if (p->listeners[i].nseats > 1 && p->listeners[i].nlistening[f] > 1)
-				steer_form(&p->listeners[i], f);
-}
-
-/* Who joins gets nothing before it serves: the group has to steer by then. */
-static void steer_first(struct seat *s)
-{
-	struct listener *l = s->listener;
-
-	if (l->nseats > 1 && l->nlistening[s->form] == 1 && l->pool->slots && l->pool->live)
-		steer_form(l, s->form);
-}
-
-int listener_start_seat(struct seat *s, struct err *e)
-{
-	bool listened = s->listens;
-	int r;
-
-	if (!listened)
-		steer_first(s);
-	r = seat_listen(s, e);
-	if (r == 0 && !listened) {
-		publish(s->listener);
-		s->listener->pool->steer_anew = true;
-		listeners_steer(s->listener->pool);
-	}
-	return r;
-}
-
-size_t listeners_of_place(const struct pool *p, unsigned place, int *fds, size_t max)
-{
-	size_t n = 0;
-
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		for (unsigned f = 0; f < FORMS; f++) {
-			const struct listener *l = &p->listeners[i];
-			const struct seat *s =
-				l->seats[f] ? &l->seats[f][l->nseats > 1 ? place : 0] : NULL;
-
-			if (s && s->listens && n < max)
-				fds[n++] = s->fd;
-		}
-	return n;
-}
-
-bool listeners_steer_away(const struct life *l)
-{
-	const struct pool *p = l->pool;
-
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		if (p->listeners[i].nseats < 2)
-			return false;
-	listeners_steer(l->pool);
-	return p->listeners && p->nlisteners > 0 && any_live(p);
-}
-
-/* Nothing goes there while it is closed, and the numbers are right again after it. */
-static void vacate_seat(struct seat *s)
-{
-	struct listener *l = s->listener;
-	struct pool *p = l->pool;
-
-	/* The last one keeps the address: see nobodys(). */
-	if (!s->listens || l->nlistening[s->form] < 2)
-		return;
-	l->closing = s;
-	p->steer_anew = true;
-	listeners_steer(p);
-	seat_close(s);
-	l->closing = NULL;
-	publish(l);
-	p->steer_anew = true;
-	listeners_steer(p);
-}
-
-static void vacate_place(struct pool *p, unsigned place)
-{
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		for (unsigned f = 0; f < FORMS; f++)
-			if (p->listeners[i].nseats > 1 && p->listeners[i].seats[f])
-				vacate_seat(&p->listeners[i].seats[f][place]);
-}
-
-void listeners_vacate(struct slot *s)
-{
-	s->vacant = true;
-	vacate_place(s->pool, s->place);
-}
-
-void listeners_give_up(struct pool *p, unsigned place)
-{
-	if (place < p->places && is_free(p, place))
-		vacate_place(p, place);
+	listener_publish(l);
 }
 
 void listeners_rebase(struct pool *p)
@@ -627,7 +386,7 @@ void listeners_silence(struct pool *p)
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++) {
 		for (unsigned f = 0; f < FORMS; f++)
 			each_seat(s, &p->listeners[i], f) seat_silence(s);
-		publish(&p->listeners[i]);
+		listener_publish(&p->listeners[i]);
 	}
 }
 

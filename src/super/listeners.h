@@ -15,6 +15,8 @@
 
 #include "super/super.h"
 
+#define LIVE_WORDS(n) (((n) + 63) / 64) /* of pool->live */
+
 MUST_CHECK int listeners_open(struct pool *p, struct err *e);
 void listeners_close(struct pool *p);
 /* The pool has another configuration, with the same addresses: its strings are that one's. */
@@ -73,6 +75,14 @@ MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, unsign
 			     struct seat **ret);
 MUST_CHECK int listener_start_seat(struct seat *s, struct err *e);
 void listener_close_form(struct listener *l, enum listener_form form);
+/* What the workers find where, after a socket was opened or closed. */
+void listener_publish(struct listener *l);
+
+/* steering.c. Somebody who lives, but for `but`, may hold the sockets of this place. */
+bool place_is_held(const struct pool *p, unsigned place, const struct life *but);
+const struct slot *place_owner(const struct pool *p, unsigned place); /* NULL: none */
+/* No slot's, and nobody who lives has it. */
+bool place_is_free(const struct pool *p, unsigned place);
 
 /* An address that a program asks for: which listener, or -ENOENT: it is none of the
  * master's business; -EADDRINUSE with a sentence: refused. May open a new one

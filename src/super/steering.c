@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* steering.c - which of a group's sockets gets a new connection: whose places they are, and
+ * the program in the kernel that chooses. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "kernel/steer.h"
+#include "super/listeners.h"
+#include "super/pool.h"
+#include "super/seats.h"
+
+/* ---- places ---- */
+
+/* Somebody who lives, but for `but`, may hold the sockets of this place. */
+bool place_is_held(const struct pool *p, unsigned place, const struct life *but)
+{
+	for (unsigned i = 0; i < p->nslots_made; i++) {
+		const struct slot *s = p->slots[i];
+
+		if (s->current && s->current != but && s->current->place == place &&
+		    !s->current->lost)
+			return true;
+		list_each(it, &s->beside) {
+			const struct life *l = container_of(it, struct life, node);
+
+			if (l != but && l->place == place && !l->lost)
+				return true;
+		}
+	}
+	return false;
+}
+
+const struct slot *place_owner(const struct pool *p, unsigned place)
+{
+	for (unsigned i = 0; i < p->nslots_made; i++)
+		if (p->slots[i]->place == place)
+			return p->slots[i];
+	return NULL;
+}
+
+bool place_is_free(const struct pool *p, unsigned place)
+{
+	if (place_owner(p, place))
+		return false;
+	for (unsigned i = 0; i < p->nslots_made; i++)
+		list_each(it, &p->slots[i]->beside)
+			if (container_of(it, struct life, node)->place == place)
+				return false;
+	return true;
+}
+
+/* ---- steering ---- */
+
+static bool is_serving(const struct slot *s)
+{
+	return s->current && s->current->state == LIFE_READY && !s->current->lost &&
+	       !s->current->asked;
+}
+
+static bool may_serve(const struct slot *s)
+{
+	return slot_is_wanted(s) && s->state != SLOT_FAILED;
+}
+
+static bool any_live(const struct pool *p)
+{
+	for (unsigned i = 0; i < LIVE_WORDS(p->places); i++)
+		if (p->live[i])
+			return true;
+	return false;
+}
+
+static bool is_live(const struct pool *p, unsigned slot)
+{
+	return p->live[slot / 64] & (1ull << (slot % 64));
+}
+
+/* While one is being closed the last takes its number, sooner or later than the program
+ * is replaced: one that gives neither is right in both orders. */
+static bool keeps_number(const struct seat *s)
+{
+	const struct listener *l = s->listener;
+
+	return !l->closing || l->closing->form != s->form || s->rank + 1 < l->nmembers[s->form];
+}
+
+/* One for each slot, whether it listens or not: an address that belongs to it must not
+ * get another home because it is closed, or its worker another. Returns how many are live. */
+static unsigned fill_seats(const struct listener *l, enum listener_form form, bool moving,
+			   struct steer_seat *out)
+{
+	const struct pool *p = l->pool;
+	bool nobody = !any_live(p);
+	unsigned live = 0;
+
+	for (unsigned i = 0; i < p->nslots_made; i++) {
+		const struct slot *slot = p->slots[i];
+		const struct seat *s = &l->seats[form][slot->place];
+
+		/* With nobody there the one that comes next gets what waited for it. */
+		out[i].rank = s->rank;
+		out[i].live = s->listens && !s->out && s != l->closing &&
+			      (moving || keeps_number(s)) &&
+			      (nobody ? may_serve(slot) : is_live(p, slot->index));
+		live += out[i].live;
+	}
+	return live;
+}
+
+static int any_socket(const struct listener *l, enum listener_form form)
+{
+	each_seat(s, l, form) if (s->listens && !s->out) return s->fd;
+	return -1;
+}
+
+static void steer_form(struct listener *l, enum listener_form form)
+{
+	static struct sock_filter code[BPF_MAXINSNS]; /* single-threaded */
+	static struct steer_seat seats[STEER_SEATS_MAX];
+	const struct pool *p = l->pool;
+	int n = -E2BIG;
+
+	if (p->nslots_made <= STEER_SEATS_MAX) {
+		if (fill_seats(l, form, false, seats) == 0)
+			(void)fill_seats(l, form, true, seats); /* the last one alone */
+		n = steer_program(seats, p->nslots_made, p->conf->balance == BALANCE_STICKY, code);
+	}
+	if (n > 0)
+		n = steer_attach(any_socket(l, form), code, (unsigned short)n);
+	if (n < 0 && n != -ENOENT)
+		log_warn("%s: new connections of %s cannot be steered: %s", p->conf->name,
+			 l->spec.shown, strerror(-n));
+}
+
+static bool live_changed(struct pool *p)
+{
+	bool changed = p->steer_anew;
+
+	p->steer_anew = false;
+	for (unsigned i = 0; i < p->nslots; i++) {
+		uint64_t bit = 1ull << (i % 64), *word = &p->live[i / 64];
+		bool live = is_serving(p->slots[i]);
+
+		if (live == !!(*word & bit))
+			continue;
+		*word ^= bit;
+		changed = true;
+	}
+	return changed;
+}
+
+void listeners_steer(struct pool *p)
+{
+	if (!p->listeners || !p->slots || !live_changed(p))
+		return;
+	for (unsigned i = 0; i < p->nlisteners; i++)
+		for (unsigned f = 0; f < FORMS; f++)
+			if (p->listeners[i].nseats > 1 && p->listeners[i].nlistening[f] > 1)
+				steer_form(&p->listeners[i], f);
+}
+
+/* Who joins gets nothing before it serves: the group has to steer by then. */
+static void steer_first(struct seat *s)
+{
+	struct listener *l = s->listener;
+
+	if (l->nseats > 1 && l->nlistening[s->form] == 1 && l->pool->slots && l->pool->live)
+		steer_form(l, s->form);
+}
+
+int listener_start_seat(struct seat *s, struct err *e)
+{
+	bool listened = s->listens;
+	int r;
+
+	if (!listened)
+		steer_first(s);
+	r = seat_listen(s, e);
+	if (r == 0 && !listened) {
+		listener_publish(s->listener);
+		s->listener->pool->steer_anew = true;
+		listeners_steer(s->listener->pool);
+	}
+	return r;
+}
+
+size_t listeners_of_place(const struct pool *p, unsigned place, int *fds, size_t max)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		for (unsigned f = 0; f < FORMS; f++) {
+			const struct listener *l = &p->listeners[i];
+			const struct seat *s =
+				l->seats[f] ? &l->seats[f][l->nseats > 1 ? place : 0] : NULL;
+
+			if (s && s->listens && n < max)
+				fds[n++] = s->fd;
+		}
+	return n;
+}
+
+bool listeners_steer_away(const struct life *l)
+{
+	const struct pool *p = l->pool;
+
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		if (p->listeners[i].nseats < 2)
+			return false;
+	listeners_steer(l->pool);
+	return p->listeners && p->nlisteners > 0 && any_live(p);
+}
+
+/* Nothing goes there while it is closed, and the numbers are right again after it. */
+static void vacate_seat(struct seat *s)
+{
+	struct listener *l = s->listener;
+	struct pool *p = l->pool;
+
+	/* The last one keeps the address: see nobodys(). */
+	if (!s->listens || l->nlistening[s->form] < 2)
+		return;
+	l->closing = s;
+	p->steer_anew = true;
+	listeners_steer(p);
+	seat_close(s);
+	l->closing = NULL;
+	listener_publish(l);
+	p->steer_anew = true;
+	listeners_steer(p);
+}
+
+static void vacate_place(struct pool *p, unsigned place)
+{
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		for (unsigned f = 0; f < FORMS; f++)
+			if (p->listeners[i].nseats > 1 && p->listeners[i].seats[f])
+				vacate_seat(&p->listeners[i].seats[f][place]);
+}
+
+void listeners_vacate(struct slot *s)
+{
+	s->vacant = true;
+	vacate_place(s->pool, s->place);
+}
+
+void listeners_give_up(struct pool *p, unsigned place)
+{
+	if (place < p->places && place_is_free(p, place))
+		vacate_place(p, place);
+}
