@@ -341,6 +341,8 @@ int view_plan(const struct view_request *req, struct arena *arena, struct view *
 		return r;
 	qsort(v.binds, v.nbinds, sizeof(*v.binds), by_depth);
 	r = settle_late(&p);
+	if (r == 0 && view_plan_pins(req, arena, &v) < 0)
+		r = err_set(e, -ENOMEM, "out of memory");
 	if (r == 0)
 		*ret_view = v;
 	return r;

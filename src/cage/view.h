@@ -51,11 +51,24 @@ struct view_credential {
 #define VIEW_CREDENTIALS_MAX  64
 #define VIEW_CREDENTIAL_BYTES (1u << 20) /* each */
 
+/* A file of the command itself, as it is when the mold is built: whoever is born of this
+ * generation runs that one, whatever is deployed over it meanwhile. Small files are
+ * copied, since a deploy may write into them; of others the inode is kept. */
+struct view_pin {
+	const char *path; /* absolute, no symlink in it */
+	bool copy;
+};
+#define VIEW_PINS_MAX	8
+#define VIEW_PIN_BYTES	(1u << 20) /* that are copied, of each */
+#define VIEW_PIN_FORMAT "/dev/.mpsup/pinned/%u"
+
 /* What is done: plain data, strings in the arena. */
 struct view {
 	bool app;
 	struct view_bind *binds; /* parents before what is below them */
 	unsigned nbinds;
+	struct view_pin pins[VIEW_PINS_MAX];
+	unsigned npins;
 	uint64_t tmp_bytes; /* size limit of the private /tmp (and /var/tmp, each) */
 	bool own_cgroup;    /* a cgroup namespace is there: /sys/fs/cgroup = own leaf */
 	bool own_pid;	    /* a PID namespace is there: mount a new /proc */
@@ -72,6 +85,15 @@ struct view {
  * -EACCES with a sentence that names the option. */
 MUST_CHECK int view_plan(const struct view_request *req, struct arena *arena, struct view *ret_view,
 			 struct err *e);
+
+/* view_pins.c: which files of the command are pinned; -ENOMEM. Of view_plan(). */
+MUST_CHECK int view_plan_pins(const struct view_request *req, struct arena *arena, struct view *v);
+/* Of the mold, before anything is covered: -1 for one that is not there any more. */
+void view_open_pins(const struct view *v, int *fds);
+/* Below the folder dev of the mold, which is the current one's. Closes fds. */
+MUST_CHECK int view_make_pins(const struct view *v, int *fds);
+/* The child's step, after view_mount_own(). */
+int view_put_pins(const struct view *v);
 
 /* Build the mold in a short-lived child and return a descriptor of its mount
  * namespace (CLOEXEC). Blocks for about a millisecond; never leaves a child. */

@@ -121,7 +121,7 @@ int view_mount_own(const struct view *v)
 		r = -errno;
 	for (unsigned i = 0; r == 0 && i < v->nbinds; i++)
 		r = put_own(&v->binds[i]);
-	return r;
+	return r == 0 ? view_put_pins(v) : r;
 }
 
 int view_mount_cgroup(const struct view *v)

@@ -42,7 +42,8 @@ struct mold_report {
 struct mold {
 	const struct view *v;
 	int sources[256]; /* opened before anything is covered */
-	int root_tree;	  /* host view: a copy of everything */
+	int pins[VIEW_PINS_MAX];
+	int root_tree; /* host view: a copy of everything */
 	const char *step;
 	int bind;
 };
@@ -86,6 +87,7 @@ static int make_place(const char *rel, bool is_dir)
 static int open_sources(struct mold *m)
 {
 	m->step = "open";
+	view_open_pins(m->v, m->pins);
 	for (unsigned i = 0; i < m->v->nbinds; i++) {
 		const struct view_bind *b = &m->v->binds[i];
 
@@ -242,6 +244,12 @@ static int make_credentials(struct mold *m)
 	return r < 0 ? r : mount_attr(AT_FDCWD, place, ATTR_RO | MOUNT_ATTR_NOEXEC, 0, false);
 }
 
+static int make_pins(struct mold *m)
+{
+	m->step = "keep the files of the command";
+	return view_make_pins(m->v, m->pins);
+}
+
 static int bind_one(const struct mold *m, const struct view_bind *b, int source)
 {
 	uint64_t attr = b->mode == VIEW_RW ? ATTR_SAFE : ATTR_RO;
@@ -319,6 +327,8 @@ static int build(struct mold *m)
 		r = make_dev(m);
 	if (r == 0)
 		r = make_credentials(m);
+	if (r == 0)
+		r = make_pins(m);
 	if (r == 0)
 		r = make_sys(m);
 	if (r == 0)

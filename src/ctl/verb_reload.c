@@ -24,7 +24,7 @@ static json_t *verdict_json(const char *pool, const char *result, const struct r
 			 "replaced", roll ? (int)roll->replaced : 0, "cut",
 			 roll ? (int)roll->cut : 0, "reason",
 			 failed ? json_safe(reason) : json_null(), "stderr",
-			 failed && roll && roll->words ? json_safe(roll->words) : json_null());
+			 failed && roll && roll->words ? json_string(roll->words) : json_null());
 }
 
 static json_t *of_pool(const struct pool *p)

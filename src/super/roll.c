@@ -267,6 +267,25 @@ static void failed_slot(struct pool *p, struct slot *s)
 	roll_back(p, s, s->deaths[0] ? s->deaths[0]->life : 0, text);
 }
 
+/* Those before the one that is being replaced whose workers have not left yet. A reload
+ * every second while connections last a minute would pile them up. */
+static bool too_many_drain(const struct pool *p)
+{
+	const struct generation *seen = NULL;
+
+	for (unsigned i = 0; i < p->nslots; i++)
+		list_each(it, &p->slots[i]->beside) {
+			const struct generation *g = container_of(it, struct life, node)->gen;
+
+			if (g == p->gen || g == p->rolled_from || g == seen)
+				continue;
+			if (seen)
+				return true;
+			seen = g;
+		}
+	return false;
+}
+
 void pool_roll_step(struct pool *p)
 {
 	struct slot *next = NULL;
@@ -298,6 +317,14 @@ void pool_roll_step(struct pool *p)
 	if (!next) {
 		finish(p);
 		return;
+	}
+	if (!p->roll.back && too_many_drain(p)) {
+		if (!p->roll.said_waits)
+			log_info("pool %s: generation %u waits: the workers of two before it have "
+				 "not left yet",
+				 p->conf->name, p->gen->number);
+		p->roll.said_waits = true;
+		return; /* pool_update() comes when one is gone */
 	}
 	if (!births_may(p))
 		return; /* pool_kick() comes when it may */

@@ -354,6 +354,7 @@ struct pool {
 		struct generation *next; /* asked for meanwhile: the last one that was */
 		bool back;		 /* on its way back to what was */
 		bool proved;		 /* a worker of the new generation was ready */
+		bool said_waits;	 /* that too many still drain */
 		bool failed;		 /* verdict: the one before serves again */
 		unsigned generation;	 /* the new one's number */
 		unsigned replaced, cut;	 /* workers; connections that were not finished */

@@ -34,6 +34,7 @@ static void take_place(struct slot *s)
 	s->current = l;
 	s->place = l->place;
 	s->vacant = false;
+	s->pool->steer_anew = true; /* the slot is live as before, elsewhere */
 	if (s->state != SLOT_LIVE)
 		ignore(slot_step(s, SV_BIRTH));
 }
