@@ -52,10 +52,24 @@ static int several(const struct instance_refs *refs, struct err *e)
 		       refs->n, names, n + 70 < sizeof(names) ? "" : " ...");
 }
 
+/* systemd tells ExecReload= and the like whose unit it is; a unit need not name it twice. */
+static const struct instance_ref *of_unit(const struct instance_refs *refs)
+{
+	const char *text = getenv("MAINPID");
+	long pid = text ? strtol(text, NULL, 10) : 0;
+
+	for (size_t i = 0; pid > 0 && i < refs->n; i++)
+		if (refs->refs[i].master == pid)
+			return &refs->refs[i];
+	return NULL;
+}
+
 /* NULL with *e filled. The first of a name wins. */
 static const struct instance_ref *choose(const struct remote *r, const struct instance_refs *refs,
 					 struct err *e)
 {
+	if (!r->instance[0] && of_unit(refs))
+		return of_unit(refs);
 	if (!r->instance[0] && refs->n > 1) {
 		(void)several(refs, e);
 		return NULL;

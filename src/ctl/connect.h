@@ -26,6 +26,7 @@ struct instance_ref {
 	char name[INSTANCE_NAME_MAX];
 	char path[108];
 	bool forbidden; /* it is there, but its socket is not for us */
+	pid_t master;	/* who listens; 0: not known */
 };
 
 struct instance_refs {

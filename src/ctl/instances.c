@@ -19,14 +19,23 @@
 
 enum probe { PROBE_DEAD, PROBE_ALIVE, PROBE_FORBIDDEN };
 
-static enum probe probe(const char *path)
+static enum probe probe(const char *path, pid_t *ret_master)
 {
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	/* EAGAIN: its queue is full, so somebody made one. */
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == EAGAIN)
+	*ret_master = 0;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0) {
+		if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+			*ret_master = cred.pid;
+		return PROBE_ALIVE;
+	}
+	if (errno == EAGAIN)
 		return PROBE_ALIVE;
 	return errno == EACCES || errno == EPERM ? PROBE_FORBIDDEN : PROBE_DEAD;
 }
@@ -37,11 +46,12 @@ static void clear_away(const struct instance_ref *ref, const char *dir)
 {
 	char folder[PATH_MAX];
 	AUTO_FD int fd = -1;
+	pid_t nobody;
 
 	(void)snprintf(folder, sizeof(folder), "%s/%s", dir, ref->name);
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !fd_is_path(fd, folder) ||
-	    probe(ref->path) != PROBE_DEAD)
+	    probe(ref->path, &nobody) != PROBE_DEAD)
 		return;
 	(void)unlink(ref->path);
 	(void)rmdir(folder);
@@ -59,7 +69,7 @@ static int add(struct instance_refs *to, const char *dir, const char *file, stru
 	(void)snprintf(ref.name, sizeof(ref.name), "%.*s", (int)(n - 5), file);
 	if (snprintf(ref.path, sizeof(ref.path), "%s/%s", dir, file) >= (int)sizeof(ref.path))
 		return 0; /* no master could have listened there */
-	is = probe(ref.path);
+	is = probe(ref.path, &ref.master);
 	if (is == PROBE_DEAD) {
 		clear_away(&ref, dir);
 		return 0;
