@@ -208,6 +208,8 @@ struct pool_config {
 	enum drain_mode drain;
 	uint64_t drain_timeout_ms; /* 60 s; at most 30 s in a stop */
 	uint64_t drain_idle_ms;	   /* 5 s: a connection that rests so long is done */
+	uint64_t max_age_ms;	   /* 0: off */
+	uint64_t recycle_memory;   /* bytes; 0: off. After config_resolve() memory.high, too */
 	int stop_signal;	   /* SIGTERM */
 	uint64_t watchdog_ms;	   /* 0: off */
 };

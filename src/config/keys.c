@@ -88,6 +88,8 @@ const struct key keys[] = {
 	{ "drain-idle", 0, "drain_idle", R, LIVE, "DURATION", "5s", "while they are watched: a connection that rests so long is done", take_drain_idle, "a duration like 5s, 100ms to 400d", SHAPE_ONE },
 	{ "stop-timeout", 0, "stop_timeout", R, LIVE, "DURATION", "10s", "from the stop signal to the end by force", take_stop_timeout, "a duration like 10s, 0 to 400d", SHAPE_ONE },
 	{ "stop-signal", 0, "stop_signal", R, LIVE, "SIGNAL", "TERM", "what asks a worker to end", take_stop_signal, "a signal like TERM", SHAPE_ONE },
+	{ "max-age", 0, "max_age", R, LIVE, "DURATION", "off", "a worker that is older is replaced, hitless; up to a tenth earlier, never two at once", take_max_age, "a duration, 1s to 400d, or off", SHAPE_ONE },
+	{ "recycle-memory", 0, "recycle_memory", R, ROLL, "SIZE", "off", "a worker that uses more is replaced, hitless, before limits.memory ends it", take_recycle_memory, "a size like 200M, at least 1M, or off", SHAPE_ONE },
 	{ "watchdog", 0, "watchdog", R, LIVE, "DURATION", "off", "a worker that is silent, or whose event loop is blocked, for so long is ended", take_watchdog, "a duration, 100ms to 400d, or off", SHAPE_ONE },
 	{ "daemonize", 'd', "daemonize", I, HARD, NULL, NULL, "go to the background when every pool is ready", take_daemonize, NULL, SHAPE_ONE },
 	{ "pidfile", 0, "pidfile", I, HARD, "FILE", "none", "the master's pid, for other programs", take_pidfile, "a file", SHAPE_ONE },
@@ -115,8 +117,8 @@ const struct key keys[] = {
 const size_t keys_count = ARRAY_LEN(keys);
 
 static const char *const planned[] = {
-	"metrics", "seccomp-profile", "state",		"root", "connect", "userns", "keep-cap",
-	"core",	   "max-age",	      "recycle-memory", "kill", "watch",
+	"metrics", "seccomp-profile", "state", "root", "connect",
+	"userns",  "keep-cap",	      "core",  "kill", "watch",
 };
 
 static const char *const level_folder[LEVELS] = {

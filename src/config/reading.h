@@ -101,6 +101,8 @@ TAKE(ready_timeout);
 TAKE(drain);
 TAKE(drain_idle);
 TAKE(drain_timeout);
+TAKE(max_age);
+TAKE(recycle_memory);
 TAKE(stop_timeout);
 TAKE(stop_signal);
 TAKE(watchdog);

@@ -433,6 +433,24 @@ static int resolve_control(struct pool_config *p, struct err *e)
 	return r;
 }
 
+/* The kernel tells of memory.high, and so nobody has to look. */
+static int resolve_recycle(struct pool_config *p, struct err *e)
+{
+	struct limits *l = &p->limits;
+
+	if (p->recycle_memory == 0)
+		return 0;
+	if ((l->asked & LIMIT_BIT(LIMIT_MEMORY)) && p->recycle_memory >= l->memory)
+		return err_set(e, -EINVAL,
+			       "--recycle-memory is not below --memory: the worker would be ended "
+			       "before it is replaced");
+	if (!(l->asked & LIMIT_BIT(LIMIT_MEMORY_HIGH)) || l->memory_high > p->recycle_memory) {
+		l->asked |= LIMIT_BIT(LIMIT_MEMORY_HIGH);
+		l->memory_high = p->recycle_memory;
+	}
+	return 0;
+}
+
 int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 {
 	int r = p->broken ? err_set(e, p->broken_code, "%s", p->broken) : resolve_cwd(p, e);
@@ -455,6 +473,8 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 		r = resolve_listens(p, &p->arena, e);
 	if (r == 0)
 		r = resolve_io(p, e);
+	if (r == 0)
+		r = resolve_recycle(p, e);
 	if (r == 0 && p->log.file)
 		r = logplace_check(p, p->log.file, e);
 	return r == 0 ? resolve_nofile(p, e) : r;

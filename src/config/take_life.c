@@ -128,6 +128,26 @@ TAKE(stop_signal)
 			     near ? "'?)" : "");
 }
 
+TAKE(max_age)
+{
+	if (strcmp(value, "off") == 0) {
+		rd->p->max_age_ms = 0;
+		return 0;
+	}
+	return reading_duration(k, value, 1000, &rd->p->max_age_ms, e);
+}
+
+TAKE(recycle_memory)
+{
+	uint64_t n = 0;
+	int r = strcmp(value, "off") == 0 ? 0 : parse_size(value, &n);
+
+	if (r < 0 || (n > 0 && n < (1u << 20)) || n == UINT64_MAX)
+		return reading_not_right(k, value, r < 0 ? r : -ERANGE, e);
+	rd->p->recycle_memory = n;
+	return 0;
+}
+
 TAKE(watchdog)
 {
 	if (strcmp(value, "off") == 0) {

@@ -11,6 +11,7 @@
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
+#include "super/recycle.h"
 #include "super/scale.h"
 #include "super/total.h"
 
@@ -126,6 +127,9 @@ int pool_adopt(struct pool *p, struct pool_config *conf, struct err *e)
 	} else {
 		take(p, conf);
 	}
+	for (unsigned i = 0; i < p->nslots; i++)
+		if (p->slots[i]->current)
+			recycle_watch(p->slots[i]->current);
 	end_surplus_spares(p);
 	pool_kick(p);
 	return 0;

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "super/life.h"
 #include "super/pool.h"
+#include "super/recycle.h"
 #include "super/total.h"
 
 #define LIMIT_SAID_MS  10000 /* between two worker.limit of one life */
@@ -274,7 +275,15 @@ static void look_high(struct life *l)
 	text_size(l->pool->conf->limits.memory_high, high);
 	(void)snprintf(text, sizeof(text), "memory.high %s was met %llu times", high,
 		       (unsigned long long)s.high_hits);
-	tell_limit(l, text);
+	if (l->recycle.why == REASON_NONE)
+		tell_limit(l, text);
+	recycle_large(l);
+}
+
+void leaf_lift_high(struct life *l)
+{
+	if (l->leaf_fd >= 0)
+		ignore(cgroup_write(l->leaf_fd, "memory.high", "max"));
 }
 
 static void look_all(struct master *m)
@@ -322,7 +331,8 @@ void leaf_watch_all(struct master *m)
 	timer_init(&m->memory_timer, on_memory_time);
 	m->memory_src = SOURCE_NONE;
 	for (unsigned i = 0; i < m->config->npools; i++)
-		asked |= m->config->pools[i]->limits.asked & LIMIT_BIT(LIMIT_MEMORY_HIGH);
+		asked |= (m->config->pools[i]->limits.asked & LIMIT_BIT(LIMIT_MEMORY_HIGH)) ||
+			 m->config->pools[i]->recycle_memory > 0;
 	if (!asked || !m->has_cgroup || !(m->stat_files & STAT_MEMORY))
 		return;
 	m->memory_fd = openat(m->cgroup.base_fd, "memory.events", O_RDONLY | O_CLOEXEC);

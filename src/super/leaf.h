@@ -29,6 +29,8 @@ void leaf_count(struct life *l); /* a death, and what the life used: into the po
 
 /* worker.limit: told by the kernel's events, never asked for. */
 void leaf_watch(struct life *l);
+/* It is being replaced: it need not be slow any more. */
+void leaf_lift_high(struct life *l);
 void leaf_unwatch(struct life *l); /* harmless when not watched */
 void leaf_watch_all(struct master *m);
 void leaf_unwatch_all(struct master *m);

@@ -21,6 +21,7 @@
 #include "super/pool.h"
 #include "super/prepare.h"
 #include "super/readiness.h"
+#include "super/recycle.h"
 #include "super/watchdog.h"
 
 #define STOP_DRAIN_MS 30000   /* contract: draining in a stop */
@@ -106,6 +107,7 @@ struct life *life_new(struct pool *p, struct slot *s, struct generation *gen)
 	acks_init(l);
 	readiness_init(l);
 	observe_init(l);
+	recycle_init(l);
 	bus_init(l);
 	dispatch_init_life(l);
 	l->init_src = l->worker_src = l->events_src = l->report_src = l->lifeline_src = l->out.src =
@@ -189,6 +191,7 @@ void life_ready(struct life *l)
 	watchdog_stop(l);
 	watchdog_start(l);
 	leaf_watch(l);
+	recycle_watch(l);
 	tell(l, joined ? "worker.promoted" : "worker.ready", NULL);
 	if (joined)
 		tell(l, "worker.ready", NULL);
@@ -459,7 +462,8 @@ static void log_certificate(struct life *l, const struct death *d)
 	char name[LIFE_NAME_BYTES], cause[256], age[TEXT_DURATION_BYTES];
 	bool expected = d->reason == REASON_STOP || d->reason == REASON_RESTART ||
 			d->reason == REASON_RELOAD || d->reason == REASON_SCALE ||
-			d->reason == REASON_SUICIDE;
+			d->reason == REASON_SUICIDE || d->reason == REASON_MAX_AGE ||
+			d->reason == REASON_RECYCLE_MEMORY;
 
 	death_cause(d, cause, sizeof(cause));
 	text_duration(d->uptime_ms, age);
@@ -505,6 +509,7 @@ void life_certify(struct life *l)
 	birth_over(l);
 	readiness_done(l);
 	observe_done(l);
+	recycle_done(l);
 	ignore(life_step(l, EV_DIED));
 	bus_gone(l);
 	dispatch_gone(l);

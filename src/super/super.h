@@ -265,6 +265,11 @@ struct life {
 		uint64_t exec_ms, step_ms;
 	} readiness;
 
+	struct {
+		struct timer timer;
+		enum reason why; /* it is to be replaced */
+	} recycle;
+
 	struct { /* while it drains and is only watched */
 		struct timer look;
 		uint64_t began_ms, step_ms;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -134,6 +135,35 @@ uint64_t total_peak(const struct pool *p)
 
 	read_stat(p, &s);
 	return s.memory_peak;
+}
+
+static uint64_t memory_of(int fd)
+{
+	char text[32];
+
+	if (fd < 0 || cgroup_read(fd, "memory.current", text, sizeof(text)) < 0)
+		return STAT_UNKNOWN;
+	return strtoull(text, NULL, 10);
+}
+
+uint64_t total_room(const struct pool *p)
+{
+	const struct limits *all = &p->conf->total;
+	uint64_t used;
+
+	if (!(all->asked & LIMIT_BIT(LIMIT_MEMORY)) || !p->total.name[0])
+		return UINT64_MAX;
+	used = memory_of(p->total.fd);
+	if (used == STAT_UNKNOWN)
+		return UINT64_MAX;
+	return used < all->memory ? all->memory - used : 0;
+}
+
+uint64_t total_need(const struct life *l)
+{
+	uint64_t n = memory_of(l->leaf_fd);
+
+	return n == STAT_UNKNOWN ? 0 : n;
 }
 
 void total_doubt(const struct pool_config *c, char *buf, size_t size)

@@ -17,6 +17,10 @@ MUST_CHECK int total_change(struct pool *p, struct pool_config *conf, struct err
 /* Its folder's own OOM kills so far; STAT_UNKNOWN: not counted. */
 uint64_t total_oom(const struct pool *p);
 uint64_t total_peak(const struct pool *p);
+/* Bytes that the pool may still take; UINT64_MAX: as many as it likes. */
+uint64_t total_room(const struct pool *p);
+/* Bytes that another worker like this one may need; 0: not known. */
+uint64_t total_need(const struct life *l);
 /* "8 workers of limits.memory 512M are 4G, more than total.memory 2G"; "": they fit. */
 void total_doubt(const struct pool_config *c, char *buf, size_t size);
 

@@ -5,6 +5,7 @@
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
+#include "super/recycle.h"
 
 bool slot_twin(struct slot *s, struct generation *gen, enum reason why)
 {
@@ -83,4 +84,6 @@ void slot_twin_died(struct slot *s, struct life *l, const struct death *d)
 	death_cause(d, cause, sizeof(cause));
 	log_warn("%s: who was to replace it did not get ready: %s; it goes on", slot_name(s, name),
 		 cause);
+	if (s->current)
+		recycle_failed(s->current);
 }
