@@ -275,9 +275,8 @@ static void look_high(struct life *l)
 	text_size(l->pool->conf->limits.memory_high, high);
 	(void)snprintf(text, sizeof(text), "memory.high %s was met %llu times", high,
 		       (unsigned long long)s.high_hits);
-	if (l->recycle.why == REASON_NONE)
+	if (!recycle_large(l))
 		tell_limit(l, text);
-	recycle_large(l);
 }
 
 void leaf_lift_high(struct life *l)

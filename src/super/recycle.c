@@ -102,13 +102,16 @@ void recycle_done(struct life *l)
 	timer_clear(&l->master->loop, &l->recycle.timer);
 }
 
-void recycle_large(struct life *l)
+bool recycle_large(struct life *l)
 {
-	if (l->pool->conf->recycle_memory == 0 || l->recycle.why != REASON_NONE)
-		return;
+	if (l->pool->conf->recycle_memory == 0)
+		return false;
+	if (l->recycle.why != REASON_NONE)
+		return true;
 	/* What slows it down now would be its clients' loss. */
 	leaf_lift_high(l);
 	recycle(l, REASON_RECYCLE_MEMORY);
+	return true;
 }
 
 void recycle_failed(struct life *l)

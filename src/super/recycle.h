@@ -12,8 +12,8 @@ void recycle_init(struct life *l);
 /* It is ready, or max_age has changed. */
 void recycle_watch(struct life *l);
 void recycle_done(struct life *l);
-/* It has met its memory.high. */
-void recycle_large(struct life *l);
+/* It has met its memory.high. false: that is not why it would be replaced. */
+bool recycle_large(struct life *l);
 /* Its twin did not get ready: tried again later. */
 void recycle_failed(struct life *l);
 

@@ -488,6 +488,10 @@ def test_the_shipped_unit(env):
         scores = [oom_score(status["master"]["pid"]), oom_score(worker["pid"])]
         if scores != [-500, 0]:
             raise Failed(f"oom_score_adj of master and worker: {scores}")
+        subprocess.run(["systemctl", "reload", unit], check=True)   # returns with the verdict
+        after = status_of(env)
+        if after["master"]["pid"] != status["master"]["pid"] or first_worker(after)["pid"] == worker["pid"]:
+            raise Failed(f"{status} became {after}")
         subprocess.run(["systemctl", "stop", unit], check=True)
         if show(unit, "Result") != "success":
             raise Failed(journal(unit))
