@@ -97,7 +97,8 @@ static void add_more(json_t *o, const struct event *ev)
 			o, "ppid", json_integer(ev->life->inner_pid ? 1 : ev->life->init.pid));
 		(void)json_object_set_new(o, "role",
 					  json_string(ev->life->slot ? "worker" : "spare"));
-		(void)json_object_set_new(o, "cgroup", json_string(ev->life->leaf_name));
+		(void)json_object_set_new(
+			o, "cgroup", json_string(ev->life->leaf_name ? ev->life->leaf_name : ""));
 	}
 	if (strcmp(ev->name, "worker.respawn") == 0) {
 		(void)json_object_set_new(o, "delay_ms", json_integer((json_int_t)ev->delay_ms));

@@ -34,11 +34,12 @@ static json_t *cpus_text(const cpu_set_t *cpus, bool pinned)
 
 static json_t *cgroup_path(const struct master *m, const struct life *l)
 {
-	char path[sizeof(m->cgroup.path) + sizeof(l->leaf_name) + 1];
+	char path[sizeof(m->cgroup.path) + LEAF_NAME_BYTES + 1];
 
 	if (!m->has_cgroup || l->leaf_fd < 0)
 		return json_null();
-	(void)snprintf(path, sizeof(path), "%s/%s", m->cgroup.path, l->leaf_name);
+	(void)snprintf(path, sizeof(path), "%s/%s", m->cgroup.path,
+		       l->leaf_name ? l->leaf_name : "");
 	return json_string(path);
 }
 
@@ -104,7 +105,7 @@ static json_t *worker_json(const struct facts *f, const struct slot *s, struct l
 	set_count(o, "pids", now.pids);
 	set_count(o, "cpu_usec", now.cpu_usec);
 	set_count(o, "connections", now.connections);
-	set(o, "status_text", l && l->status_text[0] ? json_safe(l->status_text) : json_null());
+	set(o, "status_text", l && l->status_text ? json_safe(l->status_text) : json_null());
 	set(o, "messages", l ? messages_json(l) : json_null());
 	set(o, "dispatched", l && dispatches ? dispatched_json(l) : json_null());
 	set(o, "last_exit", s->deaths[0] ? death_json(s->deaths[0]) : json_null());

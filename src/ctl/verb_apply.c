@@ -174,7 +174,7 @@ void client_check_applied(struct ctl_client *cl)
 			continue;
 		failed++;
 		(void)snprintf(text, sizeof(text), "pool %s: %s", p->conf->name,
-			       p->roll.failed ? p->roll.reason : p->reason);
+			       p->roll.failed ? pool_roll_reason(p) : p->reason);
 		client_send(cl, json_pack("{s:o}", "said", json_safe(text)));
 		if (cl->fd < 0)
 			return;

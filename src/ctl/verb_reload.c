@@ -30,7 +30,7 @@ static json_t *verdict_json(const char *pool, const char *result, const struct r
 static json_t *of_pool(const struct pool *p)
 {
 	if (p->roll.failed)
-		return verdict_json(p->conf->name, "rolled_back", &p->roll, p->roll.reason);
+		return verdict_json(p->conf->name, "rolled_back", &p->roll, pool_roll_reason(p));
 	if (p->phase == POOL_FAILED)
 		return verdict_json(p->conf->name, "refused", NULL, p->reason);
 	return verdict_json(p->conf->name, "ok", &p->roll, "");

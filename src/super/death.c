@@ -87,8 +87,9 @@ void death_fill(struct death *d, const struct life *l)
 	if (l->stat.memory_peak != STAT_UNKNOWN)
 		d->memory_peak_bytes = l->stat.memory_peak;
 	d->reason = find_reason(l, d);
-	(void)snprintf(d->status_text, sizeof(d->status_text), "%s", l->status_text);
-	(void)snprintf(d->detail, sizeof(d->detail), "%s", l->detail);
+	(void)snprintf(d->status_text, sizeof(d->status_text), "%s",
+		       l->status_text ? l->status_text : "");
+	(void)snprintf(d->detail, sizeof(d->detail), "%s", l->detail ? l->detail : "");
 	leaf_detail(d, l);
 }
 
@@ -182,7 +183,7 @@ static void step_hint(struct death *d, const struct life *l)
 			       "uid %u cannot enter %s: --user, --cwd or the folder's mode",
 			       l->gen->cage.uid, l->gen->cage.cwd);
 	else if (l->failed_step == CHILD_STEP_NONE)
-		(void)snprintf(d->hint, sizeof(d->hint), "%s", l->detail);
+		(void)snprintf(d->hint, sizeof(d->hint), "%s", l->detail ? l->detail : "");
 	else if (word)
 		(void)snprintf(d->hint, sizeof(d->hint),
 			       "--no-sandbox %s would accept a worker without it", word);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -49,7 +50,17 @@ static void up_status(struct channel *ch, const char *text, size_t len)
 {
 	struct life *l = life_of(ch);
 
-	(void)text_safe(text, len, l->status_text, sizeof(l->status_text));
+	char safe[STATUS_TEXT_BYTES];
+	char *copy;
+
+	(void)text_safe(text, len, safe, sizeof(safe));
+	if (l->status_text && strcmp(l->status_text, safe) == 0)
+		return;
+	copy = *safe ? strdup(safe) : NULL;
+	if (*safe && !copy)
+		return; /* the last one stays */
+	free(l->status_text);
+	l->status_text = copy;
 }
 
 static void up_watchdog(struct channel *ch)
@@ -68,7 +79,7 @@ static void up_trigger(struct channel *ch)
 	struct life *l = life_of(ch);
 	char name[LIFE_NAME_BYTES];
 
-	(void)snprintf(l->detail, sizeof(l->detail), "WATCHDOG=trigger");
+	life_detail(l, "WATCHDOG=trigger");
 	log_warn("%s (pid %d) says that it hangs (WATCHDOG=trigger); it is ended",
 		 life_name(l, name), (int)l->pid);
 	life_kill(l, REASON_WATCHDOG);

@@ -4,6 +4,7 @@
 #include "super/life.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,17 @@ static void tell(struct life *l, const char *name, const char *text)
 			    .slot = l->slot ? (int)l->slot->index : -1 };
 
 	master_event(l->master, &ev);
+}
+
+void life_detail(struct life *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	free(l->detail);
+	va_start(ap, fmt);
+	if (vasprintf(&l->detail, fmt, ap) < 0)
+		l->detail = NULL; /* the reason alone has to do */
+	va_end(ap);
 }
 
 static void birth_over(struct life *l)
@@ -134,7 +146,7 @@ void life_start(struct life *l)
 		log_error("%s: cannot start: %s", life_name(l, name), e.msg);
 		l->failed_step = CHILD_STEP_NONE;
 		l->failed_error = -r;
-		(void)snprintf(l->detail, sizeof(l->detail), "%.150s", e.msg);
+		life_detail(l, "%.150s", e.msg);
 		life_certify(l);
 		return;
 	}
@@ -252,7 +264,7 @@ void life_protocol_error(struct life *l, const char *what)
 {
 	char name[LIFE_NAME_BYTES];
 
-	(void)snprintf(l->detail, sizeof(l->detail), "%s", what);
+	life_detail(l, "%s", what);
 	log_warn("%s (pid %d) broke the %s protocol: %s; it is ended", life_name(l, name),
 		 (int)l->pid, l->gen->wire->name, what);
 	life_kill(l, REASON_PROTOCOL);

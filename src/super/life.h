@@ -23,6 +23,8 @@ void life_observed(struct life *l); /* its connections are done, as far as one c
 void life_watchdog_ping(struct life *l);
 void life_watchdog_set(struct life *l, uint64_t usec);
 void life_online(struct life *l); /* Node's cluster module has started */
+/* What its certificate adds to the reason. */
+PRINTF(2, 3) void life_detail(struct life *l, const char *fmt, ...);
 /* What may be wrong: one line, once a life. The text may be the worker's. */
 void life_hint(struct life *l, const char *text);
 /* Its process is gone; the certificate follows, when it is known how. */

@@ -233,6 +233,9 @@ static void release_life(struct grave *g)
 	master_check_idle(l->master);
 	generation_unref(l->gen);
 	free(l->held);
+	free(l->leaf_name);
+	free(l->detail);
+	free(l->status_text);
 	free(l);
 }
 

@@ -95,6 +95,7 @@ void pool_done(struct pool *p)
 	}
 	slot_done(&p->spare_slot);
 	free(p->roll.words);
+	free(p->roll.reason);
 	p->roll = (struct roll){ 0 };
 	free(p->slots);
 	free(p->boot_stderr);

@@ -2,6 +2,7 @@
 /* roll.c - a pool gets another generation: one worker after the other, the new one ready
  * before the old one leaves, and all of it back when one of the new does not get ready. */
 #define _GNU_SOURCE
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,13 +26,29 @@ static void take_generation(struct pool *p, struct generation *g)
 	listeners_rebase(p);
 }
 
+const char *pool_roll_reason(const struct pool *p)
+{
+	return p->roll.reason ? p->roll.reason : "";
+}
+
+PRINTF(2, 3) static void give_reason(struct pool *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	free(p->roll.reason);
+	va_start(ap, fmt);
+	if (vasprintf(&p->roll.reason, fmt, ap) < 0)
+		p->roll.reason = NULL;
+	va_end(ap);
+}
+
 static void tell(struct pool *p, const char *result)
 {
 	struct event ev = { .name = "pool.reload",
 			    .pool = p,
 			    .slot = -1,
 			    .result = result,
-			    .text = p->roll.reason };
+			    .text = pool_roll_reason(p) };
 
 	master_event(p->master, &ev);
 }
@@ -72,6 +89,7 @@ static void hurry(struct pool *p)
 static void roll_reset(struct pool *p)
 {
 	free(p->roll.words);
+	free(p->roll.reason);
 	p->roll = (struct roll){ .next = p->roll.next, .generation = p->gen->number };
 }
 
@@ -128,9 +146,8 @@ void pool_end_roll(struct pool *p)
 	if (!p->rolled_from)
 		return;
 	if (!p->roll.failed)
-		(void)snprintf(p->roll.reason, sizeof(p->roll.reason),
-			       "it was stopped before generation %u had taken over",
-			       p->roll.generation);
+		give_reason(p, "it was stopped before generation %u had taken over",
+			    p->roll.generation);
 	p->roll.failed = true;
 	drop(p);
 }
@@ -168,18 +185,17 @@ static void roll_back(struct pool *p, const struct slot *s, uint64_t number, con
 {
 	struct generation *bad = p->gen;
 
-	(void)snprintf(p->roll.reason, sizeof(p->roll.reason),
-		       "generation %u was rolled back: %s/%u %s", bad->number, p->conf->name,
-		       s->index, cause);
+	give_reason(p, "generation %u was rolled back: %s/%u %s", bad->number, p->conf->name,
+		    s->index, cause);
 	keep_words(p, s, number);
-	log_error("pool %s: %s; generation %u stays%s", p->conf->name, p->roll.reason,
+	log_error("pool %s: %s; generation %u stays%s", p->conf->name, pool_roll_reason(p),
 		  p->rolled_from->number,
 		  p->roll.words && *p->roll.words ? "; its last words:" : "");
 	print_words(p);
 	take_generation(p, p->rolled_from);
 	p->rolled_from = bad;
 	p->roll.back = p->roll.failed = true;
-	(void)snprintf(p->reason, sizeof(p->reason), "%s", p->roll.reason);
+	(void)snprintf(p->reason, sizeof(p->reason), "%s", pool_roll_reason(p));
 	end_spares(p);
 	for (unsigned i = 0; i < p->nslots; i++) {
 		struct slot *o = p->slots[i];

@@ -70,9 +70,12 @@ static int make_leaf(struct life *l, struct err *e)
 {
 	int r;
 
-	(void)snprintf(l->leaf_name, sizeof(l->leaf_name), "%s%s%s.%llu", l->pool->total.name,
-		       l->pool->total.name[0] ? "/" : "", l->pool->conf->name,
-		       (unsigned long long)l->number);
+	if (asprintf(&l->leaf_name, "%s%s%s.%llu", l->pool->total.name,
+		     l->pool->total.name[0] ? "/" : "", l->pool->conf->name,
+		     (unsigned long long)l->number) < 0) {
+		l->leaf_name = NULL;
+		return err_set(e, -ENOMEM, "out of memory");
+	}
 	if (!l->master->has_cgroup)
 		return 0;
 	r = cgroup_leaf_make(&l->master->cgroup, l->leaf_name, &l->leaf_fd);

@@ -159,7 +159,8 @@ struct listener { /* one address */
 	bool no_v6; /* dual_stack was asked for, and this host has IPv4 alone */
 };
 
-#define UNLISTED_MAX 8 /* addresses that programs of a pool asked for */
+#define LEAF_NAME_BYTES 112
+#define UNLISTED_MAX	8 /* addresses that programs of a pool asked for */
 
 /* A replacement, as worker.respawn tells it. */
 struct respawn {
@@ -222,8 +223,7 @@ struct life {
 	uint64_t born_ms, ready_ms; /* CLOCK_BOOTTIME */
 	pid_t pid, inner_pid;
 	cpu_set_t cpus;
-	char status_text[STATUS_TEXT_BYTES];
-	char detail[160];
+	char *status_text, *detail; /* owned; NULL: none */
 	struct timer deadline, watchdog;
 	uint64_t total_oom;	  /* what its pool's folder had counted at its birth */
 	uint64_t watchdog_ms;	  /* --watchdog, or its own WATCHDOG_USEC */
@@ -288,7 +288,7 @@ struct life {
 	struct binder binder;
 	struct pidfd init;
 	int worker_fd, leaf_fd, events_fd, report_fd, lifeline_fd;
-	char leaf_name[112]; /* below the instance's folder: "web.7", "web.total/web.7" */
+	char *leaf_name; /* below the instance's folder: "web.7", "web.total/web.7"; owned, or NULL */
 	struct source init_src, worker_src, events_src, report_src, lifeline_src;
 	struct channel channel;
 	struct output {
@@ -363,7 +363,7 @@ struct pool {
 		bool failed;		 /* verdict: the one before serves again */
 		unsigned generation;	 /* the new one's number */
 		unsigned replaced, cut;	 /* workers; connections that were not finished */
-		char reason[512];	 /* why it failed */
+		char *reason;		 /* why it failed, owned; NULL */
 		char *words;		 /* the last lines of stderr of who failed, owned; NULL */
 	} roll;
 	bool retiring;			/* not in the file any more: it drains and goes */

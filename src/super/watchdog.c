@@ -38,12 +38,12 @@ static void bite(struct life *l, int why)
 	char name[LIFE_NAME_BYTES];
 
 	if (why == -EBUSY)
-		(void)snprintf(l->detail, sizeof(l->detail), "event loop blocked for %llu ms", ms);
+		life_detail(l, "event loop blocked for %llu ms", ms);
 	else
-		(void)snprintf(l->detail, sizeof(l->detail), "silent for %llu ms%s", ms,
-			       why == -EPIPE ? ", it has closed its channel" : "");
+		life_detail(l, "silent for %llu ms%s", ms,
+			    why == -EPIPE ? ", it has closed its channel" : "");
 	log_warn("%s (pid %d): %s (--watchdog); it is ended", life_name(l, name), (int)l->pid,
-		 l->detail);
+		 l->detail ? l->detail : "");
 	life_kill(l, REASON_WATCHDOG);
 }
 
