@@ -187,6 +187,31 @@ int client_run(const char *target, const char *verb, json_t *args, int timeout_m
 	return status;
 }
 
+int client_run_json(const char *target, const char *verb, const char *key)
+{
+	json_t *final = NULL;
+	struct remote r;
+	int status = client_connect(&r, target);
+
+	if (status != 0) {
+		remote_close(&r);
+		return status;
+	}
+	r.raw_key = key;
+	status = client_ask(&r, verb, NULL, CONNECT_WAIT_MS, NULL, NULL, &final);
+	if (status == -ECONNRESET)
+		status = cut_off(&r, false);
+	if (status == CLIENT_OK && r.raw) {
+		(void)fwrite(r.raw, 1, r.raw_len, stdout);
+		(void)putchar('\n');
+	} else if (status == CLIENT_OK) {
+		client_print_json(json_object_get(final, key));
+	}
+	json_decref(final);
+	remote_close(&r);
+	return status;
+}
+
 void client_print_json(const json_t *o)
 {
 	char *text = json_dumps(o, JSON_COMPACT);

@@ -46,6 +46,8 @@ int client_run(const char *target, const char *verb, json_t *args, int timeout_m
 	       client_line *on_line, void *ctx, json_t **ret_final);
 
 /* Print JSON as one line. */
+/* Ask, and print what the answer has at this key as JSON. */
+int client_run_json(const char *target, const char *verb, const char *key);
 void client_print_json(const json_t *o);
 
 /* Last word of a command: status, or 1 when stdout could not be written (a

@@ -23,7 +23,6 @@ int cmd_status(int argc, char **argv)
 			"used.\n",
 	};
 	const char *target;
-	const json_t *status;
 	json_t *final = NULL;
 	struct render render;
 	int r = opts_parse(&usage, argc, argv, &target);
@@ -31,14 +30,12 @@ int cmd_status(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	client_setup(&render);
+	if (as_json)
+		return client_finish(client_run_json(target, "status", "status"));
 	r = client_run(target, "status", NULL, CONNECT_WAIT_MS, NULL, NULL, &final);
 	if (r != 0)
 		return r;
-	status = json_object_get(final, "status");
-	if (as_json)
-		client_print_json(status);
-	else
-		render_status(&render, status);
+	render_status(&render, json_object_get(final, "status"));
 	json_decref(final);
 	return client_finish(CLIENT_OK);
 }

@@ -172,6 +172,18 @@ int remote_ask(struct remote *r, const char *verb, json_t *args, struct err *e)
 	return err < 0 ? err_sys(e, err, "instance %s", r->instance) : 0;
 }
 
+static bool take_raw(struct remote *r, const char *line, size_t n)
+{
+	char head[64];
+	size_t len = (size_t)snprintf(head, sizeof(head), "{\"ok\":true,\"%s\":{", r->raw_key);
+
+	if (n < len + 2 || memcmp(line, head, len) != 0 || memcmp(line + n - 2, "}}", 2) != 0)
+		return false;
+	r->raw = line + len - 1;
+	r->raw_len = n - len;
+	return true;
+}
+
 /* One object of the bytes read so far; 0: no whole line yet. */
 static int take_line(struct remote *r, json_t **ret, struct err *e)
 {
@@ -183,6 +195,10 @@ static int take_line(struct remote *r, json_t **ret, struct err *e)
 	if (!nl)
 		return 0;
 	r->used = (size_t)(nl + 1 - r->buf);
+	if (r->raw_key && take_raw(r, start, (size_t)(nl - start))) {
+		*ret = json_pack("{s:b}", "ok", 1);
+		return *ret ? 1 : err_set(e, -ENOMEM, "out of memory");
+	}
 	o = json_loadb(start, (size_t)(nl - start), 0, &why);
 	if (!json_is_object(o)) {
 		json_decref(o);

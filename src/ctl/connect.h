@@ -51,6 +51,11 @@ struct remote {
 	char *buf;
 	size_t len, size, used; /* buf[0..used) has been handed out */
 	bool watch_stdout;	/* stop waiting when nobody reads our output any more */
+	/* Of an answer {"ok":true,KEY:VALUE}, as the master writes it, the value's text is
+	 * enough: it is not taken apart to be put together again. In buf until the next line. */
+	const char *raw_key; /* NULL: not wanted */
+	const char *raw;     /* NULL: it was another answer */
+	size_t raw_len;
 };
 
 #define REMOTE_NONE                                                                                \
