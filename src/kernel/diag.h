@@ -29,8 +29,8 @@ struct diag_connection {
 	uint64_t inode;
 	bool seen; /* scratch of diag_count() */
 	/* With DIAG_TRAFFIC, of TCP: */
-	bool queued;   /* bytes wait to be read by the program, or to be taken by the client */
-	bool received; /* ever any */
+	bool queued; /* bytes wait to be read by the program, or to be taken by the client */
+	bool received, sent;	       /* ever any */
 	uint32_t sent_ms, received_ms; /* since the last bytes */
 };
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct tcp_traffic {
-	bool received;		       /* any byte, ever */
+	bool received, sent;	       /* any byte, ever */
 	uint32_t sent_ms, received_ms; /* since the last, or since it was opened */
 };
 

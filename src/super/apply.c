@@ -237,7 +237,9 @@ static int roll(struct master *m, struct apply_step *s, struct pool_config *conf
 {
 	struct pool *p = s->pool;
 	struct generation *g = NULL;
-	int r = generation_make(m, conf, p->generation + 1, &g, &s->why);
+	/* One that waits and is not wanted any more leaves its number. */
+	unsigned number = p->roll.next ? p->roll.next->number : p->generation + 1;
+	int r = generation_make(m, conf, number, &g, &s->why);
 
 	if (r < 0)
 		return r;

@@ -342,12 +342,16 @@ static bool drain(struct life *l, uint64_t ms)
 {
 	const struct world *w = l->master->world;
 	enum drain_mode mode = l->pool->conf->drain;
+	bool watch = !l->pool->draining; /* others take over meanwhile */
 
 	if (l->state != LIFE_READY || mode == DRAIN_SIGNAL)
 		return false;
+	/* With a socket of its own it closes that at the word, and what waits there. */
+	if (mode != DRAIN_OBSERVE && watch && w->observe(l, true) == 0)
+		return true;
 	if (mode != DRAIN_OBSERVE && w->drain(l, ms) == 0)
 		return true;
-	return mode != DRAIN_PROTOCOL && !l->pool->draining && w->observe(l) == 0;
+	return mode != DRAIN_PROTOCOL && watch && w->observe(l, false) == 0;
 }
 
 void life_stop(struct life *l, enum reason why)
@@ -376,6 +380,14 @@ void life_stop(struct life *l, enum reason why)
 	if (l->pid == 0 || binds_is_parked(l))
 		life_kill(l, why);
 	else
+		stop_by_signal(l);
+}
+
+void life_emptied(struct life *l)
+{
+	if (l->state != LIFE_DRAINING)
+		return;
+	if (l->master->world->drain(l, l->deadline.at_ms - now(l)) < 0)
 		stop_by_signal(l);
 }
 

@@ -19,6 +19,7 @@ void life_suicide(struct life *l, const char *text, size_t len);
 void life_leaving(struct life *l); /* STOPPING=1 of its own accord */
 void life_protocol_error(struct life *l, const char *what);
 void life_drained(struct life *l);  /* while it leaves: nothing is left to serve */
+void life_emptied(struct life *l);  /* nobody waits for it any more: now the word */
 void life_observed(struct life *l); /* its connections are done, as far as one can see */
 void life_watchdog_ping(struct life *l);
 void life_watchdog_set(struct life *l, uint64_t usec);

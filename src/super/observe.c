@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "kernel/diag.h"
+#include "super/binds.h"
 #include "super/life.h"
 #include "super/listeners.h"
 
@@ -12,9 +13,10 @@
 #define LOOK_MAX_MS   1000
 #define QUIET_LOOKS   2
 /* A handshake that had begun with its socket may still come to it. */
-#define LEAST_MS    1000
-#define SOCKETS_MAX 64 /* of one worker */
-#define PIDS_MAX    1024
+#define LEAST_MS	 1000
+#define LEAST_MS_TO_WORD 250
+#define SOCKETS_MAX	 64 /* of one worker */
+#define PIDS_MAX	 1024
 
 struct look {
 	int64_t waiting; /* nobody has accepted them yet */
@@ -37,7 +39,7 @@ static size_t processes(const struct life *l, pid_t *pids)
 	return n < PIDS_MAX ? n : PIDS_MAX;
 }
 
-static int look(const struct life *l, struct look *ret)
+static int look(const struct life *l, uint64_t idle_ms, struct look *ret)
 {
 	struct diag_sockets s;
 	int fds[SOCKETS_MAX];
@@ -50,16 +52,26 @@ static int look(const struct life *l, struct look *ret)
 	*ret = (struct look){ 0 };
 	for (size_t i = 0; i < s.nlisteners; i++)
 		ret->waiting += s.listeners[i].queue > 0 ? s.listeners[i].queue : 0;
-	ret->busy = diag_count_busy(&s, pids, processes(l, pids), l->gen->conf->drain_idle_ms);
+	ret->busy = diag_count_busy(&s, pids, processes(l, pids), idle_ms);
 	diag_done(&s);
 	return 0;
+}
+
+/* Who closes its socket at a word must have emptied its queue first. */
+static int64_t left(struct life *l)
+{
+	struct look k;
+
+	if (look(l, l->gen->conf->drain_idle_ms, &k) < 0 || k.busy < 0)
+		return l->observe.word ? 0 : -1;
+	return l->observe.word ? k.waiting : k.busy + k.waiting;
 }
 
 int64_t observe_busy(struct life *l)
 {
 	struct look k;
 
-	return look(l, &k) < 0 || k.busy < 0 ? -1 : k.busy + k.waiting;
+	return look(l, 0, &k) < 0 || k.busy < 0 ? -1 : k.busy + k.waiting;
 }
 
 static void look_in(struct life *l)
@@ -73,17 +85,19 @@ static void look_in(struct life *l)
 static void on_look(struct timer *t)
 {
 	struct life *l = container_of(t, struct life, observe.look);
-	int64_t busy;
+	uint64_t least = l->observe.word ? LEAST_MS_TO_WORD : LEAST_MS;
 
 	if (l->state != LIFE_DRAINING)
 		return;
-	busy = observe_busy(l);
-	if (busy != 0) {
+	if (left(l) != 0) {
 		l->observe.quiet = 0;
 	} else {
 		l->observe.step_ms = LOOK_FIRST_MS;
-		if (++l->observe.quiet >= QUIET_LOOKS && now(l) >= l->observe.began_ms + LEAST_MS) {
-			life_observed(l);
+		if (++l->observe.quiet >= QUIET_LOOKS && now(l) >= l->observe.began_ms + least) {
+			if (l->observe.word)
+				life_emptied(l);
+			else
+				life_observed(l);
 			return;
 		}
 	}
@@ -100,8 +114,10 @@ void observe_done(struct life *l)
 	timer_clear(&l->master->loop, &l->observe.look);
 }
 
-int observe_begin(struct life *l)
+int observe_begin(struct life *l, bool word)
 {
+	if (word && (!l->gen->wire->drain || binds_has_taken(l)))
+		return -EOPNOTSUPP;
 	if (!listeners_steer_away(l))
 		return -EOPNOTSUPP;
 	if (observe_busy(l) < 0) /* no diag modules: nothing would ever be seen */
@@ -109,6 +125,7 @@ int observe_begin(struct life *l)
 	l->observe.began_ms = now(l);
 	l->observe.step_ms = LOOK_FIRST_MS;
 	l->observe.quiet = 0;
+	l->observe.word = word;
 	look_in(l);
 	return 0;
 }

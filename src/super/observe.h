@@ -15,7 +15,7 @@ void observe_init(struct life *l);
 void observe_done(struct life *l); /* harmless when it is not watched */
 
 /* world.observe, world.busy: see struct world. */
-MUST_CHECK int observe_begin(struct life *l);
+MUST_CHECK int observe_begin(struct life *l, bool word);
 int64_t observe_busy(struct life *l);
 
 #endif

@@ -102,10 +102,10 @@ struct world {
 	int (*birth)(struct life *l, struct err *e);
 	int (*hand_over)(struct life *l);
 	int (*drain)(struct life *l, uint64_t timeout_ms);
-	/* Watch its connections until they are done: life_drained(). -EOPNOTSUPP: new ones
-	 * would still come to it. */
-	int (*observe)(struct life *l);
-	/* Connections that are not done; -1: not known. */
+	/* Watch its connections until they are done: life_observed(); or, before a word, its
+	 * queue until it is empty: life_emptied(). -EOPNOTSUPP: new ones would still come. */
+	int (*observe)(struct life *l, bool word);
+	/* Connections of which something is owed or under way just now; -1: not known. */
 	int64_t (*busy)(struct life *l);
 	/* Does it live? 0: asked; -EBUSY: it has not answered the last question; -EAGAIN:
 	 * it is not listened to now; -EOPNOTSUPP: it says so by itself; -EPIPE. */
@@ -274,6 +274,7 @@ struct life {
 		struct timer look;
 		uint64_t began_ms, step_ms;
 		unsigned quiet; /* looks in a row that found nothing */
+		bool word;	/* then its protocol's word follows */
 	} observe;
 
 	struct acks {

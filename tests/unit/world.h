@@ -228,9 +228,10 @@ static inline bool world_takes(const struct life *l, unsigned listener)
 	return listener < 32 && !(w.closed_listeners & (1u << listener));
 }
 
-static int world_observe(struct life *l)
+static int world_observe(struct life *l, bool word)
 {
 	(void)l;
+	(void)word;
 	w.observed++;
 	return w.observe_result;
 }
