@@ -36,6 +36,8 @@ static void on_later(struct timer *t)
 	struct err e = { 0 };
 	char name[40];
 
+	if (p->lives > 0)
+		return; /* started again meanwhile: pool_gone() comes with its next stop */
 	if (p->retiring) {
 		struct event ev = { .name = "pool.gone", .slot = -1, .text = name };
 

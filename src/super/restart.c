@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* restart.c - what a person asks of slots: end, stay away, begin again. */
 #define _GNU_SOURCE
+#include <errno.h>
+
 #include "super/life.h"
 #include "super/pool.h"
 
@@ -49,6 +51,9 @@ static void unfail(struct pool *p)
 /* 1: it can have workers. 0: it is on its way to the end. */
 static int revive(struct pool *p, int slot, struct err *e)
 {
+	if (p->retiring)
+		return err_set(e, -EBUSY, "pool %s is not in the file any more, and on its way out",
+			       p->conf->name);
 	if (!p->gen && !p->master->stopping) {
 		int r = p->master->world->open(p, e);
 
