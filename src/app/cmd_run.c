@@ -88,6 +88,22 @@ static void scale_all(void *ctx, int by)
 	ctl_scale(&run->ctl, by);
 }
 
+static void on_socket(struct master *m, const struct seat *s, bool listens)
+{
+	upward_socket(&container_of(m, struct run, master)->upward, s, listens);
+}
+
+/* Sockets of a .socket unit that nobody wants would keep its clients waiting. */
+static void settle_inherited(struct master *m)
+{
+	unsigned n = inherited_settle(&m->inherited);
+
+	if (n > 0)
+		log_warn("%u socket%s of the service manager fit%s no address of a pool with a "
+			 "protocol that takes them (native, node, systemd)",
+			 n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+}
+
 static void reopen_logs(void *ctx)
 {
 	struct run *run = ctx;
@@ -199,6 +215,8 @@ static int start(struct run *run, struct err *e)
 		if (r < 0)
 			return r;
 	}
+	if (inherited_open(&m->inherited) < 0)
+		return err_set(e, -ENOMEM, "out of memory");
 	/* First what a killed predecessor left goes: its workers' uid is free then. */
 	r = prepare_master(m, e);
 	if (r == 0) /* before CPUs are dealt; after it has its place in the tree */
@@ -217,6 +235,7 @@ static int start(struct run *run, struct err *e)
 		m->ctx = &run->ctl;
 		state_follow(&run->state, &run->ctl);
 		r = open_pools(run, e);
+		settle_inherited(m);
 	}
 	if (r == 0 && m->config->pidfile)
 		r = pidfile_write(&run->pidfile, m->config->pidfile, e);
@@ -254,6 +273,7 @@ static void give_back(struct run *run)
 		pool_free(m->pools[0]);
 	}
 	free(m->pools);
+	inherited_close(&m->inherited);
 	prepare_master_done(m);
 	pidfile_remove(&run->pidfile);
 	instance_release(&run->instance);
@@ -356,6 +376,7 @@ int cmd_run(int argc, char **argv)
 		.on_pool = on_pool,
 		.on_pool_gone = on_pool_gone,
 		.on_reopen = on_reopen,
+		.on_socket = on_socket,
 		.started_ms = clock_boot_ms(),
 	};
 	run->signals.reopen = reopen_logs;

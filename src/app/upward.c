@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "super/listeners.h"
 #include "super/pool.h"
 
 #define STATUS_MS 1000 /* a crash loop is not news a hundred times a second */
@@ -62,6 +63,23 @@ static void on_watchdog(struct timer *t)
 	timer_set(&u->master->loop, t, clock_boot_ms() + u->to.watchdog_usec / 2000);
 }
 
+static const char *stored_name(const struct listener *l, char name[96])
+{
+	(void)snprintf(name, 96, INHERITED_NAME "-%.40s-%u", l->pool->conf->name, l->index);
+	return name;
+}
+
+/* A socket that all workers share: who waits in its queue outlives a killed master. Those
+ * of a group would come back without the order in which the kernel has them. */
+static void store(const struct upward *u, const struct listener *l)
+{
+	const struct seat *s = l->seats[FORM_CONFIGURED];
+	char name[96];
+
+	if (l->nseats == 1 && s && s->listens && !s->lent)
+		sdnotify_store(&u->to, s->fd, stored_name(l, name));
+}
+
 void upward_open(struct upward *u, struct master *m)
 {
 	int r;
@@ -76,6 +94,22 @@ void upward_open(struct upward *u, struct master *m)
 			strerror(-r));
 	if (u->to.watchdog_usec > 0)
 		on_watchdog(&u->watchdog);
+	for (unsigned i = 0; i < m->npools; i++)
+		for (unsigned k = 0; m->pools[i]->listeners && k < listeners_count(m->pools[i]);
+		     k++)
+			store(u, &m->pools[i]->listeners[k]);
+}
+
+void upward_socket(struct upward *u, const struct seat *s, bool listens)
+{
+	char name[96];
+
+	if (!u->master || u->to.fd < 0)
+		return;
+	if (listens)
+		store(u, s->listener);
+	else
+		sdnotify_tell(&u->to, "FDSTOREREMOVE=1\nFDNAME=%s", stored_name(s->listener, name));
 }
 
 void upward_close(struct upward *u)

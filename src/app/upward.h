@@ -17,6 +17,8 @@ struct upward {
 /* Without NOTIFY_SOCKET nothing is ever told. Warns when it cannot be reached. */
 void upward_open(struct upward *u, struct master *m);
 void upward_close(struct upward *u);
+/* This one listens from now on, or does not any more: into the manager's store, or out. */
+void upward_socket(struct upward *u, const struct seat *s, bool listens);
 void upward_event(struct upward *u, const struct event *ev);
 
 #endif

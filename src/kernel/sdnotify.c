@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "kernel/scm.h"
 
 static uint64_t watchdog_of_us(void)
 {
@@ -66,4 +67,14 @@ void sdnotify_tell(const struct sdnotify *n, const char *fmt, ...)
 	va_end(ap);
 	if (len > 0 && (size_t)len < sizeof(text))
 		ignore((int)send(n->fd, text, (size_t)len, MSG_NOSIGNAL));
+}
+
+void sdnotify_store(const struct sdnotify *n, int fd, const char *name)
+{
+	char text[200];
+	/* Not looked at: a worker may shut it down, and we listen again. */
+	int len = snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+
+	if (n->fd >= 0 && len > 0 && (size_t)len < sizeof(text))
+		ignore((int)scm_send(n->fd, text, (size_t)len, &fd, 1));
 }

@@ -24,4 +24,8 @@ void sdnotify_close(struct sdnotify *n);
 /* "READY=1\nSTATUS=..."; lost when the manager does not read. */
 PRINTF(2, 3) void sdnotify_tell(const struct sdnotify *n, const char *fmt, ...);
 
+/* Give it a descriptor to keep over our death (FDSTORE=1): the next one finds it by this
+ * name. Lost when the manager keeps none (FileDescriptorStoreMax=). */
+void sdnotify_store(const struct sdnotify *n, int fd, const char *name);
+
 #endif

@@ -194,6 +194,20 @@ static bool has_open_sibling(const struct seat *s)
 	return false;
 }
 
+/* Programs that open their socket themselves decide its form, and this one has it. */
+static int take_inherited(struct seat *s, const struct listener_spec *spec)
+{
+	const struct pool *p = s->listener->pool;
+	bool stored = false;
+	int fd = -1;
+
+	if (!spec->join && s->form == FORM_CONFIGURED && p->conf->protocol != PROTO_BIND &&
+	    p->conf->protocol != PROTO_AUTO)
+		fd = inherited_take(&p->master->inherited, spec, &stored);
+	s->lent = fd >= 0 && !stored;
+	return fd;
+}
+
 int seat_hold(struct seat *s, struct err *e)
 {
 	struct listener_spec spec = seat_spec(s->listener, s->form);
@@ -204,7 +218,10 @@ int seat_hold(struct seat *s, struct err *e)
 	if (s->fd >= 0)
 		return 0;
 	spec.join = has_open_sibling(s);
-	if (spec.addr.ss_family == AF_UNIX)
+	fd = take_inherited(s, &spec);
+	if (fd >= 0)
+		r = 0;
+	else if (spec.addr.ss_family == AF_UNIX)
 		r = listener_open(&spec, &fd, e);
 	else
 		r = listener_hold(&spec, &fd, e);
@@ -239,7 +256,11 @@ int seat_listen(struct seat *s, struct err *e)
 	l->nlistening[s->form]++;
 	s->silent = false;
 	r = watch(s);
-	return r < 0 ? err_sys(e, r, "watch %s", spec.shown) : 0;
+	if (r < 0)
+		return err_sys(e, r, "watch %s", spec.shown);
+	if (l->nseats == 1 && !s->lent && l->pool->master->on_socket)
+		l->pool->master->on_socket(l->pool->master, s, true);
+	return 0;
 }
 
 static void unwatch(struct seat *s)
@@ -265,6 +286,13 @@ void seat_close(struct seat *s)
 	if (s->fd < 0)
 		return;
 	unwatch(s);
+	if (s->lent) {
+		inherited_give(&s->listener->pool->master->inherited, &s->fd);
+		listens_no_more(s);
+		return;
+	}
+	if (s->listens && s->listener->nseats == 1 && s->listener->pool->master->on_socket)
+		s->listener->pool->master->on_socket(s->listener->pool->master, s, false);
 	listener_unlink(&spec);
 	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
 	scm_close(&s->fd);
@@ -273,7 +301,7 @@ void seat_close(struct seat *s)
 
 void seat_silence(struct seat *s)
 {
-	if (!s->listens)
+	if (!s->listens || s->lent)
 		return;
 	if (s->listener->spec.addr.ss_family == AF_UNIX) {
 		seat_close(s); /* shut down, it would never listen again */

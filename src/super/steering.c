@@ -220,7 +220,7 @@ static void vacate_seat(struct seat *s)
 	struct pool *p = l->pool;
 
 	/* The last one keeps the address: see nobodys(). */
-	if (!s->listens || l->nlistening[s->form] < 2)
+	if (!s->listens || s->lent || l->nlistening[s->form] < 2)
 		return;
 	l->closing = s;
 	p->steer_anew = true;

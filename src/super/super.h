@@ -21,6 +21,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/cgroup_stat.h"
 #include "kernel/cpuset.h"
+#include "kernel/inherited.h"
 #include "kernel/loop.h"
 #include "kernel/pidfd.h"
 #include "kernel/topology.h"
@@ -135,6 +136,7 @@ struct seat {
 	bool accepts;	/* the master takes its connections, now */
 	bool silent;	/* listened until its pool failed, and will with its next worker */
 	bool out;	/* a worker shut it down: not in the kernel's group just now */
+	bool lent;	/* a .socket unit's, which listens on when we do not */
 	unsigned rank;	/* its number in the kernel's group */
 	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
@@ -435,10 +437,11 @@ struct master {
 	struct source memory_src;
 	struct timer memory_timer;
 	uint64_t memory_scan_ms;
-	char no_limits[400];	/* why leaves lack controllers, and what would help; "" */
-	struct filter *filters; /* compiled policies: filters.h */
-	bool batch;		/* pools are opened together: what was read for one is right */
-	uint64_t clones_given;	/* CLONE_NEW* that this kernel was seen to give */
+	char no_limits[400];	    /* why leaves lack controllers, and what would help; "" */
+	struct filter *filters;	    /* compiled policies: filters.h */
+	bool batch;		    /* pools are opened together: what was read for one is right */
+	uint64_t clones_given;	    /* CLONE_NEW* that this kernel was seen to give */
+	struct inherited inherited; /* sockets that our starter had for us */
 	int null_fd, init_fd, worker_exe_fd;
 	const char *init_path;
 	struct births {			  /* births.h */
@@ -458,8 +461,10 @@ struct master {
 	int (*on_pool)(struct master *m, struct pool *p, struct err *e);
 	void (*on_pool_gone)(struct master *m, struct pool *p);
 	void (*on_reopen)(struct master *m); /* of log files */
-	void (*on_idle)(struct master *m);   /* every pool stopped or failed for good */
-	void *ctx;			     /* of the callbacks */
+	/* It listens, for all workers of its pool: it would be worth keeping; or it is closed. */
+	void (*on_socket)(struct master *m, const struct seat *s, bool listens);
+	void (*on_idle)(struct master *m); /* every pool stopped or failed for good */
+	void *ctx;			   /* of the callbacks */
 };
 
 #endif

@@ -521,6 +521,29 @@ def test_restart_and_scale_in_the_middle(env):
 
 
 @timeout(60)
+def test_a_suicide_in_the_middle(env):
+    app, port = env.app(app_js="""
+setTimeout(() => require('http').createServer((q, r) => {
+  if (q.url === '/die') process.send({act: 'suicide'});
+  r.end(process.env.MPSUP_GENERATION);
+}).listen(Number(process.argv[2])), process.env.MPSUP_GENERATION > 1 ? 1500 : 0);"""), env.port()
+    m = env.start("--port", port, "--workers", 1, "--", env.need_program("node"), "app.js", port, cwd=app)
+    box = []
+    t = threading.Thread(target=lambda: box.append(env.client("reload", "--json", seconds=60)), daemon=True)
+    t.start()
+    twin = wait_until("a twin boots", lambda: [
+        w["pid"] for w in m.workers() if w["generation"] == 2 and w["pid"]])[0]
+    http.get(port, "/die")
+    m.wait_event("worker.suicide")
+    t.join(60)
+    if box[0].returncode or [w["pid"] for w in m.wait_workers(1)] != [twin]:
+        raise Failed(f"{box} {m.workers()}")
+    if http.get(port).text != "2":
+        raise Failed("it does not serve")
+    m.stop()
+
+
+@timeout(60)
 def test_a_failed_pool_starts_with_the_new_version(env):
     m, port, script = python(env, "--on-failed", "hold", "--boot-limit", "1")
     script.write_text("raise SystemExit('broken')\n")

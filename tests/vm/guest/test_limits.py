@@ -463,14 +463,14 @@ def test_an_ordinary_user_limits_in_a_cgroup_of_its_own(env):
             raise Failed(f"the master is in {proc.leaf(show(unit, 'MainPID'))}")
 
 
-def test_the_shipped_unit(env):
-    """deploy/mpsup.service.in as `make install` writes it, with a limit among its options."""
-    unit, port = "mpsup-test-shipped.service", env.port()
+@contextlib.contextmanager
+def shipped(env, options):
+    """deploy/mpsup.service.in as `make install` writes it, with these options; its unit."""
+    unit = "mpsup-test-shipped.service"
     text = (env.build.parent / "deploy" / "mpsup.service.in").read_text(encoding="utf-8")
-    options = env.dir / "options"
-    options.write_text(f"MPSUP_OPTIONS=--port {port} -w 1 --memory 64M\nMPSUP_ROOT={env.root}\n",
-                       encoding="utf-8")
-    text = text.replace("@SBINDIR@/mpsup", env.mpsup).replace("-/etc/default/mpsup", str(options))
+    defaults = env.dir / "options"
+    defaults.write_text(f"MPSUP_OPTIONS={options}\nMPSUP_ROOT={env.root}\n", encoding="utf-8")
+    text = text.replace("@SBINDIR@/mpsup", env.mpsup).replace("-/etc/default/mpsup", str(defaults))
     path = pathlib.Path("/run/systemd/system", unit)
     path.write_text(text, encoding="utf-8")
     try:
@@ -479,6 +479,15 @@ def test_the_shipped_unit(env):
         if unit in verified.stderr:
             raise Failed(verified.stderr)
         subprocess.run(["systemctl", "start", unit], check=True)    # Type=notify: it is ready
+        yield unit
+    finally:
+        subprocess.run(["systemctl", "stop", unit], capture_output=True, check=False)
+        path.unlink()
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
+
+
+def test_the_shipped_unit(env):
+    with shipped(env, f"--port {env.port()} -w 1 --memory 64M") as unit:
         status = status_of(env)
         worker = first_worker(status)
         if proc.leaf(status["master"]["pid"]) != f"/system.slice/{unit}/supervisor":
@@ -495,7 +504,25 @@ def test_the_shipped_unit(env):
         subprocess.run(["systemctl", "stop", unit], check=True)
         if show(unit, "Result") != "success":
             raise Failed(journal(unit))
-    finally:
-        subprocess.run(["systemctl", "stop", unit], capture_output=True, check=False)
-        path.unlink()
-        subprocess.run(["systemctl", "daemon-reload"], check=True)
+
+
+@timeout(90)
+def test_who_waits_outlives_a_killed_master(env):
+    """The listening socket is in the manager's store (FDSTORE) while there is no master."""
+    port = env.port()
+    with shipped(env, f"--port {port} -w 2") as unit:
+        status = status_of(env, 2)
+        wait_until("it is kept", lambda: show(unit, "NFileDescriptorStore") == "1")
+        for w in status["pools"][0]["workers"]:
+            os.kill(w["pid"], signal.SIGSTOP)
+        waiting = [http.background(port, "/", 60) for _ in range(5)]
+        time.sleep(1)
+        os.kill(status["master"]["pid"], signal.SIGKILL)
+        bad = [r for r in (w() for w in waiting) if r.outcome != http.OK]
+        if bad:
+            raise Failed(f"{len(bad)} of 5: {bad[:2]}\n{journal(unit)}")
+        if status_of(env, 2)["master"]["pid"] == status["master"]["pid"]:
+            raise Failed("the same master")
+        env.client("stop", "web")
+        wait_until("it is not kept any more", lambda: show(unit, "NFileDescriptorStore") == "0")
+        subprocess.run(["systemctl", "stop", unit], check=True)
