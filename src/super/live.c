@@ -389,6 +389,7 @@ const struct world world_real = {
 	.signal = live_signal,
 	.kill = live_kill,
 	.release = live_release,
+	.renew = pool_renew,
 	.open = pool_open_again,
 	.listen = listeners_open,
 	.unlisten = listeners_close,

@@ -40,6 +40,9 @@ void pool_roll(struct pool *p, struct generation *g);
 void pool_roll_step(struct pool *p); /* of pool_update() */
 void pool_end_roll(struct pool *p);
 const char *pool_roll_reason(const struct pool *p); /* why the last one failed; "" */
+/* Another generation of the same values in place of this one, which a person ends or which
+ * has ended. Nothing is born or ended. -errno with a sentence: as before. */
+MUST_CHECK int pool_renew(struct pool *p, struct err *e);
 /* A worker of the new generation is dead by itself before the one that it replaced had
  * left: the roll has failed. false: it is a death as any other. */
 bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 
+#include "base/log.h"
 #include "super/life.h"
 #include "super/pool.h"
 
@@ -130,10 +131,18 @@ static int each_slot(struct pool *p, int slot, void (*fn)(struct slot *s), struc
 	return r;
 }
 
+static bool is_over(const struct pool *p)
+{
+	return p->phase == POOL_FAILED || p->phase == POOL_STOPPED;
+}
+
 int pool_restart(struct pool *p, int slot, struct err *e)
 {
-	int r = each_slot(p, slot, restart_slot, e);
+	/* Who restarts all of it has deployed something, or mended it. */
+	int r = slot < 0 || is_over(p) ? p->master->world->renew(p, e) : 0;
 
+	if (r == 0)
+		r = each_slot(p, slot, restart_slot, e);
 	if (r <= 0)
 		return r;
 	if (slot < 0) {
@@ -147,7 +156,10 @@ int pool_restart(struct pool *p, int slot, struct err *e)
 
 int pool_begin(struct pool *p, int slot, struct err *e)
 {
-	int r = each_slot(p, slot, begin_slot, e);
+	int r = is_over(p) ? p->master->world->renew(p, e) : 0;
+
+	if (r == 0)
+		r = each_slot(p, slot, begin_slot, e);
 
 	if (r <= 0)
 		return r;
@@ -158,14 +170,15 @@ int pool_begin(struct pool *p, int slot, struct err *e)
 unsigned pool_reset(struct pool *p, int slot)
 {
 	unsigned started = 0;
+	struct err e;
 
 	if (p->draining)
 		return 0;
 	if (!p->gen) {
-		struct err e;
-
 		return pool_begin(p, slot, &e) == 0 ? p->nslots : 0;
 	}
+	if (is_over(p) && p->master->world->renew(p, &e) < 0)
+		log_warn("%s: as it was before: %s", p->conf->name, e.msg);
 	unfail(p);
 	if (slot < 0)
 		forget_spares(p);

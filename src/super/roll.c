@@ -133,6 +133,35 @@ void pool_roll(struct pool *p, struct generation *g)
 		log_error("pool %s: %s", p->conf->name, e.msg);
 }
 
+int pool_renew(struct pool *p, struct err *e)
+{
+	struct pool_config *conf = NULL;
+	struct generation *g = NULL, *old = p->gen;
+	int r;
+
+	if (!p->gen || p->rolled_from || p->retiring || p->pending)
+		return 0;
+	r = pool_config_changed(p->conf, NULL, 0, &conf, e);
+	if (r < 0)
+		return r;
+	pool_config_inherit(conf, p->conf);
+	r = config_resolve_pool(p->master->config, conf, e);
+	if (r == 0)
+		r = generation_make(p->master, conf, p->generation + 1, &g, e);
+	if (r < 0 || conf->protocol != p->conf->protocol || conf->balance != p->conf->balance) {
+		pool_config_inherit(p->conf, conf);
+		pool_config_place(conf, e);
+		generation_unref(g); /* other sockets: what is there has to do */
+		pool_config_unref(conf);
+		return r;
+	}
+	pool_config_unref(conf);
+	p->generation = g->number;
+	take_generation(p, g);
+	generation_unref(old);
+	return 0;
+}
+
 static void drop(struct pool *p)
 {
 	generation_unref(p->rolled_from);

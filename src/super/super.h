@@ -114,6 +114,8 @@ struct world {
 	void (*signal)(struct life *l, int sig);
 	void (*kill)(struct life *l);	 /* the whole leaf */
 	void (*release)(struct life *l); /* after the certificate: see it gone, bury it */
+	/* Its generation anew, of what is on the disk now. -errno with a sentence: as before. */
+	int (*renew)(struct pool *p, struct err *e);
 	/* One whose world was broken: look at it again. */
 	int (*open)(struct pool *p, struct err *e);
 	int (*listen)(struct pool *p, struct err *e);  /* open its sockets again */

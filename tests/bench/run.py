@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Prints figures of mpsup beside nginx's and bwrap's from the same run. Asserts nothing.
 
-    run.py [NAME…]    recoveries, births, memory, throughput, node, spread, pools; all of
+    run.py [NAME…]    recoveries, births, memory, throughput, node, spread, pools, reloads; all of
                       them without a name
 
 Python only arranges: what is timed is timed by programs in C (stopwatch.c, birth.c),
@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "host"))
 
 import pools as many  # noqa: E402
+import reloads as again  # noqa: E402
 import serving  # noqa: E402
 from harness import Env, Failed, Skip, http, proc, wait_until  # noqa: E402
 
@@ -256,12 +257,17 @@ def spread(env):
     serving.spread(env, sys.modules[__name__])
 
 
+def reloads(env):
+    again.reloads(env, sys.modules[__name__])
+
+
 def pools(env):
     many.pools(env, sys.modules[__name__])
 
 
 FIGURES = {"recoveries": recoveries, "births": births, "memory": memory,
-           "throughput": throughput, "node": node, "spread": spread, "pools": pools}
+           "throughput": throughput, "node": node, "spread": spread, "pools": pools,
+           "reloads": reloads}
 
 
 def main(names):

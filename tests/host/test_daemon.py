@@ -371,7 +371,7 @@ def test_restart_of_what_cannot_live_says_so(env):
     m.wait_workers(1)
     good = (app / "app.js").read_text()
     (app / "app.js").write_text("throw new Error('broken');")
-    done = env.client("restart", "web/0", seconds=40)
+    done = env.client("restart", "web", seconds=40)
     if done.returncode != 1 or "web/0 has failed" not in done.stderr:
         raise Failed(f"exit {done.returncode}: {done.stderr}")
     (app / "app.js").write_text(good)

@@ -493,7 +493,7 @@ def test_a_stop_ends_it(env):
     if "stopped" not in said["reason"] or proc.exists(twin):
         raise Failed(str(said))
     m.ctl("start", "web", seconds=30)
-    if {w["generation"] for w in m.workers(state="ready")} != {2}:
+    if {w["generation"] for w in m.workers(state="ready")} != {3}:
         raise Failed("with its next start it has the new version")
     m.stop()
 

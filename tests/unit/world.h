@@ -98,6 +98,9 @@ static inline void world_gone(struct grave *g)
 	master_check_idle(l->master);
 	generation_unref(l->gen);
 	free(l->held);
+	free(l->detail);
+	free(l->status_text);
+	free(l->leaf_name);
 	free(l);
 }
 
@@ -242,12 +245,20 @@ static int64_t world_busy(struct life *l)
 	return w.busy;
 }
 
+static int world_renew(struct pool *p, struct err *e)
+{
+	(void)p;
+	(void)e;
+	return 0;
+}
+
 static const struct world fake_world = {
 	.now_ms = world_now,
 	.birth = world_birth,
 	.hand_over = world_hand_over,
 	.drain = world_drain,
 	.observe = world_observe,
+	.renew = world_renew,
 	.busy = world_busy,
 	.ask = world_ask,
 	.signal = world_signal,
