@@ -16,7 +16,7 @@ static void want(struct slot *s)
 	if (!s->surplus)
 		return;
 	s->surplus = s->halted = false;
-	if (s->current)
+	if (s->current && s->current->asked)
 		s->renew = true; /* it ends, and slot_died() gives birth */
 }
 
@@ -65,6 +65,8 @@ static void shed(struct pool *p, unsigned n)
 		s->surplus = s->halted = true;
 		s->renew = false;
 		timer_clear(&p->master->loop, &s->timer);
+		if (s->twin)
+			life_kill(s->twin, REASON_SCALE);
 		if (s->current)
 			life_stop(s->current, REASON_SCALE);
 		else

@@ -35,6 +35,7 @@ static void take_place(struct slot *s)
 	s->current = l;
 	s->place = l->place;
 	s->vacant = false;
+	s->renew = false; /* it is younger than what was asked for, or would have been ended */
 	s->pool->steer_anew = true; /* the slot is live as before, elsewhere */
 	if (s->state != SLOT_LIVE)
 		ignore(slot_step(s, SV_BIRTH));
