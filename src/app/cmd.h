@@ -25,6 +25,7 @@ int cmd_events(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
+int cmd_upgrade(int argc, char **argv);
 int cmd_restart(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_reset(int argc, char **argv);

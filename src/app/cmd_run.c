@@ -10,21 +10,14 @@
 #include <unistd.h>
 
 #include "app/cmd.h"
-#include "app/daemon.h"
 #include "app/help.h"
-#include "app/instance.h"
 #include "app/paths.h"
-#include "app/pidfile.h"
-#include "app/shown.h"
-#include "app/signals.h"
-#include "app/state.h"
-#include "app/upward.h"
+#include "app/run.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/title.h"
 #include "config/keys.h"
-#include "ctl/ctl.h"
 #include "super/births.h"
 #include "super/life.h"
 #include "super/pin.h"
@@ -32,18 +25,6 @@
 #include "super/prepare.h"
 
 enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2 };
-
-struct run {
-	struct master master;
-	struct instance instance;
-	struct ctl ctl;
-	struct signals signals;
-	struct shown shown;
-	struct daemon daemon;
-	struct pidfile pidfile;
-	struct upward upward;
-	struct state state;
-};
 
 static void on_log(struct master *m, const struct logline *line)
 {
@@ -86,6 +67,16 @@ static void scale_all(void *ctx, int by)
 	struct run *run = ctx;
 
 	ctl_scale(&run->ctl, by);
+}
+
+static void upgrade_all(void *ctx)
+{
+	struct run *run = ctx;
+	struct err e = { 0 };
+
+	log_info("USR2: upgrade");
+	if (upgrade_begin(run, &e) < 0)
+		log_error("upgrade: %s", e.msg);
 }
 
 static void on_socket(struct master *m, const struct seat *s, bool listens)
@@ -200,6 +191,23 @@ static void on_idle(struct master *m)
 	m->loop.stop = true;
 }
 
+void run_follow_events(struct run *run)
+{
+	run->master.on_event = on_event;
+	run->master.ctx = &run->ctl;
+	upgrade_init(run);
+}
+
+int run_listen(struct run *run, struct err *e)
+{
+	int r = signals_open(&run->signals, &run->master);
+
+	if (r < 0)
+		return err_set(e, -EOPNOTSUPP, "this host gives no signalfd: %s", strerror(-r));
+	upward_open(&run->upward, &run->master);
+	return 0;
+}
+
 static int start(struct run *run, struct err *e)
 {
 	struct master *m = &run->master;
@@ -231,9 +239,8 @@ static int start(struct run *run, struct err *e)
 	if (r == 0)
 		r = ctl_open(&run->ctl, m, run->instance.run_dir, e);
 	if (r == 0) {
-		m->on_event = on_event;
-		m->ctx = &run->ctl;
 		state_follow(&run->state, &run->ctl);
+		run_follow_events(run);
 		r = open_pools(run, e);
 		settle_inherited(m);
 	}
@@ -241,10 +248,9 @@ static int start(struct run *run, struct err *e)
 		r = pidfile_write(&run->pidfile, m->config->pidfile, e);
 	if (r < 0)
 		return r;
-	r = signals_open(&run->signals, m);
+	r = run_listen(run, e);
 	if (r < 0)
-		return err_set(e, -EOPNOTSUPP, "this host gives no signalfd: %s", strerror(-r));
-	upward_open(&run->upward, m);
+		return r;
 	prepare_say_limits(m); /* a start that is refused has one line */
 	master_event(m, &ev);
 	for (unsigned i = 0; i < m->npools; i++)
@@ -258,6 +264,7 @@ static void give_back(struct run *run)
 {
 	struct master *m = &run->master;
 
+	upgrade_done(run);
 	state_close(&run->state); /* before anybody hears of the stop */
 	if (run->ctl.master) {
 		ctl_stopped(&run->ctl);
@@ -283,13 +290,10 @@ static void give_back(struct run *run)
 	config_unref(m->config);
 }
 
-static int run_master(struct run *run)
+static int loop_to_the_end(struct run *run, int r, struct err *e)
 {
-	struct err e = { 0 };
-	int r = start(run, &e);
-
 	if (r < 0) {
-		log_error("%s", e.msg);
+		log_error("%s", e->msg);
 		return exit_status_of(r);
 	}
 	r = loop_run(&run->master.loop);
@@ -300,6 +304,15 @@ static int run_master(struct run *run)
 	if (run->master.exit_code == 0)
 		log_info("stopped");
 	return run->master.exit_code;
+}
+
+int run_serve(struct run *run, int r, struct err *e)
+{
+	int status = loop_to_the_end(run, r, e);
+
+	give_back(run);
+	free(run);
+	return status;
 }
 
 /* -1: go on; else this is the exit status. */
@@ -347,14 +360,12 @@ static int read_options(struct run *run, int argc, char **argv)
 	return status;
 }
 
-int cmd_run(int argc, char **argv)
+struct run *run_new(void)
 {
 	struct run *run = calloc(1, sizeof(*run));
-	struct err e = { 0 };
-	int status;
 
 	if (!run)
-		return EXIT_OTHER;
+		return NULL;
 	signals_block();
 	/* What is large and short goes back to the system: an answer to `status`, say. */
 	(void)mallopt(M_MMAP_THRESHOLD, 65536);
@@ -362,6 +373,7 @@ int cmd_run(int argc, char **argv)
 	run->signals.fd = run->instance.lock_fd = -1;
 	run->daemon = DAEMON_NONE;
 	run->pidfile = PIDFILE_NONE;
+	run->upgrade = (struct upgrade){ .exe_fd = -1, .said_fd = -1, .child = PIDFD_NONE };
 	run->master = (struct master){
 		.world = &world_real,
 		.root = geteuid() == 0,
@@ -382,19 +394,28 @@ int cmd_run(int argc, char **argv)
 	run->signals.reopen = reopen_logs;
 	run->signals.reload = reload_all;
 	run->signals.scale = scale_all;
+	run->signals.upgrade = upgrade_all;
 	run->signals.ctx = run;
+	return run;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run *run = run_new();
+	struct err e = { 0 };
+	int status, r;
+
+	if (!run)
+		return EXIT_OTHER;
 	status = read_options(run, argc, argv);
 	if (status >= 0) {
 		free(run);
 		return status;
 	}
-	if (shown_open(&run->shown, &run->master.loop, run->master.config, &e) < 0) {
-		log_error("%s", e.msg);
-		status = EXIT_USAGE;
-	} else {
-		status = run_master(run);
-	}
-	give_back(run);
-	free(run);
-	return status;
+	r = shown_open(&run->shown, &run->master.loop, run->master.config, &e);
+	if (r < 0)
+		r = err_set(&e, -EINVAL, "%s", e.msg);
+	else
+		r = start(run, &e);
+	return run_serve(run, r, &e);
 }

@@ -13,7 +13,7 @@
 
 /* The contract's verbs that this version does not have. */
 static const char *const not_yet[] = {
-	"top", "audit", "exec", "upgrade", "learn", "policy", "startup", "run-now",
+	"top", "audit", "exec", "learn", "policy", "startup", "run-now",
 };
 
 /* What people who come from PM2, or from elsewhere, type. */

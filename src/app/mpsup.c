@@ -7,6 +7,7 @@
 
 #include "app/cmd.h"
 #include "app/help.h"
+#include "app/run.h"
 #include "base/base.h"
 #include "base/title.h"
 
@@ -20,6 +21,7 @@ const struct cmd cmds[] = {
 	{ "events", "what happened", cmd_events },
 	{ "stop", "end an instance, a pool or a worker, and wait for it", cmd_stop },
 	{ "reload", "new workers for old ones, hitless, or back", cmd_reload },
+	{ "upgrade", "the program that is installed now in the place of the master", cmd_upgrade },
 	{ "restart", "end workers as in a stop, start new ones", cmd_restart },
 	{ "start", "start what has failed or waits", cmd_start },
 	{ "check", "what this host gives, and whether a file is right", cmd_check },
@@ -96,6 +98,11 @@ int main(int argc, char **argv)
 	}
 	if (argv[1][0] == '-')
 		return cmd_run(argc - 1, argv + 1);
+	/* Not for people: the two halves of an upgrade. */
+	if (strcmp(argv[1], "resume") == 0)
+		return cmd_resume(argc - 2, argv + 2);
+	if (strcmp(argv[1], "upgrade-check") == 0)
+		return cmd_upgrade_check(argc - 2, argv + 2);
 	c = cmd_find(argv[1]);
 	if (c)
 		return c->fn(argc - 2, argv + 2);

@@ -150,6 +150,16 @@ void shown_leave_terminal(struct shown *s)
 	s->terminal = false;
 }
 
+void shown_flush(struct shown *s)
+{
+	if (!s->terminal)
+		return;
+	sink_done(&s->out);
+	sink_done(&s->err);
+	sink_init(&s->out, s->loop, STDOUT_FILENO);
+	sink_init(&s->err, s->loop, STDERR_FILENO);
+}
+
 void shown_reopen(struct shown *s, const struct master *m)
 {
 	bool any = s->own.fd >= 0;

@@ -26,6 +26,8 @@ MUST_CHECK int shown_open(struct shown *s, struct loop *loop, const struct confi
 MUST_CHECK int shown_open_daemon(struct shown *s, struct err *e);
 void shown_close(struct shown *s);
 
+/* What waits for a slow reader: now, or never by us. */
+void shown_flush(struct shown *s);
 /* From here on nothing goes to the terminal. */
 void shown_leave_terminal(struct shown *s);
 /* Each pool has a log of its own: poollog.h. */

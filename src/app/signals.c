@@ -78,7 +78,7 @@ static void take(struct signals *s, const struct signalfd_siginfo *si)
 		s->reopen(s->ctx);
 		break;
 	case SIGUSR2:
-		log_warn("USR2: this version cannot upgrade; nothing is done");
+		s->upgrade(s->ctx);
 		break;
 	case SIGTTIN:
 	case SIGTTOU:

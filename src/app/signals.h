@@ -12,6 +12,7 @@ struct signals {
 	void (*reopen)(void *ctx);	  /* USR1 */
 	void (*reload)(void *ctx);	  /* HUP */
 	void (*scale)(void *ctx, int by); /* TTIN, TTOU */
+	void (*upgrade)(void *ctx);	  /* USR2 */
 	void *ctx;
 };
 

@@ -243,9 +243,14 @@ static void on_looked(struct ctl *c)
 
 void state_follow(struct state *s, struct ctl *c)
 {
+	c->seq = c->reserved = s->kept.seq;
+	state_go_on(s, c);
+}
+
+void state_go_on(struct state *s, struct ctl *c)
+{
 	s->ctl = c;
 	c->state = s;
-	c->seq = c->reserved = s->kept.seq;
 	c->reserve = on_reserve;
 	c->looked = on_looked;
 }

@@ -24,6 +24,8 @@ struct state {
 void state_open(struct state *s, struct master *m);
 /* Events go on with their numbers. */
 void state_follow(struct state *s, struct ctl *c);
+/* The same where they have never stopped: after an upgrade. */
+void state_go_on(struct state *s, struct ctl *c);
 /* Something has happened that is worth to be kept. */
 void state_changed(struct state *s);
 /* A pool is going. */

@@ -219,10 +219,10 @@ static int take_given(struct reading *rd, const struct given *g, struct err *e)
 	return reading_take(rd, g->key, g->value, e);
 }
 
-int pool_config_changed(const struct pool_config *p, const struct given *changes, unsigned n,
-			struct pool_config **ret, struct err *e)
+static int rebuild(const struct pool_config *p, const struct given *changes, unsigned n, bool again,
+		   struct pool_config **ret, struct err *e)
 {
-	struct reading rd = { .p = pool_config_new() };
+	struct reading rd = { .p = pool_config_new(), .again = again };
 	int r = 0;
 
 	if (!rd.p)
@@ -249,4 +249,15 @@ int pool_config_changed(const struct pool_config *p, const struct given *changes
 	else
 		*ret = rd.p;
 	return r;
+}
+
+int pool_config_changed(const struct pool_config *p, const struct given *changes, unsigned n,
+			struct pool_config **ret, struct err *e)
+{
+	return rebuild(p, changes, n, false, ret, e);
+}
+
+int pool_config_again(const struct pool_config *was, struct pool_config **ret, struct err *e)
+{
+	return rebuild(was, NULL, 0, true, ret, e);
 }

@@ -14,6 +14,7 @@ struct reading {
 	struct given at;       /* file, line and column of what is taken; file NULL: an option */
 	const char *dir;       /* what paths of a file are relative to; NULL: they stay */
 	bool quiet, verbose;
+	bool again; /* values that were taken before: no file is read for them */
 	bool help, version; /* asked for instead of a run */
 };
 
@@ -24,6 +25,10 @@ MUST_CHECK int reading_take(struct reading *rd, const struct key *k, const char 
 MUST_CHECK int reading_check_pool(const struct pool_config *p, struct err *e);
 /* Defaults that depend on other keys of the text: cwd, ... */
 MUST_CHECK int reading_finish_pool(struct reading *rd, struct err *e);
+/* Another one of the same values, whose files are not read: pool_config_put() has what was
+ * in them. -errno with a sentence: what was right is not any more. */
+MUST_CHECK int pool_config_again(const struct pool_config *was, struct pool_config **ret,
+				 struct err *e);
 struct pool_config *pool_config_new(void); /* with the defaults; NULL: no memory */
 struct config *config_new(void);
 MUST_CHECK int config_add_pool(struct config *c, struct pool_config *p);

@@ -117,9 +117,13 @@ TAKE(env)
 TAKE(env_file)
 {
 	const char *path = reading_path(rd, value);
-	int r = path ? reading_env_file(rd, path, e) : reading_no_memory(e);
+	int r = 0;
 
 	(void)k;
+	if (!path)
+		return reading_no_memory(e);
+	if (!rd->again)
+		r = reading_env_file(rd, path, e);
 	/* A file of one pool among several: its world, and not the text of all. */
 	if (r == 0 || r == -ENOMEM || !rd->at.file)
 		return r;

@@ -43,6 +43,9 @@ struct ctl {
 	void (*reserve)(struct ctl *c);
 	void (*looked)(struct ctl *c); /* somebody was told the figures of now */
 	void *state;		       /* of these two */
+	/* Another program in our place; -errno with a sentence: it was not begun. NULL: none. */
+	int (*upgrade)(struct ctl *c, struct err *e);
+	void *upgrader; /* of this one */
 	uint64_t applies;	       /* how many there were */
 };
 
@@ -75,11 +78,15 @@ struct ctl_client {
 	unsigned apply_failed; /* steps that failed at once */
 	bool reload;	       /* it hears a verdict */
 	bool want_drained;     /* also those that were replaced are gone */
+	bool want_upgrade;     /* it hears from the program that follows */
 	json_t *refused;       /* verdicts on pools that were not begun with; or NULL */
 };
 
 /* RUN/NAME.sock, made in RUN/NAME, which the caller holds (0700), and renamed into place. */
 MUST_CHECK int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e);
+/* What both kinds of beginning share, this one and that after an upgrade (carried.h). */
+void ctl_init(struct ctl *c, struct master *m);
+MUST_CHECK int ctl_watch(struct ctl *c, struct err *e);
 void ctl_close(struct ctl *c);
 
 /* The groups of the pools have changed: who may connect. */
@@ -92,6 +99,7 @@ void ctl_on_log(struct master *m, const struct logline *line);
 void ctl_stopped(struct ctl *c);
 
 /* one connection: peer.c */
+struct ctl_client *client_new(struct ctl *c, int fd); /* NULL: it is closed */
 void client_accept(struct ctl *c, int fd);
 void client_free(struct ctl_client *cl);
 void client_send(struct ctl_client *cl, json_t *answer); /* steals answer */
@@ -125,6 +133,10 @@ void ctl_reload(struct ctl *c);
 /* The verdict, when nothing of it moves any more. */
 void client_reloaded(struct ctl_client *cl);
 
+/* verb_upgrade.c: answer who asked for it. */
+void ctl_upgraded(struct ctl *c, const char *from, const char *to, uint64_t ms);
+void ctl_not_upgraded(struct ctl *c, const char *why);
+
 /* A pool is going: nobody waits for it any more. */
 void ctl_pool_gone(struct ctl *c, const struct pool *p);
 
@@ -134,6 +146,8 @@ void status_send(struct ctl_client *cl, const struct pool *only, int slot);
 json_t *death_json(const struct death *d);
 json_t *json_safe(const char *text); /* a JSON string of any bytes of ours */
 void eventlog_add(struct ctl *c, const struct event *ev);
+/* One that was told before an upgrade. */
+void eventlog_add_again(struct ctl *c, const struct ctl_event *was, const char *line, size_t len);
 void eventlog_done(struct ctl *c);
 
 #endif

@@ -170,6 +170,21 @@ void eventlog_add(struct ctl *c, const struct event *ev)
 	free(line);
 }
 
+void eventlog_add_again(struct ctl *c, const struct ctl_event *was, const char *line, size_t len)
+{
+	struct ctl_event *e = malloc(sizeof(*e) + len + 1);
+
+	if (!e)
+		return;
+	*e = *was;
+	e->len = len;
+	memcpy(e->line, line, len);
+	e->line[len] = '\0';
+	list_append(&c->events, &e->node);
+	c->nevents++;
+	c->event_bytes += sizeof(*e) + len + 1;
+}
+
 void eventlog_done(struct ctl *c)
 {
 	while (c->nevents > 0)

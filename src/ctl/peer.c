@@ -166,7 +166,7 @@ static void on_client(struct source *s, uint32_t events)
 		return;
 	}
 	if (n < 0 || cl->closing || cl->want_events || cl->want_logs || cl->want_stop ||
-	    cl->want_ready || cl->want_applied)
+	    cl->want_ready || cl->want_applied || cl->want_upgrade)
 		return;
 	cl->in_len += (size_t)n;
 	take_requests(cl);
@@ -187,31 +187,43 @@ static bool has_a_pool(const struct ctl_client *cl)
 	return false;
 }
 
-void client_accept(struct ctl *c, int fd)
+struct ctl_client *client_new(struct ctl *c, int fd)
 {
 	struct ctl_client *cl = calloc(1, sizeof(*cl));
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-	bool barred;
 
 	if (cl)
 		cl->in = malloc(CTL_LINE_MAX);
-	if (!cl || !cl->in || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-	    source_add(&c->master->loop, &cl->src, fd, EPOLLIN, on_client) < 0) {
+	if (!cl || !cl->in || source_add(&c->master->loop, &cl->src, fd, EPOLLIN, on_client) < 0) {
 		if (cl)
 			free(cl->in);
 		free(cl);
 		fd_close(&fd);
-		return;
+		return NULL;
 	}
 	cl->ctl = c;
 	cl->fd = fd;
-	cl->pid = cred.pid;
-	cl->uid = cred.uid;
 	cl->log_slot = -1;
 	list_init(&cl->grave.node);
 	cl->grave.release = release;
 	list_append(&c->clients, &cl->node);
+	return cl;
+}
+
+void client_accept(struct ctl *c, int fd)
+{
+	struct ctl_client *cl = client_new(c, fd);
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	bool barred;
+
+	if (!cl)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
+		client_free(cl);
+		return;
+	}
+	cl->pid = cred.pid;
+	cl->uid = cred.uid;
 	cl->gid = cred.gid;
 	cl->rights = rights_of_peer(c->master, fd, cred.pid, cred.uid, cred.gid, &barred);
 	if (barred || (!cl->rights && !has_a_pool(cl)))

@@ -89,26 +89,35 @@ static void answer_waiting(struct grave *g)
 	}
 }
 
-int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e)
+void ctl_init(struct ctl *c, struct master *m)
 {
-	int r;
-
 	*c = (struct ctl){ .master = m, .fd = -1, .src = SOURCE_NONE };
 	timer_init(&c->again, on_again);
 	list_init(&c->clients);
 	list_init(&c->turn.node);
 	c->turn.release = answer_waiting;
 	list_init(&c->events);
+}
+
+int ctl_watch(struct ctl *c, struct err *e)
+{
+	int r = source_add(&c->master->loop, &c->src, c->fd, EPOLLIN, on_connect);
+
+	return r < 0 ? err_sys(e, r, "control socket %s", c->path) : 0;
+}
+
+int ctl_open(struct ctl *c, struct master *m, const char *run_dir, struct err *e)
+{
+	int r;
+
+	ctl_init(c, m);
 	if (snprintf(c->path, sizeof(c->path), "%s/%s.sock", run_dir, m->config->name) >=
 	    (int)sizeof(c->path))
 		return err_set(e, -ENAMETOOLONG, "%s is too long for a unix socket", run_dir);
 	/* With groups everybody may connect and the credentials decide. */
 	r = make_socket(c, run_dir, any_group(m) ? 0666 : 0600, e);
-	if (r == 0) {
-		r = source_add(&m->loop, &c->src, c->fd, EPOLLIN, on_connect);
-		if (r < 0)
-			(void)err_sys(e, r, "control socket %s", c->path);
-	}
+	if (r == 0)
+		r = ctl_watch(c, e);
 	if (r < 0)
 		ctl_close(c);
 	return r;

@@ -289,6 +289,7 @@ static const struct verb verbs[] = {
 	{ "wait", RIGHT_VIEW, false, verb_wait },
 	{ "reopen", RIGHT_CHANGE, true, verb_reopen },
 	{ "reload", RIGHT_CHANGE, true, verb_reload },
+	{ "upgrade", RIGHT_ROOT, true, verb_upgrade },
 };
 
 /* POOL, POOL/SLOT or nothing; the instance part is the client's business. */

@@ -17,6 +17,8 @@ typedef void verb_fn(struct ctl_client *cl, const struct target *t, const json_t
 verb_fn verb_scale, verb_set, verb_signal, verb_send;
 /* verb_reload.c */
 verb_fn verb_reload;
+/* verb_upgrade.c */
+verb_fn verb_upgrade;
 /* verb_apply.c: the instance's file again; 0 and NULL where there is none and may_be_none. */
 struct complaints;
 MUST_CHECK int apply_read(const struct master *m, bool by_hand, bool may_be_none,

@@ -11,6 +11,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -319,6 +320,14 @@ static const struct step steps[CHILD_STEPS] = {
 const char *child_step_name(unsigned step)
 {
 	return step < CHILD_STEPS ? steps[step].name : "unknown step";
+}
+
+const char *child_step_called(const char *name)
+{
+	for (unsigned i = 0; i < CHILD_STEPS; i++)
+		if (strcmp(steps[i].name, name) == 0)
+			return steps[i].name;
+	return NULL;
 }
 
 const char *child_step_word(unsigned step)

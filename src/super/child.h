@@ -35,6 +35,8 @@ enum child_step {
 
 /* "drop capabilities", for messages and worker.exit's "step". */
 const char *child_step_name(unsigned step);
+/* The same text, which stays; NULL: no step is called so. */
+const char *child_step_called(const char *name);
 /* The --no-sandbox word that would leave this step out, or NULL. */
 const char *child_step_word(unsigned step);
 

@@ -88,7 +88,7 @@ static struct filter *find_same(struct master *m, const struct filter *as)
 	return NULL;
 }
 
-static struct filter *ref(struct filter *f)
+struct filter *filter_ref(struct filter *f)
 {
 	f->refs++;
 	return f;
@@ -108,6 +108,14 @@ void filter_unref(struct filter *f)
 	free(f);
 }
 
+void filter_add(struct master *m, struct filter *f)
+{
+	f->refs = 1;
+	f->head = &m->filters;
+	f->next = m->filters;
+	m->filters = f;
+}
+
 int filter_get(struct master *m, const char *policy, bool wants_ask, struct filter **ret,
 	       struct err *e)
 {
@@ -115,7 +123,7 @@ int filter_get(struct master *m, const char *policy, bool wants_ask, struct filt
 	int r;
 
 	if (f) {
-		*ret = ref(f);
+		*ret = filter_ref(f);
 		return 0;
 	}
 	f = calloc(1, sizeof(*f));
@@ -132,12 +140,10 @@ int filter_get(struct master *m, const char *policy, bool wants_ask, struct filt
 			f->policy = NULL;
 		}
 		filter_unref(f);
-		*ret = same ? ref(same) : NULL;
+		*ret = same ? filter_ref(same) : NULL;
 		return r;
 	}
-	f->head = &m->filters;
-	f->next = m->filters;
-	m->filters = f;
+	filter_add(m, f);
 	*ret = f;
 	return 0;
 }

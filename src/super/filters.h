@@ -29,6 +29,9 @@ struct filter {
  * this host that takes no filter. */
 MUST_CHECK int filter_get(struct master *m, const char *policy, bool wants_ask, struct filter **ret,
 			  struct err *e);
+struct filter *filter_ref(struct filter *f);
+/* One that was compiled and tried before; its only reference is the caller's. */
+void filter_add(struct master *m, struct filter *f);
 void filter_unref(struct filter *f); /* accepts NULL */
 /* From now on policies are read anew: their files may have changed. */
 void filters_read_again(struct master *m);

@@ -325,14 +325,10 @@ static void on_memory(struct source *s, uint32_t events)
 
 void leaf_watch_all(struct master *m)
 {
-	uint32_t asked = 0;
-
 	timer_init(&m->memory_timer, on_memory_time);
 	m->memory_src = SOURCE_NONE;
-	for (unsigned i = 0; i < m->config->npools; i++)
-		asked |= (m->config->pools[i]->limits.asked & LIMIT_BIT(LIMIT_MEMORY_HIGH)) ||
-			 m->config->pools[i]->recycle_memory > 0;
-	if (!asked || !m->has_cgroup || !(m->stat_files & STAT_MEMORY))
+	/* Whether a pool asks for it now or not: one that does may come later. */
+	if (!m->has_cgroup || !(m->stat_files & STAT_MEMORY))
 		return;
 	m->memory_fd = openat(m->cgroup.base_fd, "memory.events", O_RDONLY | O_CLOEXEC);
 	if (m->memory_fd < 0)

@@ -37,7 +37,7 @@ void listener_publish(struct listener *l)
 
 /* ---- opening ---- */
 
-static int make_seats(struct listener *l, enum listener_form form)
+int listener_make_seats(struct listener *l, enum listener_form form)
 {
 	if (l->seats[form])
 		return 0;
@@ -67,7 +67,7 @@ static struct seat *nobodys(const struct listener *l, enum listener_form form)
 
 int listener_seat(struct listener *l, enum listener_form form, unsigned place, struct seat **ret)
 {
-	int r = make_seats(l, form);
+	int r = listener_make_seats(l, form);
 	struct seat *s, *from;
 
 	if (r < 0)
@@ -86,7 +86,7 @@ int listener_seat(struct listener *l, enum listener_form form, unsigned place, s
 /* The program decides the form, so both are ours until it has (traps 7). */
 static int hold_v4(struct listener *l, struct err *e)
 {
-	int r = make_seats(l, FORM_V4);
+	int r = listener_make_seats(l, FORM_V4);
 
 	return r < 0 ? err_set(e, r, "out of memory") : seat_hold(&l->seats[FORM_V4][0], e);
 }
@@ -111,7 +111,7 @@ int listener_begin(struct listener *l, bool at_once, struct err *e)
 {
 	enum protocol proto = l->pool->conf->protocol;
 	bool by_program = proto == PROTO_BIND || proto == PROTO_AUTO;
-	int r = make_seats(l, FORM_CONFIGURED);
+	int r = listener_make_seats(l, FORM_CONFIGURED);
 
 	if (r < 0)
 		return err_set(e, r, "out of memory");
@@ -165,18 +165,19 @@ static int make_rows(struct pool *p, unsigned n)
 	return 0;
 }
 
-static int allocate(struct pool *p)
+static int allocate(struct pool *p, unsigned places)
 {
 	p->nlisteners = p->places = 0;
-	for (unsigned i = 0; i < p->nslots_made; i++)
-		p->slots[i]->place = i;
 	p->listeners_max = p->conf->nlistens;
 	if (p->conf->unlisted != UNLISTED_REFUSE)
 		p->listeners_max += UNLISTED_MAX;
 	p->listeners = calloc(capacity(p), sizeof(*p->listeners));
-	/* One more for a twin, from the start: who joins a group that steers already gets
-	 * nothing before it is meant to. */
-	return p->listeners ? make_rows(p, slots_of(p) + config_has_groups(p->conf)) : -ENOMEM;
+	return p->listeners ? make_rows(p, places) : -ENOMEM;
+}
+
+int listeners_again(struct pool *p, unsigned places)
+{
+	return allocate(p, places);
 }
 
 bool listeners_are_offered(const struct pool *p)
@@ -190,8 +191,13 @@ int listeners_open(struct pool *p, struct err *e)
 {
 	enum protocol proto = p->conf->protocol;
 	bool at_once = (proto != PROTO_BIND && proto != PROTO_AUTO) || listeners_are_offered(p);
-	int r = allocate(p);
+	int r;
 
+	for (unsigned i = 0; i < p->nslots_made; i++)
+		p->slots[i]->place = i;
+	/* One more for a twin, from the start: who joins a group that steers already gets
+	 * nothing before it is meant to. */
+	r = allocate(p, slots_of(p) + config_has_groups(p->conf));
 	if (r < 0)
 		return err_set(e, r, "out of memory");
 	for (unsigned i = 0; i < p->conf->nlistens && r == 0; i++) {

@@ -18,6 +18,8 @@
 #define LIVE_WORDS(n) (((n) + 63) / 64) /* of pool->live */
 
 MUST_CHECK int listeners_open(struct pool *p, struct err *e);
+/* Room for the sockets of so many places, without any: of an upgrade. -ENOMEM. */
+MUST_CHECK int listeners_again(struct pool *p, unsigned places);
 void listeners_close(struct pool *p);
 /* The pool has another configuration, with the same addresses: its strings are that one's. */
 void listeners_rebase(struct pool *p);
@@ -68,6 +70,7 @@ void listeners_silence(struct pool *p);
 MUST_CHECK int listeners_occupy(struct life *of, struct err *e);
 
 /* Between listeners.c and listeners_want.c: one listener. */
+MUST_CHECK int listener_make_seats(struct listener *l, enum listener_form form); /* -ENOMEM */
 struct listener *listener_add(struct pool *p, const struct listen_spec *spec); /* NULL: full */
 MUST_CHECK int listener_begin(struct listener *l, bool at_once, struct err *e);
 /* A place's seat: where it is closed, and an open one is nobody's, it becomes that. */

@@ -300,10 +300,11 @@ static void live_signal(struct life *l, int sig)
 		ignore(pidfd_signal(&worker, sig));
 }
 
-static int live_hand_over(struct life *l)
+void live_hello(const struct life *l, struct wire_hello *ret)
 {
 	const struct pool *p = l->pool;
-	struct wire_hello h = {
+
+	*ret = (struct wire_hello){
 		.pool = p->conf->name,
 		.slot = l->slot->index,
 		.generation = l->generation,
@@ -316,8 +317,15 @@ static int live_hand_over(struct life *l)
 		.specs = p->conf->listens,
 		.nfds = p->conf->nlistens,
 	};
+}
 
+static int live_hand_over(struct life *l)
+{
+	const struct pool *p = l->pool;
+	struct wire_hello h;
 	struct err e;
+
+	live_hello(l, &h);
 
 	if (listeners_occupy(l, &e) < 0)
 		log_error("%s: %s", p->conf->name, e.msg);

@@ -6,6 +6,10 @@
 #include "super/super.h"
 
 int live_birth(struct life *l, struct err *e); /* spawn.c: struct world's birth */
+/* What its descriptors tell, from now on. */
+MUST_CHECK int live_watch(struct life *l);
+/* What it is told with its sockets. */
+void live_hello(const struct life *l, struct wire_hello *ret);
 void live_init_timers(struct life *l);
 
 /* What the birth has said so far, before anything that was said after it. */

@@ -148,9 +148,12 @@ static void on_err(struct source *s, uint32_t events)
 
 int pipes_watch(struct life *l)
 {
-	int r = source_add(&l->master->loop, &l->out.src, l->out.fd, EPOLLIN, on_out);
+	int r = 0;
 
-	if (r == 0)
+	/* A worker may have closed its end. */
+	if (l->out.fd >= 0)
+		r = source_add(&l->master->loop, &l->out.src, l->out.fd, EPOLLIN, on_out);
+	if (r == 0 && l->err.fd >= 0)
 		r = source_add(&l->master->loop, &l->err.src, l->err.fd, EPOLLIN, on_err);
 	return r;
 }

@@ -271,11 +271,16 @@ static void on_changed(struct cpuset_watch *w)
 
 void pins_open(struct master *m)
 {
+	if (allowed_cpus(&m->pins.limit) == 0)
+		m->pins.limited = allowed_why(&m->pins.limit) == ALLOWED_AFFINITY;
+	pins_again(m);
+}
+
+void pins_again(struct master *m)
+{
 	int r;
 
 	ignore(topology_read("/sys", &m->topology));
-	if (allowed_cpus(&m->pins.limit) == 0)
-		m->pins.limited = allowed_why(&m->pins.limit) == ALLOWED_AFFINITY;
 	timer_init(&m->pins.settle, on_settled);
 	r = cpuset_watch_open(&m->pins.watch, &m->loop, on_changed);
 	if (r < 0)

@@ -9,6 +9,8 @@
 /* Read the host's topology, watch for changes. After prepare_master(), before CPUs are
  * dealt. What cannot be watched is a line in the log. */
 void pins_open(struct master *m);
+/* The same of a master that knows what it was started with: after an upgrade. */
+void pins_again(struct master *m);
 void pins_close(struct master *m); /* harmless when never opened */
 /* The number of slots has changed: deal anew, and pin. */
 void pins_deal(struct master *m);

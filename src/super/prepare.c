@@ -61,9 +61,9 @@ static bool any_wants(const struct master *m, enum cage_word w)
 	return false;
 }
 
-int prepare_master(struct master *m, struct err *e)
+int prepare_master_again(struct master *m, struct err *e)
 {
-	int r = 0;
+	int r;
 
 	raise_nofile();
 	m->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -72,6 +72,13 @@ int prepare_master(struct master *m, struct err *e)
 	r = companion_open("mpsup-init", &m->init_fd, e);
 	if (r == 0)
 		r = companion_open("mpsup-worker", &m->worker_exe_fd, e);
+	return r;
+}
+
+int prepare_master(struct master *m, struct err *e)
+{
+	int r = prepare_master_again(m, e);
+
 	if (r == 0 && any_wants(m, CAGE_CGROUP))
 		r = place_cgroup(m, e);
 	return r;
@@ -153,6 +160,16 @@ static int settle_words(struct master *m, const struct pool_config *conf, uint32
 	return 0;
 }
 
+static void use_filter(struct generation *g)
+{
+	struct cage *c = &g->cage;
+
+	c->filter = g->filter->insns;
+	c->filter_len = g->filter->len;
+	c->filter_flags = g->filter->flags;
+	c->filter_asks = g->filter->asks;
+}
+
 static int prepare_filter(struct master *m, struct generation *g, struct cage *c, struct err *e)
 {
 	const char *name = g->conf->policy;
@@ -164,10 +181,7 @@ static int prepare_filter(struct master *m, struct generation *g, struct cage *c
 	r = filter_get(m, name, config_arms_bind(g->conf), &g->filter, e);
 	if (r < 0)
 		return r;
-	c->filter = g->filter->insns;
-	c->filter_len = g->filter->len;
-	c->filter_flags = g->filter->flags;
-	c->filter_asks = g->filter->asks;
+	use_filter(g);
 	/* Signals take the call away, and Go sends itself signals all the time. */
 	if (c->filter_flags == SECCOMP_FILTER_FLAG_NEW_LISTENER && g->conf->spares > 0 &&
 	    g->conf->protocol != PROTO_NODE_CLUSTER)
@@ -317,21 +331,13 @@ static int prepare_names(struct generation *g, struct err *e)
 	return names ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static int prepare_cage(struct master *m, struct generation *g, struct err *e)
+/* What follows from the configuration alone. */
+static int prepare_plain(struct master *m, struct generation *g, struct err *e)
 {
 	struct cage *c = &g->cage;
 	int r;
 
-	*c = CAGE_NONE;
-	r = settle_words(m, g->conf, &c->words, e);
-	if (r < 0)
-		return r;
 	c->clone_flags = clone_flags(c->words);
-	if (m->root) {
-		r = check_namespaces(m, c->words, e);
-		if (r < 0)
-			return r;
-	}
 	c->uid = g->conf->uid;
 	c->gid = g->conf->gid;
 	c->gids = g->conf->gids;
@@ -344,6 +350,20 @@ static int prepare_cage(struct master *m, struct generation *g, struct err *e)
 		r = prepare_names(g, e);
 	if (r == 0)
 		r = prepare_command(m, g, c, e);
+	return r;
+}
+
+static int prepare_cage(struct master *m, struct generation *g, struct err *e)
+{
+	struct cage *c = &g->cage;
+	int r;
+
+	*c = CAGE_NONE;
+	r = settle_words(m, g->conf, &c->words, e);
+	if (r == 0 && m->root)
+		r = check_namespaces(m, c->words, e);
+	if (r == 0)
+		r = prepare_plain(m, g, e);
 	if (r == 0 && cage_has(c, CAGE_SECCOMP))
 		r = prepare_filter(m, g, c, e);
 	if (r == 0 && cage_has(c, CAGE_VIEW))
@@ -358,24 +378,63 @@ static int prepare_cage(struct master *m, struct generation *g, struct err *e)
 
 /* ---- generations ---- */
 
+static struct generation *generation_new(struct pool_config *conf, unsigned number)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+
+	if (g)
+		*g = (struct generation){ .refs = 1,
+					  .number = number,
+					  .conf = pool_config_ref(conf),
+					  .cage = CAGE_NONE,
+					  .wire = wire_find(conf->protocol) };
+	return g;
+}
+
 int generation_make(struct master *m, struct pool_config *conf, unsigned number,
 		    struct generation **ret, struct err *e)
 {
-	struct generation *g = calloc(1, sizeof(*g));
+	struct generation *g = generation_new(conf, number);
 	int r;
 
 	if (!g)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (!m->batch)
 		filters_read_again(m);
-	*g = (struct generation){ .refs = 1,
-				  .number = number,
-				  .conf = pool_config_ref(conf),
-				  .cage = CAGE_NONE,
-				  .wire = wire_find(conf->protocol) };
 	r = leaf_limits_prepare(m, g, e);
 	if (r == 0)
 		r = prepare_cage(m, g, e);
+	if (r < 0) {
+		generation_unref(g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+int generation_again(struct master *m, struct pool_config *conf, unsigned number,
+		     const struct generation_carried *was, struct generation **ret, struct err *e)
+{
+	struct generation *g = generation_new(conf, number);
+	int r;
+
+	if (!g)
+		return err_set(e, -ENOMEM, "out of memory");
+	g->filter = was->filter;
+	g->policy_name = was->policy_name;
+	g->cage.mold_fd = was->mold_fd;
+	g->cage.view = was->view;
+	g->cage.words = was->words;
+	if (g->filter)
+		use_filter(g);
+	r = g->wire ? 0 : err_set(e, -EINVAL, "a protocol that is not known");
+	if (was->plan_conf)
+		conf = g->plan_conf = pool_config_ref(was->plan_conf);
+	if (r == 0 && m->has_cgroup)
+		r = leaf_plan_make(&conf->limits, m->cgroup.controllers, &conf->arena,
+				   &g->leaf_plan, e);
+	if (r == 0)
+		r = prepare_plain(m, g, e);
 	if (r < 0) {
 		generation_unref(g);
 		return r;

@@ -19,12 +19,28 @@
  * built-in worker, the cgroup base. -EOPNOTSUPP: this host or these rights
  * cannot give what was asked (exit 69). */
 MUST_CHECK int prepare_master(struct master *m, struct err *e);
+/* The same of a master that goes on in this program; its place in the tree came along. */
+MUST_CHECK int prepare_master_again(struct master *m, struct err *e);
 void prepare_master_done(struct master *m);
 
 /* All that births of this configuration, which is resolved, need; a failure leaves
  * nothing behind. The caller's reference. */
 MUST_CHECK int generation_make(struct master *m, struct pool_config *conf, unsigned number,
 			       struct generation **ret, struct err *e);
+/* What an image of the master has of one (carried.h): its file system as it was built, its
+ * filter as it was compiled. */
+struct generation_carried {
+	struct view view; /* strings in conf's arena */
+	int mold_fd;	  /* taken over; -1: none */
+	struct filter *filter; /* a reference, taken over; NULL: none */
+	const char *policy_name; /* in conf's arena */
+	uint32_t words;
+	struct pool_config *plan_conf; /* or NULL */
+};
+/* The same one again, without a look at files, users or the kernel. */
+MUST_CHECK int generation_again(struct master *m, struct pool_config *conf, unsigned number,
+				const struct generation_carried *was, struct generation **ret,
+				struct err *e);
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* accepts NULL */
 

@@ -154,7 +154,7 @@ static uint32_t wanted(const struct seat *s)
 	return EPOLLOUT | (s->accepts ? (uint32_t)EPOLLIN : 0u);
 }
 
-static int watch(struct seat *s)
+int seat_watch(struct seat *s)
 {
 	return source_add(loop_of(s), &s->src, s->fd, wanted(s), on_event);
 }
@@ -176,7 +176,7 @@ static void on_again(struct timer *t)
 	/* While it was not watched it may have been shut down once more. */
 	if (!is_listening(s->fd))
 		leave_group(s);
-	if (listener_revive(s->fd, s->listener->pool->conf->backlog) < 0 || watch(s) < 0)
+	if (listener_revive(s->fd, s->listener->pool->conf->backlog) < 0 || seat_watch(s) < 0)
 		timer_set(loop_of(s), t, now(s) + 10 * REVIVE_PAUSE_MS);
 	else if (s->out)
 		rejoin(s);
@@ -255,7 +255,7 @@ int seat_listen(struct seat *s, struct err *e)
 	s->listens = true;
 	l->nlistening[s->form]++;
 	s->silent = false;
-	r = watch(s);
+	r = seat_watch(s);
 	if (r < 0)
 		return err_sys(e, r, "watch %s", spec.shown);
 	if (l->nseats == 1 && !s->lent && l->pool->master->on_socket)
@@ -322,7 +322,7 @@ int seat_adopt(struct seat *s, struct seat *from)
 	s->again = again;
 	s->src = SOURCE_NONE;
 	seat_init(from, from->listener, from->form);
-	return s->listens ? watch(s) : 0;
+	return s->listens ? seat_watch(s) : 0;
 }
 
 void seat_restore(struct seat *s)

@@ -21,6 +21,8 @@ void seat_silence(struct seat *s);
  * one is closed then. */
 MUST_CHECK int seat_adopt(struct seat *s, struct seat *from);
 void seat_restore(struct seat *s);
+/* One that listens: see to it that it stays so. Of seat_listen(), and of an upgrade. */
+MUST_CHECK int seat_watch(struct seat *s);
 /* Tell dispatch_accept() of connections that wait, or no more. */
 void seat_accept(struct seat *s, bool on);
 

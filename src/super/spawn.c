@@ -117,14 +117,17 @@ static int make_channels(struct life *l, struct ends *x, struct err *e)
 	return r < 0 ? err_sys(e, r, "make its channels") : 0;
 }
 
-static int watch(struct life *l)
+int live_watch(struct life *l)
 {
 	struct loop *loop = &l->master->loop;
 	int r = source_add(loop, &l->init_src, l->init.fd, EPOLLIN, live_on_init);
 
-	if (r == 0)
+	/* These are only there at its birth, and where it has come through an upgrade. */
+	if (r == 0 && l->report_fd >= 0)
 		r = source_add(loop, &l->report_src, l->report_fd, EPOLLIN, live_on_report);
-	if (r == 0)
+	if (r == 0 && l->worker_fd >= 0)
+		r = source_add(loop, &l->worker_src, l->worker_fd, EPOLLIN, live_on_worker);
+	if (r == 0 && l->lifeline_fd >= 0)
 		r = source_add(loop, &l->lifeline_src, l->lifeline_fd, EPOLLIN, live_on_lifeline);
 	if (r == 0 && l->events_fd >= 0)
 		r = source_add(loop, &l->events_src, l->events_fd, EPOLLPRI, live_on_leaf);
@@ -231,7 +234,7 @@ int live_birth(struct life *l, struct err *e)
 	free(be.envp);
 	if (r < 0)
 		goto fail;
-	r = watch(l);
+	r = live_watch(l);
 	if (r == 0) {
 		l->init_gone = false;
 		return 0;

@@ -73,6 +73,16 @@ int total_open(struct pool *p, struct err *e)
 	return 0;
 }
 
+int total_again(struct pool *p, struct pool_config *conf, int fd, struct err *e)
+{
+	int r = plan(p, conf, &p->total.plan, e);
+
+	(void)snprintf(p->total.name, sizeof(p->total.name), "%s.total", p->conf->name);
+	p->total.fd = fd;
+	p->total.conf = pool_config_ref(conf);
+	return r;
+}
+
 void total_close(struct pool *p)
 {
 	if (p->total.fd < 0 || !p->total.name[0])

@@ -11,6 +11,8 @@
 /* -EOPNOTSUPP: this host cannot give what was asked; -EINVAL: a value that the kernel
  * does not understand. After place_cgroup(). 0 also when nothing is asked. */
 MUST_CHECK int total_open(struct pool *p, struct err *e);
+/* The one that is there, by its descriptor, as conf has it: of an upgrade. */
+MUST_CHECK int total_again(struct pool *p, struct pool_config *conf, int fd, struct err *e);
 void total_close(struct pool *p); /* harmless when there is none */
 /* Other values, of conf, while it runs. */
 MUST_CHECK int total_change(struct pool *p, struct pool_config *conf, struct err *e);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "kernel/scm.h"
 #include "wire/wire.h"
@@ -193,4 +194,57 @@ void channel_out_clear(struct channel *ch)
 	list_each(it, &out->queue)
 		drop(container_of(it, struct waiting, node));
 	out->words = out->messages = 0;
+}
+
+/* ---- of an upgrade ---- */
+
+bool channel_is_plain(const struct channel *ch)
+{
+	if (ch->fd < 0)
+		return true;
+	list_each(it, &ch->out.queue)
+		if (container_of(it, struct waiting, node)->nfds > 0)
+			return false;
+	return !ch->waiting_ack && ch->nqueries == 0 && ch->giving == 0;
+}
+
+bool channel_waiting(const struct channel *ch, unsigned i, struct channel_word *ret)
+{
+	if (ch->fd < 0)
+		return false;
+	list_each(it, &ch->out.queue)
+	{
+		const struct waiting *w = container_of(it, struct waiting, node);
+
+		if (i-- > 0)
+			continue;
+		*ret = (struct channel_word){ .bytes = w->packet->bytes + w->sent,
+					      .len = w->packet->len - w->sent,
+					      .is_message = w->is_message };
+		return true;
+	}
+	return false;
+}
+
+void channel_say_again(struct channel *ch, const struct channel_word *w)
+{
+	struct packet *p = packet_new("", w->bytes, w->len, "");
+
+	if (p)
+		ignore(add(ch, p, w->is_message, NULL, 0));
+	packet_unref(p);
+}
+
+int channel_read_again(struct channel *ch, const void *half, size_t len)
+{
+	if (len == 0)
+		return 0;
+	ch->buf = malloc(len);
+	if (!ch->buf)
+		return -ENOMEM;
+	memcpy(ch->buf, half, len);
+	ch->buf_len = ch->buf_size = len;
+	/* Whole lines may be among it, of a worker that was not listened to just then. */
+	timer_set(ch->loop, &ch->pause, clock_boot_ms());
+	return 0;
 }

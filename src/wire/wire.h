@@ -192,6 +192,23 @@ void channel_flush(struct channel *ch);
 struct packet *packet_new(const char *before, const char *text, size_t len, const char *after);
 void packet_unref(struct packet *p); /* NULL is allowed */
 
+/* ---- of an upgrade ---- */
+
+/* Nothing is under way there that a copy of it would not have: no handle that waits for its
+ * answer, or to be sent. */
+bool channel_is_plain(const struct channel *ch);
+struct channel_word {
+	const char *bytes; /* borrowed: what of it is not sent yet */
+	size_t len;
+	bool is_message;
+};
+/* The i-th of those that wait to be sent; false: there are no more. */
+bool channel_waiting(const struct channel *ch, unsigned i, struct channel_word *ret);
+/* The same in a new channel. What does not fit any more is lost, as its reader would be. */
+void channel_say_again(struct channel *ch, const struct channel_word *w);
+/* Half a line that was read; whole ones in it are heard with the next that comes. -ENOMEM. */
+MUST_CHECK int channel_read_again(struct channel *ch, const void *half, size_t len);
+
 /* Do not listen to it, or again. What it says meanwhile waits in its socket, and so does
  * the worker; only one that has gone cannot be held: see hung. */
 void channel_hold(struct channel *ch, bool hold);
