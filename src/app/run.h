@@ -25,7 +25,6 @@ struct upgrade {
 	} step;
 	char path[PATH_MAX]; /* of our own program, as it was at our start */
 	int exe_fd;	     /* of the one there now, as it was checked */
-	char version[64];    /* it calls itself so */
 	struct pidfd child;  /* of the check */
 	struct source child_src, said_src;
 	int said_fd;

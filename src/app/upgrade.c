@@ -35,6 +35,7 @@ enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2 };
 #define LOOK_MS	 5
 #define SAY_MS	 1000
 #define OUT_FD	 1
+#define CAN	 "mpsup can go on: " /* then its version: what another program would not say */
 
 /* ---- what belongs to this floor ---- */
 
@@ -227,12 +228,11 @@ static void checked(struct upgrade *u, const struct pidfd_exit *ex)
 		fail(u, "%s was ended by signal %d when it was tried", u->path, ex->code);
 		return;
 	}
-	if (ex->code != EXIT_OK || !u->said[0]) {
+	if (ex->code != EXIT_OK || strncmp(u->said, CAN, strlen(CAN)) != 0) {
 		fail(u, "%s cannot go on here (exit %d): %.400s", u->path, ex->code,
-		     safe[0] ? safe : "it says nothing; is it an mpsup that can?");
+		     ex->code != EXIT_OK && safe[0] ? safe : "is it an mpsup that can?");
 		return;
 	}
-	(void)snprintf(u->version, sizeof(u->version), "%.60s", safe);
 	source_remove(loop_of(u), &u->said_src);
 	fd_close(&u->said_fd);
 	u->step = UPGRADE_WAIT;
@@ -297,6 +297,13 @@ static int begin_check(struct upgrade *u, struct err *e)
 	return 0;
 }
 
+static bool is_script(int fd)
+{
+	char head[2];
+
+	return pread(fd, head, sizeof(head), 0) == 2 && head[0] == '#' && head[1] == '!';
+}
+
 /* As root one that only root can have put there. */
 static int open_program(struct upgrade *u, struct err *e)
 {
@@ -305,6 +312,10 @@ static int open_program(struct upgrade *u, struct err *e)
 	u->exe_fd = trusted_open(u->path, false, e);
 	if (u->exe_fd < 0)
 		return err_wrap(e, "the new program");
+	if (is_script(u->exe_fd))
+		return err_set(e, -ENOEXEC,
+			       "%s is a script; only a program can go on in the place of another",
+			       u->path);
 	if (faccessat(u->exe_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0)
 		return err_sys(e, -errno, "%s", u->path);
 	return 0;
@@ -508,7 +519,7 @@ int cmd_upgrade_check(int argc, char **argv)
 	}
 	if (r == 0)
 		r = ctl_get(&c.im, json_object_get(c.im.root, "ctl"), &run->ctl, &run->master, &e);
-	(void)printf("%s\n", r < 0 ? e.msg : MPSUP_VERSION);
+	(void)printf("%s\n", r < 0 ? e.msg : CAN MPSUP_VERSION);
 	(void)fflush(stdout);
 	_exit(r < 0 ? EXIT_OTHER : EXIT_OK);
 }

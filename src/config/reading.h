@@ -14,7 +14,7 @@ struct reading {
 	struct given at;       /* file, line and column of what is taken; file NULL: an option */
 	const char *dir;       /* what paths of a file are relative to; NULL: they stay */
 	bool quiet, verbose;
-	bool again; /* values that were taken before: no file is read for them */
+	bool again;	    /* values that were taken before: no file is read for them */
 	bool help, version; /* asked for instead of a run */
 };
 

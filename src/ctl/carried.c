@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct field ctl_fields[] = {
-	FIELD(FD, ctl, fd),	  FIELD(CHARS, ctl, path),   FIELD(NUM, ctl, seq),
+	FIELD(FD, ctl, fd),	   FIELD(CHARS, ctl, path),  FIELD(NUM, ctl, seq),
 	FIELD(NUM, ctl, reserved), FIELD(NUM, ctl, applies),
 };
 
@@ -19,14 +19,14 @@ static const struct field event_fields[] = {
 };
 
 static const struct field client_fields[] = {
-	FIELD(INT, ctl_client, pid),	     FIELD(NUM, ctl_client, uid),
-	FIELD(NUM, ctl_client, gid),	     FIELD(NUM, ctl_client, rights),
-	FIELD(NUM, ctl_client, closing),     FIELD(NUM, ctl_client, want_events),
-	FIELD(NUM, ctl_client, want_logs),   FIELD(NUM, ctl_client, logs_err_only),
-	FIELD(NUM, ctl_client, want_stop),   FIELD(NUM, ctl_client, only_waits),
-	FIELD(INT, ctl_client, log_slot),    FIELD(INT, ctl_client, stop_slot),
-	FIELD(NUM, ctl_client, want_ready),  FIELD(INT, ctl_client, ready_slot),
-	FIELD(NUM, ctl_client, ready_after), FIELD(NUM, ctl_client, by_twin),
+	FIELD(INT, ctl_client, pid),	      FIELD(NUM, ctl_client, uid),
+	FIELD(NUM, ctl_client, gid),	      FIELD(NUM, ctl_client, rights),
+	FIELD(NUM, ctl_client, closing),      FIELD(NUM, ctl_client, want_events),
+	FIELD(NUM, ctl_client, want_logs),    FIELD(NUM, ctl_client, logs_err_only),
+	FIELD(NUM, ctl_client, want_stop),    FIELD(NUM, ctl_client, only_waits),
+	FIELD(INT, ctl_client, log_slot),     FIELD(INT, ctl_client, stop_slot),
+	FIELD(NUM, ctl_client, want_ready),   FIELD(INT, ctl_client, ready_slot),
+	FIELD(NUM, ctl_client, ready_after),  FIELD(NUM, ctl_client, by_twin),
 	FIELD(NUM, ctl_client, want_applied), FIELD(NUM, ctl_client, applied),
 	FIELD(NUM, ctl_client, apply_failed), FIELD(NUM, ctl_client, reload),
 	FIELD(NUM, ctl_client, want_drained), FIELD(NUM, ctl_client, want_upgrade),
@@ -64,8 +64,7 @@ void ctl_put(struct image *im, json_t *o, const struct ctl *c)
 	json_t *events = array_of(im, o, "events"), *clients = array_of(im, o, "clients");
 
 	image_put(im, o, ctl_fields, ARRAY_LEN(ctl_fields), c);
-	list_each(it, &c->events)
-	{
+	list_each(it, &c->events) {
 		const struct ctl_event *e = container_of(it, struct ctl_event, node);
 		json_t *to = image_add(im, events);
 

@@ -45,8 +45,8 @@ struct ctl {
 	void *state;		       /* of these two */
 	/* Another program in our place; -errno with a sentence: it was not begun. NULL: none. */
 	int (*upgrade)(struct ctl *c, struct err *e);
-	void *upgrader; /* of this one */
-	uint64_t applies;	       /* how many there were */
+	void *upgrader;	  /* of this one */
+	uint64_t applies; /* how many there were */
 };
 
 struct ctl_client {

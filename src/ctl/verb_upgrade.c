@@ -12,7 +12,8 @@ void verb_upgrade(struct ctl_client *cl, const struct target *t, const json_t *a
 
 	(void)args;
 	if (t->pool) {
-		client_fail(cl, 2, "upgrade: it is the master that is replaced, with all its pools");
+		client_fail(cl, 2,
+			    "upgrade: it is the master that is replaced, with all its pools");
 		return;
 	}
 	cl->want_upgrade = true;

@@ -123,8 +123,7 @@ void image_put_bytes(struct image *im, json_t *o, const char *name, const void *
 	im->bytes = more;
 	im->size = size;
 	memcpy(im->bytes + im->len, data, len);
-	image_put_json(im, o, name,
-		       json_pack("[I,I]", (json_int_t)im->len, (json_int_t)len));
+	image_put_json(im, o, name, json_pack("[I,I]", (json_int_t)im->len, (json_int_t)len));
 	im->len += len;
 }
 
@@ -139,8 +138,8 @@ const void *image_get_bytes(struct image *im, const json_t *o, const char *name,
 	at = json_integer_value(json_array_get(v, 0));
 	len = json_integer_value(json_array_get(v, 1));
 	if (at < 0 || len < 0 || (size_t)at > im->len || (size_t)len > im->len - (size_t)at) {
-		image_fail(im, "%s: bytes %lld at %lld are not in the image", name,
-			   (long long)len, (long long)at);
+		image_fail(im, "%s: bytes %lld at %lld are not in the image", name, (long long)len,
+			   (long long)at);
 		return NULL;
 	}
 	*ret_len = (size_t)len;
@@ -366,8 +365,8 @@ int image_write(struct image *im, int *ret_fd, struct err *e)
 	if (r == 0)
 		r = write_all(fd, im->bytes, im->len);
 	free(text);
-	if (r == 0 && fcntl(fd, F_ADD_SEALS,
-			    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+	if (r == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		r = -errno;
 	if (r < 0)
 		return err_sys(e, r, "write the image");
@@ -409,7 +408,8 @@ int image_read(struct image *im, int fd, struct err *e)
 		if (im->bytes)
 			memcpy(im->bytes, map + sizeof(*h) + h->json_len, h->len);
 		if (!im->root || !im->bytes)
-			(void)err_set(e, -EINVAL, "the image: %s", im->root ? "no memory" : why.text);
+			(void)err_set(e, -EINVAL, "the image: %s",
+				      im->root ? "no memory" : why.text);
 	}
 	(void)munmap(map, (size_t)st.st_size);
 	if (im->root && im->bytes)

@@ -30,7 +30,7 @@ struct image {
 	size_t len, size;
 	int *fds; /* borrowed: those that stay open */
 	unsigned nfds;
-	bool check;	    /* it is only tried: the descriptors are not there */
+	bool check;	     /* it is only tried: the descriptors are not there */
 	struct arena *arena; /* of FIELD_KEPT texts that are read */
 	struct loop *loop;   /* of timers that are read */
 	struct err err;	     /* the first that went wrong */
@@ -54,7 +54,7 @@ struct field {
 };
 #define FIELD(type_, of, member)                                                                   \
 	{                                                                                          \
-		#member, FIELD_##type_, offsetof(struct of, member),                               \
+#member, FIELD_##type_, offsetof(struct of, member),                               \
 			sizeof(((struct of *)0)->member)                                           \
 	}
 

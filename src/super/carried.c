@@ -105,7 +105,8 @@ static void get_filter(struct carried *c, const json_t *o)
 
 	if (f)
 		f->insns = malloc(len + 1);
-	if (!f || !f->insns || !insns || len % sizeof(*f->insns) || len / sizeof(*f->insns) > BPF_MAXINSNS) {
+	if (!f || !f->insns || !insns || len % sizeof(*f->insns) ||
+	    len / sizeof(*f->insns) > BPF_MAXINSNS) {
 		image_fail(&c->im, "a filter of %zu bytes", len);
 		if (f)
 			free(f->insns);
@@ -131,9 +132,9 @@ static const struct field pin_fields[] = {
 };
 
 static const struct field view_fields[] = {
-	FIELD(NUM, view, app),		  FIELD(NUM, view, tmp_bytes),
-	FIELD(NUM, view, own_cgroup),	  FIELD(NUM, view, own_pid),
-	FIELD(NUM, view, uid),		  FIELD(NUM, view, gid),
+	FIELD(NUM, view, app),		 FIELD(NUM, view, tmp_bytes),
+	FIELD(NUM, view, own_cgroup),	 FIELD(NUM, view, own_pid),
+	FIELD(NUM, view, uid),		 FIELD(NUM, view, gid),
 	FIELD(CHARS, view, tmp_options), FIELD(CHARS, view, run_options),
 };
 
@@ -171,8 +172,8 @@ static void get_view(struct carried *c, const json_t *o, struct arena *a, struct
 			image_fail(&c->im, "a place of a view without a path");
 	}
 	for (; v->npins < json_array_size(pins) && v->npins < VIEW_PINS_MAX; v->npins++) {
-		image_get(&c->im, json_array_get(pins, v->npins), pin_fields,
-			  ARRAY_LEN(pin_fields), &v->pins[v->npins]);
+		image_get(&c->im, json_array_get(pins, v->npins), pin_fields, ARRAY_LEN(pin_fields),
+			  &v->pins[v->npins]);
 		if (!v->pins[v->npins].path)
 			image_fail(&c->im, "a pinned file without a path");
 	}
@@ -250,18 +251,18 @@ static void get_generation(struct carried *c, const json_t *o)
 /* ---- the master ---- */
 
 static const struct field master_fields[] = {
-	FIELD(NUM, master, has_cgroup),	    FIELD(NUM, master, stat_files),
-	FIELD(CHARS, master, no_limits),    FIELD(NUM, master, clones_given),
-	FIELD(NUM, master, born),	    FIELD(NUM, master, started_ms),
-	FIELD(NUM, master, announced),	    FIELD(INT, master, exit_code),
-	FIELD(RAW, master, pins.limit),	    FIELD(NUM, master, pins.limited),
+	FIELD(NUM, master, has_cgroup),	 FIELD(NUM, master, stat_files),
+	FIELD(CHARS, master, no_limits), FIELD(NUM, master, clones_given),
+	FIELD(NUM, master, born),	 FIELD(NUM, master, started_ms),
+	FIELD(NUM, master, announced),	 FIELD(INT, master, exit_code),
+	FIELD(RAW, master, pins.limit),	 FIELD(NUM, master, pins.limited),
 	FIELD(NUM, master, stopping),
 };
 
 static const struct field cgroup_fields[] = {
-	FIELD(FD, cgroup_root, mount_fd), FIELD(FD, cgroup_root, base_fd),
-	FIELD(CHARS, cgroup_root, mount), FIELD(CHARS, cgroup_root, own),
-	FIELD(NUM, cgroup_root, above),	  FIELD(CHARS, cgroup_root, path),
+	FIELD(FD, cgroup_root, mount_fd),	FIELD(FD, cgroup_root, base_fd),
+	FIELD(CHARS, cgroup_root, mount),	FIELD(CHARS, cgroup_root, own),
+	FIELD(NUM, cgroup_root, above),		FIELD(CHARS, cgroup_root, path),
 	FIELD(CHARS, cgroup_root, controllers), FIELD(NUM, cgroup_root, moved),
 };
 
@@ -418,8 +419,9 @@ static bool slot_is_busy(const struct slot *s, char *what, size_t size)
 {
 	if (s->current && life_is_busy(s->current, what, size))
 		return true;
-	list_each(it, &s->beside) if (life_is_busy(container_of(it, struct life, node), what, size))
-		return true;
+	list_each(it, &s->beside)
+		if (life_is_busy(container_of(it, struct life, node), what, size))
+			return true;
 	return false;
 }
 
@@ -430,8 +432,9 @@ static bool pool_is_busy(const struct pool *p, char *what, size_t size)
 	for (unsigned i = 0; i < p->nslots_made; i++)
 		if (slot_is_busy(p->slots[i], what, size))
 			return true;
-	list_each(it, &p->spares) if (life_is_busy(container_of(it, struct life, node), what, size))
-		return true;
+	list_each(it, &p->spares)
+		if (life_is_busy(container_of(it, struct life, node), what, size))
+			return true;
 	if (p->rolled_from || p->roll.next)
 		does = "is being reloaded";
 	else if (p->retiring || p->later.armed)
@@ -460,9 +463,11 @@ void master_busy(const struct master *m, char *what, size_t size)
 
 		for (unsigned k = 0; k < p->nslots_made; k++) {
 			n += p->slots[k]->current != NULL;
-			list_each(it, &p->slots[k]->beside) n++;
+			list_each(it, &p->slots[k]->beside)
+				n++;
 		}
-		list_each(it, &p->spares) n++;
+		list_each(it, &p->spares)
+			n++;
 		if (p->lives > n)
 			(void)snprintf(what, size, "pool %s has workers that are ending",
 				       p->conf->name);

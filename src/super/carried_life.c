@@ -99,14 +99,44 @@ static const struct field life_fields[] = {
 /* ---- its channel ---- */
 
 static const struct field channel_fields[] = {
-	FIELD(NUM, channel, asked),
-	FIELD(NUM, channel, handed),
-	FIELD(RAW, channel, open),
-	FIELD(RAW, channel, told),
-	FIELD(RAW, channel, free_ports),
-	FIELD(NUM, channel, nfree_ports),
+	FIELD(NUM, channel, asked),	 FIELD(NUM, channel, handed),
+	FIELD(RAW, channel, open),	 FIELD(RAW, channel, told),
+	FIELD(RAW, channel, free_ports), FIELD(NUM, channel, nfree_ports),
 	FIELD(NUM, channel, next_fd),
 };
+
+static const struct field query_fields[] = {
+	FIELD(NUM, node_query, seq),	   FIELD(INT, node_query, error),
+	FIELD(NUM, node_query, listener),  FIELD(NUM, node_query, v6),
+	FIELD(NUM, node_query, free_port), FIELD(RAW, node_query, addr),
+};
+
+/* listen() calls of a Node program: a parked spare's wait until it has a slot. */
+static void put_queries(struct image *im, json_t *o, const struct channel *ch)
+{
+	json_t *list = json_array();
+
+	image_put_json(im, o, "queries", list);
+	for (unsigned i = 0; i < ch->nqueries; i++)
+		image_put(im, image_add(im, list), query_fields, ARRAY_LEN(query_fields),
+			  &ch->queries[i]);
+}
+
+static void get_queries(struct image *im, const json_t *list, struct channel *ch)
+{
+	size_t n = json_array_size(list);
+
+	if (n == 0)
+		return;
+	ch->queries = calloc(NODE_QUERIES, sizeof(*ch->queries));
+	if (!ch->queries || n > NODE_QUERIES) {
+		image_fail(im, "%zu listen() calls of one worker", n);
+		return;
+	}
+	for (; ch->nqueries < n; ch->nqueries++)
+		image_get(im, json_array_get(list, ch->nqueries), query_fields,
+			  ARRAY_LEN(query_fields), &ch->queries[ch->nqueries]);
+}
 
 static void put_words(struct image *im, json_t *o, const struct channel *ch)
 {
@@ -131,6 +161,7 @@ static void put_channel(struct image *im, json_t *o, const struct channel *ch)
 	image_put_json(im, o, "taken", json_integer((json_int_t)ch->out.taken));
 	image_put_bytes(im, o, "half", ch->buf, ch->buf_len);
 	put_words(im, o, ch);
+	put_queries(im, o, ch);
 }
 
 static void get_words(struct image *im, const json_t *list, struct channel *ch)
@@ -168,6 +199,7 @@ static void get_channel(struct carried *c, const json_t *o, struct life *l)
 	if (channel_read_again(ch, half, half_len) < 0)
 		image_fail(&c->im, "out of memory");
 	get_words(&c->im, json_object_get(o, "words"), ch);
+	get_queries(&c->im, json_object_get(o, "queries"), ch);
 	if (!json_is_true(json_object_get(o, "live")))
 		source_remove(ch->loop, &ch->source);
 }
@@ -175,20 +207,13 @@ static void get_channel(struct carried *c, const json_t *o, struct life *l)
 /* ---- calls of its program that wait ---- */
 
 static const struct field call_fields[] = {
-	FIELD(NUM, bind_call, call.id),
-	FIELD(INT, bind_call, call.tid),
-	FIELD(INT, bind_call, call.nr),
-	FIELD(RAW, bind_call, call.args),
-	FIELD(NUM, bind_call, is_listen),
-	FIELD(INT, bind_call, theirs),
-	FIELD(NUM, bind_call, socket.stream),
-	FIELD(INT, bind_call, socket.family),
-	FIELD(NUM, bind_call, socket.cloexec),
-	FIELD(NUM, bind_call, socket.nonblock),
-	FIELD(NUM, bind_call, socket.inode),
-	FIELD(NUM, bind_call, v6only),
-	FIELD(RAW, bind_call, addr),
-	FIELD(NUM, bind_call, addr_len),
+	FIELD(NUM, bind_call, call.id),	       FIELD(INT, bind_call, call.tid),
+	FIELD(INT, bind_call, call.nr),	       FIELD(RAW, bind_call, call.args),
+	FIELD(NUM, bind_call, is_listen),      FIELD(INT, bind_call, theirs),
+	FIELD(NUM, bind_call, socket.stream),  FIELD(INT, bind_call, socket.family),
+	FIELD(NUM, bind_call, socket.cloexec), FIELD(NUM, bind_call, socket.nonblock),
+	FIELD(NUM, bind_call, socket.inode),   FIELD(NUM, bind_call, v6only),
+	FIELD(RAW, bind_call, addr),	       FIELD(NUM, bind_call, addr_len),
 };
 
 static void put_binder(struct image *im, json_t *o, const struct binder *b)
@@ -294,8 +319,8 @@ void carried_get_life(struct carried *c, const json_t *o, struct pool *p, struct
 	}
 	live_init_timers(l);
 	image_get(&c->im, o, life_fields, ARRAY_LEN(life_fields), l);
-	if (!c->im.check && (l->state != LIFE_READY && l->state != LIFE_PARKED &&
-			     l->state != LIFE_DRAINING))
+	if (!c->im.check &&
+	    (l->state != LIFE_READY && l->state != LIFE_PARKED && l->state != LIFE_DRAINING))
 		image_fail(&c->im, "pool %s: a worker that is not at rest", p->conf->name);
 	if (l->state >= LIFE_STATES || l->asked >= REASONS)
 		image_fail(&c->im, "pool %s: a worker in a state that is not known", p->conf->name);

@@ -18,15 +18,15 @@
 /* ---- deaths, restarts, lines ---- */
 
 static const struct field death_fields[] = {
-	FIELD(NUM, death, life),	      FIELD(NUM, death, generation),
-	FIELD(INT, death, time_ms),	      FIELD(INT, death, pid),
-	FIELD(NUM, death, reason),	      FIELD(INT, death, code),
-	FIELD(INT, death, sig),		      FIELD(NUM, death, core_dumped),
-	FIELD(NUM, death, ready),	      FIELD(NUM, death, host_refuses),
-	FIELD(INT, death, error),	      FIELD(NUM, death, uptime_ms),
-	FIELD(NUM, death, cpu_ms),	      FIELD(NUM, death, memory_peak_bytes),
-	FIELD(NUM, death, pids_refused),      FIELD(NUM, death, throttled_usec),
-	FIELD(CHARS, death, status_text),     FIELD(CHARS, death, detail),
+	FIELD(NUM, death, life),	  FIELD(NUM, death, generation),
+	FIELD(INT, death, time_ms),	  FIELD(INT, death, pid),
+	FIELD(NUM, death, reason),	  FIELD(INT, death, code),
+	FIELD(INT, death, sig),		  FIELD(NUM, death, core_dumped),
+	FIELD(NUM, death, ready),	  FIELD(NUM, death, host_refuses),
+	FIELD(INT, death, error),	  FIELD(NUM, death, uptime_ms),
+	FIELD(NUM, death, cpu_ms),	  FIELD(NUM, death, memory_peak_bytes),
+	FIELD(NUM, death, pids_refused),  FIELD(NUM, death, throttled_usec),
+	FIELD(CHARS, death, status_text), FIELD(CHARS, death, detail),
 	FIELD(CHARS, death, hint),
 };
 
@@ -165,10 +165,10 @@ static void get_log(struct image *im, const json_t *o, struct logring *r)
 /* ---- slots ---- */
 
 static const struct field slot_fields[] = {
-	FIELD(NUM, slot, state),	 FIELD(NUM, slot, halted),
-	FIELD(NUM, slot, renew),	 FIELD(NUM, slot, surplus),
-	FIELD(NUM, slot, vacant),	 FIELD(NUM, slot, place),
-	FIELD(RAW, slot, cpus),		 FIELD(NUM, slot, boot_failures),
+	FIELD(NUM, slot, state),	  FIELD(NUM, slot, halted),
+	FIELD(NUM, slot, renew),	  FIELD(NUM, slot, surplus),
+	FIELD(NUM, slot, vacant),	  FIELD(NUM, slot, place),
+	FIELD(RAW, slot, cpus),		  FIELD(NUM, slot, boot_failures),
 	FIELD(NUM, slot, total_restarts), FIELD(TIMER, slot, timer),
 };
 
@@ -219,16 +219,16 @@ static void get_slot(struct carried *c, const json_t *o, struct slot *s)
 /* ---- sockets ---- */
 
 static const struct field listener_fields[] = {
-	FIELD(TEXT, listener, owned),	       FIELD(NUM, listener, nseats),
-	FIELD(RAW, listener, users),	       FIELD(NUM, listener, revived),
-	FIELD(NUM, listener, no_v6),	       FIELD(RAW, listener, spec.addr),
-	FIELD(NUM, listener, spec.addr_len),   FIELD(NUM, listener, spec.dual_stack),
+	FIELD(TEXT, listener, owned),	     FIELD(NUM, listener, nseats),
+	FIELD(RAW, listener, users),	     FIELD(NUM, listener, revived),
+	FIELD(NUM, listener, no_v6),	     FIELD(RAW, listener, spec.addr),
+	FIELD(NUM, listener, spec.addr_len), FIELD(NUM, listener, spec.dual_stack),
 };
 
 static const struct field seat_fields[] = {
-	FIELD(FD, seat, fd),	    FIELD(NUM, seat, listens), FIELD(NUM, seat, silent),
-	FIELD(NUM, seat, out),	    FIELD(NUM, seat, lent),    FIELD(NUM, seat, rank),
-	FIELD(NUM, seat, inode),    FIELD(TIMER, seat, again), FIELD(NUM, seat, window_ms),
+	FIELD(FD, seat, fd),	     FIELD(NUM, seat, listens), FIELD(NUM, seat, silent),
+	FIELD(NUM, seat, out),	     FIELD(NUM, seat, lent),	FIELD(NUM, seat, rank),
+	FIELD(NUM, seat, inode),     FIELD(TIMER, seat, again), FIELD(NUM, seat, window_ms),
 	FIELD(NUM, seat, in_window),
 };
 

@@ -71,7 +71,7 @@ MUST_CHECK int listeners_occupy(struct life *of, struct err *e);
 
 /* Between listeners.c and listeners_want.c: one listener. */
 MUST_CHECK int listener_make_seats(struct listener *l, enum listener_form form); /* -ENOMEM */
-struct listener *listener_add(struct pool *p, const struct listen_spec *spec); /* NULL: full */
+struct listener *listener_add(struct pool *p, const struct listen_spec *spec);	 /* NULL: full */
 MUST_CHECK int listener_begin(struct listener *l, bool at_once, struct err *e);
 /* A place's seat: where it is closed, and an open one is nobody's, it becomes that. */
 MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, unsigned place,

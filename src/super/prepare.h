@@ -30,9 +30,9 @@ MUST_CHECK int generation_make(struct master *m, struct pool_config *conf, unsig
 /* What an image of the master has of one (carried.h): its file system as it was built, its
  * filter as it was compiled. */
 struct generation_carried {
-	struct view view; /* strings in conf's arena */
-	int mold_fd;	  /* taken over; -1: none */
-	struct filter *filter; /* a reference, taken over; NULL: none */
+	struct view view;	 /* strings in conf's arena */
+	int mold_fd;		 /* taken over; -1: none */
+	struct filter *filter;	 /* a reference, taken over; NULL: none */
 	const char *policy_name; /* in conf's arena */
 	uint32_t words;
 	struct pool_config *plan_conf; /* or NULL */

@@ -205,15 +205,14 @@ bool channel_is_plain(const struct channel *ch)
 	list_each(it, &ch->out.queue)
 		if (container_of(it, struct waiting, node)->nfds > 0)
 			return false;
-	return !ch->waiting_ack && ch->nqueries == 0 && ch->giving == 0;
+	return !ch->waiting_ack && ch->giving == 0;
 }
 
 bool channel_waiting(const struct channel *ch, unsigned i, struct channel_word *ret)
 {
 	if (ch->fd < 0)
 		return false;
-	list_each(it, &ch->out.queue)
-	{
+	list_each(it, &ch->out.queue) {
 		const struct waiting *w = container_of(it, struct waiting, node);
 
 		if (i-- > 0)
