@@ -108,6 +108,7 @@ _mpsup_argument() {
     events:1) _mpsup_kind instance ;;
     stop:1) _mpsup_kind target ;;
     reload:1) _mpsup_kind target ;;
+    upgrade:1) _mpsup_kind instance ;;
     restart:1) _mpsup_kind target ;;
     start:1) _mpsup_kind target ;;
     config:1) _mpsup_kind target ;;
@@ -136,6 +137,7 @@ _mpsup_options() {
     events) _mpsup_offer --follow --since --json --help ;;
     stop) _mpsup_offer --help ;;
     reload) _mpsup_offer --no-wait --wait --json --help ;;
+    upgrade) _mpsup_offer --json --help ;;
     restart) _mpsup_offer --help ;;
     start) _mpsup_offer --help ;;
     check) _mpsup_offer --config --json --help ;;
@@ -187,9 +189,9 @@ _mpsup() {
     elif [[ $word == -* ]]; then
         _mpsup_options "$verb"
     elif [[ ${#words[@]} -eq 2 ]]; then
-        _mpsup_offer run status list logs events stop reload restart start check config apply scale set signal send wait reopen reset import help version
+        _mpsup_offer run status list logs events stop reload upgrade restart start check config apply scale set signal send wait reopen reset import help version
     elif [[ $verb == help ]]; then
-        _mpsup_offer run status list logs events stop reload restart start check config apply scale set signal send wait reopen reset import
+        _mpsup_offer run status list logs events stop reload upgrade restart start check config apply scale set signal send wait reopen reset import
     else
         _mpsup_argument "$verb" "$count"
     fi

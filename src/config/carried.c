@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "config/carried.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "config/reading.h"
@@ -214,19 +213,30 @@ static void get_gids(struct image *im, const json_t *o, struct pool_config *p)
 	p->ngids = (unsigned)(len / sizeof(*p->gids));
 }
 
-struct pool_config *pool_config_get(struct image *im, const json_t *o)
+/* From the values, as if they were given again. */
+static struct pool_config *build(struct image *im, const json_t *o, struct pool_config *was)
 {
-	struct pool_config was = { 0 }, *p = NULL;
+	struct pool_config *p = NULL;
 	struct err e = { 0 };
 
-	im->arena = &was.arena;
-	image_get(im, o, origin, ARRAY_LEN(origin), &was);
-	givens_get(im, json_object_get(o, "given"), &was.arena, &was.given);
-	if (!im->err.code && was.name && pool_config_again(&was, &p, &e) < 0)
-		image_fail(im, "pool %s: %s", was.name, e.msg);
-	else if (!was.name)
+	was->name = NULL;
+	im->arena = &was->arena;
+	image_get(im, o, origin, ARRAY_LEN(origin), was);
+	givens_get(im, json_object_get(o, "given"), &was->arena, &was->given);
+	if (!was->name)
 		image_fail(im, "a pool without a name");
-	arena_done(&was.arena);
+	else if (!im->err.code && pool_config_again(was, &p, &e) < 0)
+		image_fail(im, "pool %s: %s", was->name, e.msg);
+	return p;
+}
+
+struct pool_config *pool_config_get(struct image *im, const json_t *o)
+{
+	struct pool_config *was = pool_config_new(), *p = was ? build(im, o, was) : NULL;
+
+	if (!was)
+		image_fail(im, "out of memory");
+	pool_config_unref(was);
 	if (!p)
 		return NULL;
 	im->arena = &p->arena;
