@@ -50,7 +50,7 @@ def test_the_shipped_unit(env):
 
 @timeout(120)
 def test_limits_of_worker_and_pool_are_met_afterwards(env):
-    m, _, _ = start(env, "memory", total={"total": {"memory": "96M"}})
+    m, _, _ = start(env, "memory", total={"memory": "96M"})
     m.ctl("upgrade", seconds=60)
     mine = workers(m, "mine")
     make_hungry(mine[0])
