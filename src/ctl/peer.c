@@ -56,7 +56,8 @@ void client_flush(struct ctl_client *cl)
 	}
 	if (cl->fd < 0)
 		return;
-	memmove(cl->out, cl->out + sent, cl->out_len - sent);
+	if (sent > 0)
+		memmove(cl->out, cl->out + sent, cl->out_len - sent);
 	cl->out_len -= sent;
 	if (cl->out_len == 0 && cl->closing)
 		client_free(cl);

@@ -439,7 +439,7 @@ def test_a_program_that_cannot_go_on(env):
         refused(env, m, port, program, content, *words)
     refused(env, m, port, program, good, "Permission denied", mode=0o644)
     if os.geteuid() == 0:
-        refused(env, m, port, program, good, "could", mode=0o777)
+        refused(env, m, port, program, good, "does not trust", mode=0o777)
     upgrade(env)
     m.stop()
 
