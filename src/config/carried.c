@@ -41,6 +41,8 @@ static void get_given(struct image *im, const json_t *o, struct given *g)
 	if (!g->key)
 		image_fail(im, "the key '%.60s' is in use, and not known", key ? key : "");
 	image_get(im, o, fields, ARRAY_LEN(fields), g);
+	if (g->key && g->key->value && !g->value)
+		image_fail(im, "the key '%.60s' without its value", key);
 }
 
 void givens_get(struct image *im, const json_t *array, struct arena *a, struct givens *ret)

@@ -300,7 +300,8 @@ static void get_one(struct image *im, const json_t *o, const struct field *f, vo
 	switch (f->type) {
 	case FIELD_NUM:
 	case FIELD_INT:
-		set_number(at, f->size, json_integer_value(v));
+		set_number(at, f->size,
+			   f->is_bool ? json_integer_value(v) != 0 : json_integer_value(v));
 		break;
 	case FIELD_CHARS:
 	case FIELD_TEXT:

@@ -51,11 +51,14 @@ struct field {
 	const char *name;
 	enum field_type type;
 	size_t offset, size;
+	bool is_bool; /* any number but 0 is true */
 };
 #define FIELD(type_, of, member)                                                                   \
 	{                                                                                          \
 #member, FIELD_##type_, offsetof(struct of, member),                               \
-			sizeof(((struct of *)0)->member)                                           \
+			sizeof(((struct of *)0)->member),                                          \
+			__builtin_types_compatible_p(__typeof__(&((struct of *)0)->member),        \
+						     bool *)                                       \
 	}
 
 void image_init(struct image *im); /* to write */

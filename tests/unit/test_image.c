@@ -33,11 +33,11 @@ struct thing {
 };
 
 static const struct field fields[] = {
-	FIELD(NUM, thing, yes),	     FIELD(NUM, thing, byte),  FIELD(NUM, thing, half),
-	FIELD(NUM, thing, word),     FIELD(NUM, thing, large), FIELD(INT, thing, minus),
-	FIELD(INT, thing, since),    FIELD(CHARS, thing, name), FIELD(TEXT, thing, owned),
-	FIELD(KEPT, thing, kept),    FIELD(KEPT, thing, none), FIELD(FD, thing, fd),
-	FIELD(FD, thing, closed),    FIELD(RAW, thing, raw),
+	FIELD(NUM, thing, yes),	  FIELD(NUM, thing, byte),   FIELD(NUM, thing, half),
+	FIELD(NUM, thing, word),  FIELD(NUM, thing, large),  FIELD(INT, thing, minus),
+	FIELD(INT, thing, since), FIELD(CHARS, thing, name), FIELD(TEXT, thing, owned),
+	FIELD(KEPT, thing, kept), FIELD(KEPT, thing, none),  FIELD(FD, thing, fd),
+	FIELD(FD, thing, closed), FIELD(RAW, thing, raw),
 };
 
 static int written(const struct thing *t)
@@ -122,8 +122,8 @@ static void what_goes_in_comes_out(void **state)
 /* Another program has another struct: told, and nothing is written past its end. */
 static void other_sizes_are_told(void **state)
 {
-	static const struct field shorter[] = { { "raw", FIELD_RAW, 0, 4 } };
-	static const struct field chars[] = { { "name", FIELD_CHARS, 0, 4 } };
+	static const struct field shorter[] = { { "raw", FIELD_RAW, 0, 4, false } };
+	static const struct field chars[] = { { "name", FIELD_CHARS, 0, 4, false } };
 	struct thing in = one();
 	int fd = written(&in);
 	char buf[8] = "........";
