@@ -4,11 +4,15 @@ beside nginx's own reload in the same run. Part of run.py. MPSUP_BENCH_RELOADS=1
 whole count."""
 
 import os
+import pathlib
+import re
 import subprocess
 import threading
 import time
 
-from harness import http, programs
+from harness import Failed, http, programs
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
 
 ROUNDS = int(os.environ.get("MPSUP_BENCH_RELOADS", "50"))
 CLIENTS = 4
@@ -63,6 +67,25 @@ def _measure(bench, what, port, reload, rounds):
     bench.value("    of them failed", sum(k.failed for k in keeping), "   ", "0")
 
 
+def _wrk(bench, port, reload, rounds=20):
+    """Connections that never rest: what wrk calls read errors, of one reload. A server that
+    closes a connection between two requests cannot know that one is on its way."""
+    wrk = subprocess.Popen(["wrk", "-t1", "-c16", "-d600s", f"http://127.0.0.1:{port}/"],
+                           stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    for _ in range(rounds):
+        reload()
+        time.sleep(0.2)
+    wrk.send_signal(2)
+    said = wrk.communicate(timeout=30)[0]
+    if not re.search(r"[1-9]\d* requests in", said):
+        raise Failed(said)
+    found = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
+    errors = [int(n) for n in found.groups()] if found else [0] * 4
+    bench.value("    wrk, 16 connections: read errors of one reload", errors[1] / rounds, "   ")
+    bench.value("    refused, not written, timed out", errors[0] + errors[2] + errors[3], "   ", "0")
+
+
 def _ours(env, bench, what, program, rounds):
     port = env.port()
     app, command = program(env, port) if program else (None, ())
@@ -71,7 +94,33 @@ def _ours(env, bench, what, program, rounds):
                   *(("--", *command) if command else ()), **({"cwd": app} if app else {}), seconds=40)
     m.wait_workers(2)
     _measure(bench, f"mpsup, {what}", port, lambda: m.ctl("reload", seconds=60), rounds)
+    if what in ("built-in worker", "Node"):
+        _wrk(bench, port, lambda: m.ctl("reload", seconds=60))
     m.stop()
+
+
+def _pm2(env, bench, rounds):
+    """Its cluster mode, of the same program; it must not outlive us."""
+    found = subprocess.run([TOP / "scripts" / "node-modules.sh", "pm2"], stdout=subprocess.PIPE,
+                           text=True, check=False)
+    if found.returncode != 0:
+        print("PM2 could not be had", flush=True)
+        return
+    port = env.port()
+    app, command = programs.node(env, port)
+    environ = env.environ(PM2_HOME=str(env.dir / "pm2"))
+
+    def pm2(*args):
+        subprocess.run([command[0], f"{found.stdout.strip()}/node_modules/pm2/bin/pm2", *args],
+                       cwd=app, env=environ, check=True, capture_output=True, timeout=120)
+
+    try:
+        pm2("start", "app.js", "-i", "2", "--name", "here", "--", str(port))
+        bench.wait_until("PM2", lambda: http.get(port).outcome == http.OK)
+        _measure(bench, "PM2, Node", port, lambda: pm2("reload", "here"), rounds)
+        _wrk(bench, port, lambda: pm2("reload", "here"), 5)
+    finally:
+        pm2("kill")
 
 
 def reloads(env, bench):
@@ -85,9 +134,11 @@ def reloads(env, bench):
         time.sleep(0.05)       # it says nothing when it is done
 
     _measure(bench, "nginx", port, reload, ROUNDS)
+    _wrk(bench, port, reload)
     nginx.terminate()
     nginx.wait(10)
     _ours(env, bench, "built-in worker", None, ROUNDS)
     _ours(env, bench, "Node", programs.node, ROUNDS)
+    _pm2(env, bench, min(ROUNDS, 20))
     _ours(env, bench, "Go", programs.go, ROUNDS)
     _ours(env, bench, "python3 -m http.server", programs.http_server, ROUNDS)
