@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "app/run.h"
@@ -456,6 +457,8 @@ static int resume(struct run *run, struct carried *c, struct err *e)
 	r = image_result(&c->im, e);
 	if (r < 0)
 		return r;
+	/* Executed by descriptor, it is called like that one's number (before Linux 6.14). */
+	(void)prctl(PR_SET_NAME, "mpsup");
 	title_set("mpsup: master %s", m->config->name);
 	r = show_again(run, terminal, e);
 	if (r < 0)
