@@ -483,6 +483,39 @@ def test_a_killed_upgraded_master_takes_its_workers_along(env):
 
 
 @timeout(60)
+def test_a_reload_in_the_middle(env):
+    """It is waited for; who waits for its last word gets that from the new program."""
+    app = env.app(app_js="""
+        const t = Date.now(); while (Date.now() - t < 700);
+        require('http').createServer((q, r) => {
+            if (q.url == '/slow') setTimeout(() => r.end('late'), 5000);
+            else r.end('here');
+        }).listen(Number(process.argv[2]));""")
+    port = env.port()
+    m = env.start("--port", port, "--workers", 2, "--", env.need_program("node"), "app.js", port,
+                  cwd=app, seconds=40)
+    m.wait_workers(2, seconds=30)
+    slow = http.background(port, "/slow")
+    time.sleep(0.3)
+    asked = subprocess.Popen([env.mpsup, "reload", "--json", "--wait", "drained"],
+                             env=env.environ(), stdout=subprocess.PIPE, text=True)
+    wait_until("it has begun", lambda: m.pool()["state"] == "reloading", 10, 0.005)
+    upgrade(env)
+    if asked.poll() is not None:
+        raise Failed("the reload is over")
+    verdict = json.loads(asked.communicate(timeout=30)[0])
+    if verdict["result"] != "ok" or verdict["replaced"] != 2 or verdict["cut"] != 0:
+        raise Failed(f"{verdict}")
+    late = slow()
+    if late.outcome != http.OK or late.text != "late":
+        raise Failed(f"{late}")
+    names = [e["event"] for e in events(env)]
+    if names.index("pool.reload") > names.index("master.upgrade"):
+        raise Failed(f"{names}")
+    m.stop()
+
+
+@timeout(60)
 def test_a_stop_wins(env):
     app = env.app(app_py="import os, time\ntime.sleep(0.3 if os.path.exists('quick') else 20)\n"
                          "import http.server\nhttp.server.test(port=int(os.environ['PORT']))\n",
