@@ -94,14 +94,6 @@ static struct loop *loop_of(struct upgrade *u)
 	return &run_of(u)->master.loop;
 }
 
-/* Connections wait in their queues meanwhile: nobody holds one for a moment. */
-static void hold_back(struct master *m, bool on)
-{
-	m->upgrading = on;
-	for (unsigned i = 0; i < m->npools; i++)
-		dispatch_update(m->pools[i]);
-}
-
 static void end(struct upgrade *u)
 {
 	struct pidfd_exit ex;
@@ -117,8 +109,6 @@ static void end(struct upgrade *u)
 			ignore(pidfd_wait(&u->child));
 	}
 	u->step = UPGRADE_NONE;
-	if (run_of(u)->master.upgrading)
-		hold_back(&run_of(u)->master, false);
 }
 
 /* The master goes on as it was. */
@@ -237,7 +227,6 @@ static void checked(struct upgrade *u, const struct pidfd_exit *ex)
 	source_remove(loop_of(u), &u->said_src);
 	fd_close(&u->said_fd);
 	u->step = UPGRADE_WAIT;
-	hold_back(&run_of(u)->master, true);
 	/* Not within this event. */
 	timer_set(loop_of(u), &u->timer, clock_boot_ms());
 }

@@ -402,12 +402,10 @@ static bool life_is_busy(const struct life *l, char *what, size_t size)
 		does = "is ending";
 	else if (l->slot && l->slot->twin == l)
 		does = "is starting";
-	else if (l->dispatch.sent || l->dispatch.nqueued > 0)
-		does = "has not taken a connection yet";
 	else if (!list_empty(&l->bus.waiters) || !list_empty(&l->bus.waits))
 		does = "has messages that are not read yet";
 	else if (!channel_is_plain(&l->channel))
-		does = "has not answered yet";
+		does = "has not taken what is sent to it";
 	else if (l->acks.fd >= 0)
 		does = "is speaking";
 	if (does)
@@ -441,8 +439,6 @@ static bool pool_is_busy(const struct pool *p, char *what, size_t size)
 		does = "is going";
 	else if (!list_empty(&p->waits_for_birth))
 		does = "waits until others have started";
-	else if (p->dispatch.nheld > 0)
-		does = "has connections that nobody has taken yet";
 	else if (!list_empty(&p->held_for_all))
 		does = "has messages that are not read yet";
 	if (does)

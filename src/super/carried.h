@@ -4,7 +4,8 @@
  *
  * Only a master that is quiet is written: nobody is being born, handed a socket, replaced
  * or ended just now. What then is - places, workers that serve, drain or are parked, those
- * that wait for the next try, half lines, queues, histories - is plain data and descriptors.
+ * that wait for the next try, half lines, queues, connections that are dealt out, histories -
+ * is plain data and descriptors.
  *
  * Layer: super. Logs nothing. */
 #ifndef MPSUP_SUPER_CARRIED_H
@@ -43,6 +44,9 @@ void carried_put_generation(struct carried *c, json_t *o, struct generation *g);
 struct generation *carried_get_generation(struct carried *c, const json_t *o);
 void carried_put_pool(struct carried *c, json_t *o, struct pool *p);
 void carried_get_pool(struct carried *c, const json_t *o);
+/* Accepted connections: struct conn, dispatch.h. Returns how many there are. */
+void carried_put_conns(struct image *im, json_t *o, const char *name, const struct list *conns);
+unsigned carried_get_conns(struct image *im, const json_t *list, struct pool *p, struct list *to);
 void carried_put_life(struct carried *c, json_t *o, struct life *l);
 void carried_get_life(struct carried *c, const json_t *o, struct pool *p, struct slot *s);
 

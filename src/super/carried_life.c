@@ -8,6 +8,7 @@
 #include "super/acks.h"
 #include "super/binds.h"
 #include "super/carried.h"
+#include "super/dispatch.h"
 #include "super/fsm.h"
 #include "super/leaf.h"
 #include "super/life.h"
@@ -61,6 +62,7 @@ static const struct field life_fields[] = {
 	FIELD(NUM, life, bus.received),
 	FIELD(NUM, life, bus.undelivered),
 	FIELD(NUM, life, bus.dropped),
+	FIELD(TIMER, life, dispatch.late),
 	FIELD(NUM, life, dispatch.stalled),
 	FIELD(NUM, life, dispatch.said_late),
 	FIELD(NUM, life, dispatch.said_strange),
@@ -99,7 +101,8 @@ static const struct field life_fields[] = {
 /* ---- its channel ---- */
 
 static const struct field channel_fields[] = {
-	FIELD(NUM, channel, asked),	 FIELD(NUM, channel, handed),
+	FIELD(NUM, channel, asked),	 FIELD(NUM, channel, waiting_ack),
+	FIELD(NUM, channel, giving),	 FIELD(NUM, channel, handed),
 	FIELD(RAW, channel, open),	 FIELD(RAW, channel, told),
 	FIELD(RAW, channel, free_ports), FIELD(NUM, channel, nfree_ports),
 	FIELD(NUM, channel, next_fd),
@@ -204,6 +207,78 @@ static void get_channel(struct carried *c, const json_t *o, struct life *l)
 		source_remove(ch->loop, &ch->source);
 }
 
+/* ---- connections that are not its own yet ---- */
+
+static const struct field conn_fields[] = {
+	FIELD(FD, conn, fd),	    FIELD(NUM, conn, listener), FIELD(NUM, conn, number),
+	FIELD(NUM, conn, has_home), FIELD(NUM, conn, home),	FIELD(NUM, conn, ntried),
+	FIELD(RAW, conn, tried),
+};
+
+void carried_put_conns(struct image *im, json_t *o, const char *name, const struct list *conns)
+{
+	json_t *list = json_array();
+
+	image_put_json(im, o, name, list);
+	list_each(it, conns)
+		image_put(im, image_add(im, list), conn_fields, ARRAY_LEN(conn_fields),
+			  container_of(it, struct conn, node));
+}
+
+static struct conn *get_conn(struct image *im, const json_t *o, struct pool *p)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		image_fail(im, "out of memory");
+		return NULL;
+	}
+	list_init(&c->node);
+	c->fd = -1;
+	image_get(im, o, conn_fields, ARRAY_LEN(conn_fields), c);
+	if (c->ntried > DISPATCH_TRIES)
+		image_fail(im, "a connection that was tried %u times", c->ntried);
+	p->dispatch.nheld++;
+	return c;
+}
+
+unsigned carried_get_conns(struct image *im, const json_t *list, struct pool *p, struct list *to)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		struct conn *c = get_conn(im, json_array_get(list, i), p);
+
+		if (!c)
+			break;
+		list_append(to, &c->node);
+		n++;
+	}
+	return n;
+}
+
+/* What it was given and has not answered for, and what is dealt to it behind that. */
+static void put_dispatch(struct image *im, json_t *o, const struct life *l)
+{
+	json_t *sent = json_object();
+
+	carried_put_conns(im, o, "dealt", &l->dispatch.queue);
+	if (l->dispatch.sent)
+		image_put(im, sent, conn_fields, ARRAY_LEN(conn_fields), l->dispatch.sent);
+	image_put_json(im, o, "sent", l->dispatch.sent ? json_incref(sent) : json_null());
+	json_decref(sent);
+}
+
+static void get_dispatch(struct image *im, const json_t *o, struct life *l)
+{
+	const json_t *sent = json_object_get(o, "sent");
+
+	if (json_is_object(sent))
+		l->dispatch.sent = get_conn(im, sent, l->pool);
+	l->dispatch.nqueued =
+		carried_get_conns(im, json_object_get(o, "dealt"), l->pool, &l->dispatch.queue);
+}
+
 /* ---- calls of its program that wait ---- */
 
 static const struct field call_fields[] = {
@@ -289,6 +364,7 @@ void carried_put_life(struct carried *c, json_t *o, struct life *l)
 	image_put_json(&c->im, o, "channel", channel);
 	put_channel(&c->im, channel, &l->channel);
 	put_binder(&c->im, o, &l->binder);
+	put_dispatch(&c->im, o, l);
 	image_put_fd(&c->im, o, "acks", l->acks.listen_fd);
 	image_put_bytes(&c->im, o, "out_line", l->out.line, l->out.len);
 	image_put_bytes(&c->im, o, "err_line", l->err.line, l->err.len);
@@ -334,6 +410,7 @@ void carried_get_life(struct carried *c, const json_t *o, struct pool *p, struct
 	get_line(&c->im, o, "out_line", &l->out);
 	get_line(&c->im, o, "err_line", &l->err);
 	get_held(&c->im, o, l);
+	get_dispatch(&c->im, o, l);
 	if (!c->im.check && !c->im.err.code)
 		watch(c, o, l);
 }

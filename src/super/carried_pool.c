@@ -315,6 +315,7 @@ static const struct field pool_fields[] = {
 	FIELD(NUM, pool, roll.cut),
 	FIELD(TEXT, pool, roll.reason),
 	FIELD(TEXT, pool, roll.words),
+	FIELD(TIMER, pool, dispatch.pause),
 	FIELD(NUM, pool, dispatch.turn),
 	FIELD(NUM, pool, dispatch.number),
 	FIELD(NUM, pool, dispatch.redispatched),
@@ -347,6 +348,7 @@ static void put_world(struct carried *c, json_t *o, struct pool *p)
 		carried_put_conf(c, o, "total_conf", p->total.conf);
 		image_put_fd(&c->im, o, "total", p->total.fd);
 	}
+	carried_put_conns(&c->im, o, "connections", &p->dispatch.waiting);
 	image_put_bytes(&c->im, o, "boot_stderr", p->boot_stderr, p->boot_stderr_len);
 	image_put_json(&c->im, o, "nslots", json_integer(p->nslots));
 	slots = array_of(&c->im, o, "slots");
@@ -438,6 +440,8 @@ static void get_world(struct carried *c, const json_t *o, struct pool *p)
 	if (total && total_again(p, total, image_get_fd(&c->im, o, "total"), &e) < 0)
 		image_fail(&c->im, "pool %s: %s", p->conf->name, e.msg);
 	get_boot_stderr(c, o, p);
+	ignore((int)carried_get_conns(&c->im, json_object_get(o, "connections"), p,
+				      &p->dispatch.waiting));
 	get_listeners(c, o, p);
 	if (!c->im.err.code)
 		get_slots(c, o, p);

@@ -191,7 +191,7 @@ static bool somebody_waits(const struct pool *p, unsigned listener)
 
 static bool may_accept(const struct pool *p, unsigned listener)
 {
-	if (p->master->upgrading || p->dispatch.pause.armed || p->dispatch.nheld >= DISPATCH_HELD ||
+	if (p->dispatch.pause.armed || p->dispatch.nheld >= DISPATCH_HELD ||
 	    somebody_waits(p, listener))
 		return false;
 	for (unsigned i = 0; i < p->nslots; i++) {

@@ -455,7 +455,6 @@ struct master {
 	unsigned lives; /* structs that are not gone yet */
 	uint64_t born;	/* of the whole instance: leaf names, inner pids */
 	uint64_t started_ms;
-	bool upgrading; /* no connection is accepted to be dealt out */
 	bool root, stopping, ending, announced;
 	int exit_code;
 	void (*on_event)(struct master *m, const struct event *ev);

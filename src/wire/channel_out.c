@@ -205,7 +205,7 @@ bool channel_is_plain(const struct channel *ch)
 	list_each(it, &ch->out.queue)
 		if (container_of(it, struct waiting, node)->nfds > 0)
 			return false;
-	return !ch->waiting_ack && ch->giving == 0;
+	return true;
 }
 
 bool channel_waiting(const struct channel *ch, unsigned i, struct channel_word *ret)

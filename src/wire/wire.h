@@ -194,8 +194,7 @@ void packet_unref(struct packet *p); /* NULL is allowed */
 
 /* ---- of an upgrade ---- */
 
-/* Nothing is under way there that a copy of it would not have: no handle that waits for its
- * answer, or to be sent. */
+/* Nothing waits there to be sent that a copy of it would not have: no descriptor. */
 bool channel_is_plain(const struct channel *ch);
 struct channel_word {
 	const char *bytes; /* borrowed: what of it is not sent yet */

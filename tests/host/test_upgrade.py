@@ -482,6 +482,46 @@ def test_a_killed_upgraded_master_takes_its_workers_along(env):
     env.start("--port", env.port(), "--workers", 1).stop()  # it clears away what was left
 
 
+def hangs(env, program):
+    """One that does not read: what was dealt to it is its own, or another's, as before."""
+    port = env.port()
+    app, command = program(env, port) if program else (None, ())
+    m = env.start("--port", port, "--workers", 2, "--balance", "roundrobin",
+                  *(("--", *command) if command else ()), **({"cwd": app} if app else {}),
+                  seconds=40)
+    hung = m.wait_workers(2, seconds=30)[0]["pid"]
+    before = holdings(m)
+    os.kill(hung, signal.SIGSTOP)
+    waiting = [http.background(port, "/") for _ in range(6)]
+    time.sleep(0.2)
+    began = time.monotonic()
+    for _ in range(3):
+        upgrade(env)
+    if time.monotonic() - began > 20:
+        raise Failed("it was waited for")
+    waiting += [http.background(port, "/") for _ in range(6)]
+    time.sleep(0.2)
+    upgrade(env)
+    os.kill(hung, signal.SIGCONT)
+    bad = [r for r in (w() for w in waiting) if r.outcome != http.OK]
+    if bad:
+        raise Failed(f"{len(bad)} of {len(waiting)}: {bad[:2]}")
+    wait_as_before(m, before)
+    if "not given" in m.log():
+        raise Failed("its answer was not known")
+    m.stop()
+
+
+@timeout(60)
+def test_a_hung_node_worker(env):
+    hangs(env, programs.node)
+
+
+@timeout(60)
+def test_a_hung_native_worker(env):
+    hangs(env, None)
+
+
 @timeout(60)
 def test_a_reload_in_the_middle(env):
     """It is waited for; who waits for its last word gets that from the new program."""
