@@ -179,7 +179,7 @@ int client_run(const char *target, const char *verb, json_t *args, int timeout_m
 	if (status == 0) {
 		status = client_ask(&r, verb, args, timeout_ms, on_line, ctx, ret_final);
 		if (status == -ECONNRESET)
-			status = cut_off(&r, timeout_ms < 0);
+			status = cut_off(&r, timeout_ms < 0 && !ret_final);
 	} else {
 		json_decref(args);
 	}

@@ -41,7 +41,8 @@ int client_ask(struct remote *r, const char *verb, json_t *args, int timeout_ms,
 	       client_line *on_line, void *ctx, json_t **ret_final);
 
 /* As client_connect() and client_ask() with a lost connection told too, for
- * commands that ask once. */
+ * commands that ask once. Without a timeout and without ret_final it follows: then the end
+ * of the instance is no error. */
 int client_run(const char *target, const char *verb, json_t *args, int timeout_ms,
 	       client_line *on_line, void *ctx, json_t **ret_final);
 

@@ -114,6 +114,7 @@ int cmd_apply(int argc, char **argv)
 	};
 	struct render render;
 	const char *target;
+	json_t *final = NULL;
 	int r = opts_parse(&usage, argc, argv, &target);
 
 	if (r >= 0)
@@ -121,6 +122,7 @@ int cmd_apply(int argc, char **argv)
 	client_setup(&render);
 	r = client_run(target, "apply",
 		       json_pack("{s:b, s:b}", "dry_run", shown.dry, "no_wait", no_wait), -1,
-		       on_line, &shown, NULL);
+		       on_line, &shown, &final);
+	json_decref(final);
 	return client_finish(r);
 }

@@ -57,12 +57,12 @@ int run_serve(struct run *run, int r, struct err *e);
 MUST_CHECK int run_listen(struct run *run, struct err *e);
 void run_follow_events(struct run *run);
 
-/* upgrade.c */
+/* upgrade.c: the half of the program that runs */
 void upgrade_init(struct run *run);
 /* Somebody asks for it. -errno with a sentence: it was not begun. */
 MUST_CHECK int upgrade_begin(struct run *run, struct err *e);
 void upgrade_done(struct run *run);
-/* `mpsup run`, of an image: the second half, in the program that follows. */
+/* resume.c: `mpsup run`, of an image: the second half, in the program that follows. */
 int cmd_resume(int argc, char **argv);
 /* The same in a child of the old one: would it work? */
 int cmd_upgrade_check(int argc, char **argv);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* carried.h - what belongs to the floor app in an image of the master (kernel/image.h), and
+ * the whole of one. */
+#ifndef MPSUP_APP_CARRIED_H
+#define MPSUP_APP_CARRIED_H
+
+#include "app/run.h"
+#include "super/carried.h"
+
+/* What a program that was tried says of itself, before its version: no other would. */
+#define UPGRADE_CAN "mpsup can go on: "
+
+/* All of it, into a sealed memfd; *c is to be given back with carried_done() either way. */
+MUST_CHECK int run_put(struct run *run, struct carried *c, int *ret_fd, struct err *e);
+
+struct run_before {
+	bool terminal;	  /* lines go to it */
+	const char *from; /* version of the program that wrote it; borrowed of the image */
+};
+/* This floor's alone, before the others'. */
+MUST_CHECK int run_get(struct run *run, struct carried *c, struct run_before *ret, struct err *e);
+
+#endif
