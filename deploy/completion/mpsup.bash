@@ -72,6 +72,7 @@ _mpsup_value() {
     run:--require) _mpsup_kind list pid mount ipc uts cgroup net user uid groups caps nnp seccomp view landlock pin fds rlimits env all ;;
     run:--on-failed) _mpsup_kind words exit hold ;;
     run:--ready) _mpsup_kind words auto notify listen exec ;;
+    run:--surge) _mpsup_kind words all ;;
     run:--drain) _mpsup_kind words auto protocol observe signal ;;
     run:--stop-signal) _mpsup_kind signal ;;
     run:--pidfile) _mpsup_kind file ;;
@@ -79,7 +80,7 @@ _mpsup_value() {
     run:--log-format) _mpsup_kind words text json ;;
     run:--control-group) _mpsup_kind group ;;
     run:--view-group) _mpsup_kind group ;;
-    run:--set) _mpsup_kind keys port= listen= backlog= protocol= balance= unlisted= compat= workers= cpus= no_pin= spares= parallel= cwd= env= env_file= credential= env_inherit= user= group= groups= policy= view= ro= rw= hide= net= no_sandbox= require= command= demo= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= limits.oom_score_adj= limits.tmp= limits.nofile= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.drain_timeout= restart.drain= restart.drain_idle= restart.stop_timeout= restart.stop_signal= restart.max_age= restart.recycle_memory= restart.watchdog= log.file= log.rotate= log.keep= log.format= log.rate= control.group= control.view_group= ;;
+    run:--set) _mpsup_kind keys port= listen= backlog= protocol= balance= unlisted= compat= workers= cpus= no_pin= spares= parallel= cwd= env= env_file= credential= env_inherit= user= group= groups= policy= view= ro= rw= hide= net= no_sandbox= require= command= demo= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= limits.oom_score_adj= limits.tmp= limits.nofile= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.surge= restart.drain_timeout= restart.drain= restart.drain_idle= restart.stop_timeout= restart.stop_signal= restart.max_age= restart.recycle_memory= restart.watchdog= log.file= log.rotate= log.keep= log.format= log.rate= control.group= control.view_group= ;;
     reload:--wait) _mpsup_kind words ready drained ;;
     check:-c|check:--config) _mpsup_kind file ;;
     import:-o|import:--output) _mpsup_kind file ;;
@@ -89,7 +90,7 @@ _mpsup_value() {
 # Takes the option a value, and so the next word?
 _mpsup_takes() {
     case $1:$2 in
-    run:-n|run:--name|run:-c|run:--config|run:-p|run:--port|run:--listen|run:--backlog|run:--protocol|run:--balance|run:--unlisted|run:--compat|run:-w|run:--workers|run:--cpus|run:--spares|run:--parallel|run:--cwd|run:-e|run:--env|run:--env-file|run:--credential|run:--env-inherit|run:-u|run:--user|run:-g|run:--group|run:--groups|run:--policy|run:--view|run:--ro|run:--rw|run:--hide|run:--net|run:--no-sandbox|run:--require|run:--memory|run:--memory-high|run:--swap|run:--cpu-quota|run:--cpu-weight|run:--pids|run:--io|run:--raw|run:--oom-score-adj|run:--tmp|run:--nofile|run:--restart-limit|run:--boot-limit|run:--backoff|run:--fatal-exit|run:--on-failed|run:--ready|run:--ready-timeout|run:--drain-timeout|run:--drain|run:--drain-idle|run:--stop-timeout|run:--stop-signal|run:--max-age|run:--recycle-memory|run:--watchdog|run:--pidfile|run:--log-file|run:--log-format|run:--control-group|run:--view-group|run:--set) ;;
+    run:-n|run:--name|run:-c|run:--config|run:-p|run:--port|run:--listen|run:--backlog|run:--protocol|run:--balance|run:--unlisted|run:--compat|run:-w|run:--workers|run:--cpus|run:--spares|run:--parallel|run:--cwd|run:-e|run:--env|run:--env-file|run:--credential|run:--env-inherit|run:-u|run:--user|run:-g|run:--group|run:--groups|run:--policy|run:--view|run:--ro|run:--rw|run:--hide|run:--net|run:--no-sandbox|run:--require|run:--memory|run:--memory-high|run:--swap|run:--cpu-quota|run:--cpu-weight|run:--pids|run:--io|run:--raw|run:--oom-score-adj|run:--tmp|run:--nofile|run:--restart-limit|run:--boot-limit|run:--backoff|run:--fatal-exit|run:--on-failed|run:--ready|run:--ready-timeout|run:--surge|run:--drain-timeout|run:--drain|run:--drain-idle|run:--stop-timeout|run:--stop-signal|run:--max-age|run:--recycle-memory|run:--watchdog|run:--pidfile|run:--log-file|run:--log-format|run:--control-group|run:--view-group|run:--set) ;;
     logs:-n|logs:--lines|logs:--since) ;;
     events:--since) ;;
     reload:--wait) ;;
@@ -115,7 +116,7 @@ _mpsup_argument() {
     apply:1) _mpsup_kind target ;;
     scale:1) _mpsup_kind pool ;;
     set:1) _mpsup_kind pool ;;
-    set:*) _mpsup_kind keys workers= spares= parallel= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.drain_timeout= restart.drain= restart.drain_idle= restart.stop_timeout= restart.stop_signal= restart.max_age= restart.watchdog= log.file= log.rotate= log.keep= log.format= log.rate= control.group= control.view_group= ;;
+    set:*) _mpsup_kind keys workers= spares= parallel= limits.memory= limits.memory_high= limits.swap= limits.cpu_quota= limits.cpu_weight= limits.pids= limits.io= limits.raw= total.memory= total.memory_high= total.swap= total.cpu_quota= total.cpu_weight= total.pids= total.io= total.raw= restart.limit= restart.boot_limit= restart.backoff= restart.fatal_exit= restart.on_failed= restart.ready= restart.ready_timeout= restart.surge= restart.drain_timeout= restart.drain= restart.drain_idle= restart.stop_timeout= restart.stop_signal= restart.max_age= restart.watchdog= log.file= log.rotate= log.keep= log.format= log.rate= control.group= control.view_group= ;;
     signal:1) _mpsup_kind target ;;
     signal:2) _mpsup_kind signal ;;
     send:1) _mpsup_kind target ;;
@@ -130,7 +131,7 @@ _mpsup_argument() {
 
 _mpsup_options() {
     case $1 in
-    run) _mpsup_offer --name --config --port --listen --backlog --protocol --balance --unlisted --compat --workers --cpus --no-pin --spares --parallel --cwd --env --env-file --credential --env-inherit --user --group --groups --policy --view --ro --rw --hide --net --no-sandbox --require --demo --memory --memory-high --swap --cpu-quota --cpu-weight --pids --io --raw --oom-score-adj --tmp --nofile --restart-limit --boot-limit --backoff --fatal-exit --on-failed --ready --ready-timeout --drain-timeout --drain --drain-idle --stop-timeout --stop-signal --max-age --recycle-memory --watchdog --daemonize --pidfile --log-file --log-format --quiet --verbose --control-group --view-group --strict --set --help --version ;;
+    run) _mpsup_offer --name --config --port --listen --backlog --protocol --balance --unlisted --compat --workers --cpus --no-pin --spares --parallel --cwd --env --env-file --credential --env-inherit --user --group --groups --policy --view --ro --rw --hide --net --no-sandbox --require --demo --memory --memory-high --swap --cpu-quota --cpu-weight --pids --io --raw --oom-score-adj --tmp --nofile --restart-limit --boot-limit --backoff --fatal-exit --on-failed --ready --ready-timeout --surge --drain-timeout --drain --drain-idle --stop-timeout --stop-signal --max-age --recycle-memory --watchdog --daemonize --pidfile --log-file --log-format --quiet --verbose --control-group --view-group --strict --set --help --version ;;
     status) _mpsup_offer --json --help ;;
     list) _mpsup_offer --json --targets --help ;;
     logs) _mpsup_offer --follow --lines --since --err --help ;;

@@ -205,6 +205,7 @@ struct pool_config {
 	unsigned nfatal_exit;
 	uint64_t ready_timeout_ms; /* 30 s */
 	uint64_t stop_timeout_ms;  /* 10 s, from the signal to cgroup.kill */
+	unsigned surge; /* twins at once in a reload; 0: a quarter of the workers, at least 2 */
 	enum drain_mode drain;
 	uint64_t drain_timeout_ms; /* 60 s; at most 30 s in a stop */
 	uint64_t drain_idle_ms;	   /* 5 s: a connection that rests so long is done */

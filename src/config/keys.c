@@ -83,6 +83,7 @@ const struct key keys[] = {
 	{ "on-failed", 0, "on_failed", R, LIVE, "exit|hold", "exit", "when every worker has failed: exit with 70, or stay", take_on_failed, "exit or hold", SHAPE_ONE, words_on_failed },
 	{ "ready", 0, "ready", R, LIVE, "auto|notify|listen|exec|DURATION", "auto", "when a worker of systemd or bind counts as ready", take_ready, "auto, notify, listen, exec, or a duration", SHAPE_ONE, words_ready, true },
 	{ "ready-timeout", 0, "ready_timeout", R, LIVE, "DURATION", "30s", "a worker that is not ready by then is ended", take_ready_timeout, "a duration like 30s, 10ms to 400d", SHAPE_ONE },
+	{ "surge", 0, "surge", R, LIVE, "N|all", "a quarter of the workers, at least 2", "new workers that boot beside the old ones at once in a reload, and take over together", take_surge, "1 to 4096, or all", SHAPE_ONE, words_surge, true },
 	{ "drain-timeout", 0, "drain_timeout", R, LIVE, "DURATION", "60s", "time to finish open connections (at most 30s in a stop)", take_drain_timeout, "a duration like 60s, 0 to 400d", SHAPE_ONE },
 	{ "drain", 0, "drain", R, LIVE, "auto|protocol|observe|signal", "auto", "how a worker that leaves ends its connections: its protocol has a word for it, they are watched until they are done, or it gets the stop signal at once", take_drain, "auto, protocol, observe or signal", SHAPE_ONE, words_drain },
 	{ "drain-idle", 0, "drain_idle", R, LIVE, "DURATION", "5s", "while they are watched: a connection that rests so long is done", take_drain_idle, "a duration like 5s, 100ms to 400d", SHAPE_ONE },

@@ -45,10 +45,12 @@ extern const char *const words_protocol[],
 			*const words_compat[],
 				*const words_ready[],
 					*const words_drain[],
-						*const words_view[],
-							*const words_net[],
-								*const words_on_failed[],
-									*const words_log_format[];
+						*const words_surge[],
+							*const words_view[],
+								*const words_net[],
+									*const words_on_failed[],
+										*const words_log_format
+											[];
 
 /* take*.c: one function a type or special case, named in the table. */
 #define TAKE(name)                                                                                 \
@@ -105,6 +107,7 @@ TAKE(fatal_exit);
 TAKE(ready_timeout);
 TAKE(drain);
 TAKE(drain_idle);
+TAKE(surge);
 TAKE(drain_timeout);
 TAKE(max_age);
 TAKE(recycle_memory);

@@ -2,6 +2,7 @@
 /* take_life.c - the options of a worker's life: restarts, deadlines, signals. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 
@@ -79,6 +80,23 @@ TAKE(ready_timeout)
 {
 	(void)rd;
 	return reading_duration(k, value, 10, &rd->p->ready_timeout_ms, e);
+}
+
+const char *const words_surge[] = { "all", NULL };
+
+TAKE(surge)
+{
+	uint64_t n;
+	int r;
+
+	if (strcmp(value, "all") == 0) {
+		rd->p->surge = UINT_MAX;
+		return 0;
+	}
+	r = reading_number(k, value, 1, 4096, &n, e);
+	if (r == 0)
+		rd->p->surge = (unsigned)n;
+	return r;
 }
 
 TAKE(drain_timeout)

@@ -210,7 +210,7 @@ void life_ready(struct life *l)
 	log_debug("%s: ready, pid %d, after %llu ms", life_name(l, name), (int)l->pid,
 		  (unsigned long long)(l->ready_ms - l->born_ms));
 	l->pool->ever_ready = true;
-	if (l->slot->twin == l)
+	if (l->slot->twin == l && !pool_roll_gathers(l->slot))
 		slot_take_over(l->slot);
 	pool_update(l->pool);
 	if (l->pool->announced)
@@ -304,6 +304,20 @@ bool life_promote(struct life *l, struct slot *s)
 	ignore(slot_step(s, SV_BIRTH));
 	readiness_promoted(l);
 	return true;
+}
+
+bool life_was_unwanted(const struct life *l)
+{
+	switch (l->asked) {
+	case REASON_STOP:
+	case REASON_STOP_TIMEOUT:
+	case REASON_RESTART:
+	case REASON_RELOAD:
+	case REASON_SCALE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void life_kill(struct life *l, enum reason why)

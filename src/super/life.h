@@ -37,6 +37,8 @@ void life_certify(struct life *l);
 bool life_promote(struct life *l, struct slot *s); /* false: it does not take the socket */
 void life_stop(struct life *l, enum reason why);   /* drain, else signal, else kill */
 void life_kill(struct life *l, enum reason why);
+/* Ended since something else was asked for, not for what it did. */
+bool life_was_unwanted(const struct life *l);
 void life_extend(struct life *l, uint64_t usec);
 
 /* "web/3", "web/spare"; for log lines. */

@@ -29,22 +29,26 @@ void pool_drop_overrides(struct pool *p, const struct config_diff *d);
 /* twin.c: a worker that boots beside the current one of its slot, and takes its place when
  * it is ready; the other one leaves for this reason. false: not now (no memory). */
 bool slot_twin(struct slot *s, struct generation *gen, enum reason why);
-void slot_take_over(struct slot *s); /* its twin is ready */
-void slot_inherit(struct slot *s);   /* nobody is before its twin any more */
+void slot_take_over(struct slot *s);		     /* its twin is ready */
+void slot_inherit(struct slot *s);		     /* nobody is before its twin any more */
+void slot_end_twin(struct slot *s, enum reason why); /* it is not wanted, if there is one */
 void slot_twin_died(struct slot *s, struct life *l, const struct death *d);
 
-/* roll.c: g, whose reference is taken over, becomes the pool's; its workers follow one
- * after the other, and go back when the first of the new ones do not get ready. Tells
+/* roll.c: g, whose reference is taken over, becomes the pool's; its workers follow, some
+ * after the others, and go back when one of the new ones does not get ready. Tells
  * pool.reload. The sockets stay. */
 void pool_roll(struct pool *p, struct generation *g);
 void pool_roll_step(struct pool *p); /* of pool_update() */
+/* Its twin is ready, and waits for those that take over with it. */
+bool pool_roll_gathers(const struct slot *s);
 void pool_end_roll(struct pool *p);
 const char *pool_roll_reason(const struct pool *p); /* why the last one failed; "" */
 /* Another generation of the same values in place of this one, which a person ends or which
  * has ended. Nothing is born or ended. -errno with a sentence: as before. */
 MUST_CHECK int pool_renew(struct pool *p, struct err *e);
 /* A worker of the new generation is dead by itself before the one that it replaced had
- * left: the roll has failed. false: it is a death as any other. */
+ * left, or, where there was none, before it was ready: the roll has failed. false: it is
+ * a death as any other. */
 bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d);
 /* Of which generation a worker is born now: the new one is not trusted before one of it
  * was ready. */

@@ -102,9 +102,8 @@ static void restart_slot(struct slot *s)
 	}
 	s->halted = false;
 	forget(s);
-	s->renew = true; /* slot_died() gives birth */
-	if (s->twin)	 /* it is older than the order */
-		life_kill(s->twin, REASON_RESTART);
+	s->renew = true;		  /* slot_died() gives birth */
+	slot_end_twin(s, REASON_RESTART); /* it is older than the order */
 	life_stop(s->current, REASON_RESTART);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* roll.c - a pool gets another generation: one worker after the other, the new one ready
- * before the old one leaves, and all of it back when one of the new does not get ready. */
+/* roll.c - a pool gets another generation: how it begins, ends, and goes back when one of the
+ * new workers does not get ready. roll_step.c is what happens between. */
 #define _GNU_SOURCE
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "super/births.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
+#include "super/roll.h"
 
 #define WORDS_BYTES 4096
 #define WORDS_LINES 20
@@ -58,16 +58,6 @@ struct generation *pool_serving(const struct pool *p)
 	return p->rolled_from && !p->roll.back && !p->roll.proved ? p->rolled_from : p->gen;
 }
 
-static void end_spares(struct pool *p)
-{
-	list_each(it, &p->spares) {
-		struct life *l = container_of(it, struct life, node);
-
-		if (l->gen != pool_serving(p))
-			life_stop(l, REASON_RELOAD);
-	}
-}
-
 static void forget(struct slot *s)
 {
 	restarts_reset(&s->restarts);
@@ -102,8 +92,7 @@ static void begin(struct pool *p, struct generation *g)
 	p->rolled_from = old;
 	p->phase = POOL_RELOADING;
 	p->reason[0] = '\0';
-	log_info("pool %s: generation %u takes over, one worker after the other", p->conf->name,
-		 g->number);
+	log_info("pool %s: generation %u takes over", p->conf->name, g->number);
 	hurry(p);
 	pool_update(p);
 	pool_kick(p);
@@ -210,7 +199,7 @@ static void print_words(const struct pool *p)
 }
 
 /* What has taken over goes back; it was served by the old one before, and is again. */
-static void roll_back(struct pool *p, const struct slot *s, uint64_t number, const char *cause)
+void roll_back(struct pool *p, const struct slot *s, uint64_t number, const char *cause)
 {
 	struct generation *bad = p->gen;
 
@@ -225,13 +214,11 @@ static void roll_back(struct pool *p, const struct slot *s, uint64_t number, con
 	p->rolled_from = bad;
 	p->roll.back = p->roll.failed = true;
 	(void)snprintf(p->reason, sizeof(p->reason), "%s", pool_roll_reason(p));
-	end_spares(p);
 	for (unsigned i = 0; i < p->nslots; i++) {
 		struct slot *o = p->slots[i];
 
 		forget(o);
-		if (o->twin)
-			life_kill(o->twin, REASON_RELOAD);
+		slot_end_twin(o, REASON_RELOAD);
 		if (!o->current && slot_is_wanted(o))
 			slot_birth(o);
 	}
@@ -259,28 +246,29 @@ void pool_roll_failed(struct pool *p, struct slot *s, const struct life *l, cons
 	}
 }
 
+static bool old_is_beside(const struct slot *s)
+{
+	list_each(it, &s->beside)
+		if (container_of(it, struct life, node)->gen == s->pool->rolled_from)
+			return true;
+	return false;
+}
+
 bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d)
 {
 	struct pool *p = s->pool;
 
-	if (!p->rolled_from || p->roll.back || l->gen != p->gen || !l->was_ready || l->asked)
+	if (!p->rolled_from || p->roll.back || l->gen != p->gen || life_was_unwanted(l))
 		return false;
-	list_each(it, &s->beside)
-		if (container_of(it, struct life, node)->gen == p->rolled_from) {
-			pool_roll_failed(p, s, l, d);
-			return true;
-		}
-	return false;
+	/* Not ready: in a slot that had nobody. The next one there would be of the old
+	 * generation, and both would be tried in turn for ever. */
+	if (l->was_ready ? l->asked || !old_is_beside(s) : l->from_spare)
+		return false;
+	pool_roll_failed(p, s, l, d);
+	return true;
 }
 
-/* ---- one step ---- */
-
-static bool has_taken_over(const struct slot *s)
-{
-	return s->current && s->current->gen == s->pool->gen && s->current->state == LIFE_READY;
-}
-
-static void finish(struct pool *p)
+void roll_finish(struct pool *p)
 {
 	struct generation *next = p->roll.next;
 
@@ -296,7 +284,7 @@ static void finish(struct pool *p)
 		begin(p, next);
 }
 
-static void failed_slot(struct pool *p, struct slot *s)
+void roll_failed_slot(struct pool *p, struct slot *s)
 {
 	char cause[256] = "it did not start", text[300];
 
@@ -310,70 +298,4 @@ static void failed_slot(struct pool *p, struct slot *s)
 		death_cause(s->deaths[0], cause, sizeof(cause));
 	(void)snprintf(text, sizeof(text), "never got ready: %s", cause);
 	roll_back(p, s, s->deaths[0] ? s->deaths[0]->life : 0, text);
-}
-
-/* Those before the one that is being replaced whose workers have not left yet. A reload
- * every second while connections last a minute would pile them up. */
-static bool too_many_drain(const struct pool *p)
-{
-	const struct generation *seen = NULL;
-
-	for (unsigned i = 0; i < p->nslots; i++)
-		list_each(it, &p->slots[i]->beside) {
-			const struct generation *g = container_of(it, struct life, node)->gen;
-
-			if (g == p->gen || g == p->rolled_from || g == seen)
-				continue;
-			if (seen)
-				return true;
-			seen = g;
-		}
-	return false;
-}
-
-void pool_roll_step(struct pool *p)
-{
-	struct slot *next = NULL;
-	bool waits = false;
-
-	end_spares(p);
-	for (unsigned i = 0; i < p->nslots; i++) {
-		struct slot *s = p->slots[i];
-
-		if (!slot_is_wanted(s))
-			continue;
-		if (has_taken_over(s)) {
-			p->roll.proved = true;
-			continue;
-		}
-		if (s->state == SLOT_FAILED && !p->roll.back) {
-			failed_slot(p, s);
-			return;
-		}
-		if (s->current && s->current->gen != p->gen && !s->twin && !s->renew) {
-			if (!next)
-				next = s;
-		} else {
-			waits |= s->state != SLOT_FAILED;
-		}
-	}
-	if (waits)
-		return;
-	if (!next) {
-		finish(p);
-		return;
-	}
-	if (!p->roll.back && too_many_drain(p)) {
-		if (!p->roll.said_waits)
-			log_info("pool %s: generation %u waits: the workers of two before it have "
-				 "not left yet",
-				 p->conf->name, p->gen->number);
-		p->roll.said_waits = true;
-		return; /* pool_update() comes when one is gone */
-	}
-	if (!births_may(p))
-		return; /* pool_kick() comes when it may */
-	forget(next);
-	if (!slot_twin(next, p->gen, REASON_RELOAD))
-		roll_back(p, next, 0, "could not be born: out of memory");
 }

@@ -65,8 +65,7 @@ static void shed(struct pool *p, unsigned n)
 		s->surplus = s->halted = true;
 		s->renew = false;
 		timer_clear(&p->master->loop, &s->timer);
-		if (s->twin)
-			life_kill(s->twin, REASON_SCALE);
+		slot_end_twin(s, REASON_SCALE);
 		if (s->current)
 			life_stop(s->current, REASON_SCALE);
 		else

@@ -54,6 +54,22 @@ void slot_take_over(struct slot *s)
 	life_stop(old, s->twin_why);
 }
 
+void slot_end_twin(struct slot *s, enum reason why)
+{
+	struct life *l = s->twin;
+
+	if (!l)
+		return;
+	if (l->state != LIFE_READY || l->lost) {
+		life_kill(l, why);
+		return;
+	}
+	/* It waits for others, and where all share one socket it has clients already. */
+	s->twin = NULL;
+	l->replaced = true;
+	life_stop(l, why);
+}
+
 void slot_inherit(struct slot *s)
 {
 	unsigned before = s->place;
@@ -75,9 +91,10 @@ void slot_twin_died(struct slot *s, struct life *l, const struct death *d)
 	char name[LIFE_NAME_BYTES], cause[256];
 
 	s->twin = NULL;
-	if (l->asked && l->asked != REASON_READY_TIMEOUT && l->asked != REASON_PROTOCOL)
-		return; /* we did not want it any more */
-	master_event(p->master, &ev);
+	if (life_was_unwanted(l))
+		return;
+	if (!l->was_ready)
+		master_event(p->master, &ev);
 	if (p->rolled_from && s->twin_why == REASON_RELOAD) {
 		pool_roll_failed(p, s, l, d);
 		return;

@@ -388,17 +388,11 @@ def test_the_file_is_read_again(env):
 SLOW = "import time\ntime.sleep(1.5)\n" + ANSWER
 
 
-def begin(env, m, script, text=SLOW):
-    """A reload that boots for a while; its twin's pid and where its verdict will be."""
-    script.write_text(text)
+def reload_aside(env):
+    """A reload that goes on while others look; where its verdict will be."""
     box = []
     t = threading.Thread(target=lambda: box.append(env.client("reload", "--json", seconds=60)), daemon=True)
     t.start()
-
-    def twin():
-        return [w["pid"] for w in m.workers() if w["generation"] > 1 and w["state"] == "starting" and w["pid"]]
-
-    pid = wait_until("a twin boots", twin, 10)[0]
 
     def verdict(code):
         t.join(60)
@@ -406,7 +400,18 @@ def begin(env, m, script, text=SLOW):
             raise Failed(f"reload: {box}")
         return json.loads(box[0].stdout)
 
-    return pid, verdict
+    return verdict
+
+
+def begin(env, m, script, text=SLOW):
+    """A reload that boots for a while; its twin's pid and where its verdict will be."""
+    script.write_text(text)
+    verdict = reload_aside(env)
+
+    def twin():
+        return [w["pid"] for w in m.workers() if w["generation"] > 1 and w["state"] == "starting" and w["pid"]]
+
+    return wait_until("a twin boots", twin, 10)[0], verdict
 
 
 @timeout(60)
@@ -595,6 +600,56 @@ def test_one_worker(env):
     if done.returncode != 3:
         raise Failed(f"{done.returncode} {done.stderr}")
     says(port, " 1")
+    m.stop()
+
+
+def _order(m, generation):
+    """What became of the workers of a reload, as letters: one is Ready, one Drains."""
+    return "".join({"worker.ready": "R", "worker.drain": "D"}[e["event"]] for e in m.events()
+                   if (e["event"] == "worker.ready" and e["generation"] == generation)
+                   or (e["event"] == "worker.drain" and e["generation"] == generation - 1))
+
+
+@timeout(90)
+def test_so_many_at_once_as_surge_says(env):
+    m, port, _ = python(env, "--surge", "all", workers=4)
+    with http.Load(port, 2) as load:
+        load.wait_more(5)
+        for generation, surge, order in ((2, "all", "RRRRDDDD"), (3, "1", "RDRDRDRD"),
+                                         (4, "2", "RRDDRRDD"), (5, "7", "RRRRDDDD")):
+            m.ctl("set", "web", f"restart.surge={surge}")
+            if reload(env, "--wait", "drained")["replaced"] != 4 or _order(m, generation) != order:
+                raise Failed(f"surge {surge}: {_order(m, generation)}, not {order}")
+    bad = [r for r in load.results if r.outcome != http.OK]
+    if bad:
+        raise Failed(f"{len(bad)} failed: {bad[:3]}")
+    done = env.client("set", "web", "restart.surge=0")
+    if done.returncode != 2 or "1 to 4096, or all" not in done.stderr:
+        raise Failed(f"{done.returncode} {done.stderr}")
+    m.stop()
+
+
+@timeout(60)
+def test_a_ready_twin_that_dies_takes_the_others_back(env):
+    """Those that wait for the slowest one, and serve already: their clients are not cut."""
+    app = env.app(app_js="""
+const slot = process.env.MPSUP_WORKER, generation = process.env.MPSUP_GENERATION;
+const server = require('http').createServer((req, res) =>
+    setTimeout(() => res.end(generation), req.url === '/slow' ? 1500 : 0));
+if (generation === '2' && slot === '2') setTimeout(() => process.exit(9), 1000);
+else server.listen(process.env.PORT);
+""")
+    port = env.port()
+    m = env.start("--port", port, "-w", 3, "--surge", "all", "--", "node", "app.js", cwd=app)
+    m.wait_workers(3)
+    before = pids(m)
+    finish = reload_aside(env)
+    with http.Load(port, 4, path="/slow", seconds=20) as load:
+        verdict = finish(1)
+        load.wait_more(4)
+    bad = [r for r in load.results if r.outcome != http.OK]
+    if bad or verdict["result"] != "rolled_back" or verdict["replaced"] != 0 or pids(m) != before:
+        raise Failed(f"{verdict}, {before} became {pids(m)}, {len(bad)} failed: {bad[:3]}")
     m.stop()
 
 

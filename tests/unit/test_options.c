@@ -170,6 +170,7 @@ static const struct sample {
 	{ "recycle-memory", "1M", "1023K" },
 	{ "drain", "signal", "quick" },
 	{ "drain-idle", "100ms", "99ms" },
+	{ "surge", "all", "0" },
 	{ "drain-timeout", "0", "401d" },
 	{ "stop-timeout", "0", "-1s" },
 	{ "stop-signal", "SIGQUIT", "QUITE" },

@@ -50,13 +50,20 @@ static void some_leaf_is_empty(struct life *l)
 	pass(0);
 }
 
+/* As one that is old, or by `reload POOL/SLOT`. */
+static void some_twin(struct slot *s)
+{
+	if (!s->pool->rolled_from && !s->twin && s->current && s->current->state == LIFE_READY)
+		ignore((int)slot_twin(s, s->pool->gen, dice(2) ? REASON_MAX_AGE : REASON_RELOAD));
+}
+
 static void some_order(struct pool *p)
 {
 	int slot = dice(4) ? (int)dice(p->nslots) : -1;
 	struct err e;
 
 	w.listen_result = dice(4) ? 0 : -EADDRINUSE;
-	switch (dice(6)) {
+	switch (dice(9)) {
 	case 0:
 	case 1:
 		ignore(pool_restart(p, slot, &e));
@@ -67,6 +74,13 @@ static void some_order(struct pool *p)
 		break;
 	case 4:
 		pool_halt(p, dice(p->nslots));
+		break;
+	case 5:
+	case 6:
+		pool_roll(p, next_generation(p));
+		break;
+	case 7:
+		some_twin(p->slots[dice(p->nslots)]);
 		break;
 	default:
 		if (dice(10) == 0)
@@ -144,6 +158,36 @@ static void live_until(uint64_t end, unsigned mean_ms)
 	}
 }
 
+/* Nothing more is asked for, and nobody fails: whatever was begun comes to its end. */
+static void a_calm_hour(void)
+{
+	w.birth_result = w.hand_over_result = w.drain_result = 0;
+	w.keep_leaves = false;
+	for (unsigned n = 0; n < 360; n++) {
+		for (unsigned i = w.nalive; i > 0; i--) {
+			struct life *l = i <= w.nalive ? w.alive[i - 1] : NULL;
+
+			if (!l)
+				continue;
+			if (l->state == LIFE_DEAD)
+				some_leaf_is_empty(l);
+			else if (l->lost || l->state > LIFE_READY)
+				dies(l, 0, 0);
+			else if (l->state == LIFE_STARTING && !l->slot)
+				park(l);
+			else if (l->state < LIFE_READY && l->state != LIFE_PARKED)
+				get_ready(l);
+		}
+		w.ntold = 0;
+		pass(10000);
+	}
+	for (unsigned k = 0; k < w.m.npools; k++) {
+		assert_null(w.pools[k].rolled_from);
+		for (unsigned i = 0; i < w.pools[k].nslots; i++)
+			assert_null(w.pools[k].slots[i]->twin);
+	}
+}
+
 /* Those that were killed die; the others when their deadline has come. */
 static void until_idle(void)
 {
@@ -183,12 +227,13 @@ static void live_a_week(uint64_t number, unsigned mean_ms, uint64_t ms)
 	for (unsigned i = 0; i < WORLD_POOLS; i++) {
 		w.conf[i].on_failed = ON_FAILED_HOLD;
 		w.conf[i].spares = i + 1;
+		w.conf[i].surge = (unsigned)(number + i) % 4;
 		w.conf[i].watchdog_ms = i ? 60000 : 0;
 	}
 	start_pools(WORLD_POOLS);
 	live_until(w.now + ms, mean_ms);
-	w.birth_result = w.hand_over_result = 0;
 	assert_int_equal(w.idle, 0);
+	a_calm_hour();
 	master_stop(&w.m, 0);
 	live_until(w.now + 20000, 300); /* it goes on in the stop */
 	if (number % 2 && w.idle == 0)

@@ -391,7 +391,8 @@ static inline void check_timers(void)
 		for (unsigned i = 0; i < w.nalive; i++)
 			known |= t == &w.alive[i]->deadline || t == &w.alive[i]->watchdog ||
 				 t == &w.alive[i]->bus.look || t == &w.alive[i]->channel.pause ||
-				 t == &w.alive[i]->dispatch.late || t == &w.alive[i]->quiet;
+				 t == &w.alive[i]->dispatch.late || t == &w.alive[i]->quiet ||
+				 t == &w.alive[i]->recycle.timer;
 		for (unsigned k = 0; k < w.m.npools; k++) {
 			const struct pool *p = &w.pools[k];
 
@@ -422,7 +423,7 @@ static inline void check_slot(struct slot *s)
 		l = container_of(it, struct life, node);
 		assert_true(is_alive(l));
 		assert_ptr_equal(l->slot, s);
-		assert_true(l->replaced && l != s->current);
+		assert_true((l->replaced || l == s->twin) && l != s->current);
 	}
 }
 
@@ -527,6 +528,20 @@ static inline void empty_leaves(void)
 	pass(0);
 }
 
+/* What a reload makes of the same values. */
+static inline struct generation *next_generation(struct pool *p)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+
+	assert_non_null(g);
+	*g = (struct generation){ .refs = 1,
+				  .number = p->generation + 1,
+				  .conf = pool_config_ref(p->conf),
+				  .cage = CAGE_NONE,
+				  .wire = &fake_wire };
+	return g;
+}
+
 static inline struct life *at(unsigned slot)
 {
 	return w.pools[0].slots[slot]->current;
@@ -591,7 +606,8 @@ static inline void start_pools(unsigned n)
 {
 	w.m.npools = n;
 	for (unsigned i = 0; i < n; i++) {
-		w.gen[i] = (struct generation){ .refs = 1,
+		w.conf[i].refs = 2; /* ours, and the pool's */
+		w.gen[i] = (struct generation){ .refs = 2,
 						.number = 1,
 						.conf = &w.conf[i],
 						.wire = &fake_wire };
@@ -638,13 +654,17 @@ static inline int world_teardown(void **state)
 			world_bury(l);
 		loop_settle(&w.m.loop, 0);
 	}
-	for (unsigned i = 0; i < w.m.npools; i++)
+	for (unsigned i = 0; i < w.m.npools; i++) {
+		pool_end_roll(&w.pools[i]);
 		pool_done(&w.pools[i]);
+		generation_unref(w.pools[i].gen);
+		pool_config_unref(w.pools[i].conf);
+	}
 	log_to(NULL, NULL);
 	loop_done(&w.m.loop);
 	clean = w.m.lives == 0 && count_fds() == w.fds_before;
 	for (unsigned i = 0; i < w.m.npools; i++)
-		clean = clean && w.gen[i].refs == 1;
+		clean = clean && w.gen[i].refs == 1 && w.conf[i].refs == 1;
 	return clean ? 0 : -1;
 }
 
