@@ -10,6 +10,7 @@ from test_file import File, state
 
 WORDS = ("pid mount ipc uts cgroup net user uid groups caps nnp seccomp view landlock pin fds rlimits "
          "env").split()
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 
 
 def check(env, *args, under=(), text=None):
@@ -50,8 +51,8 @@ def test_this_host_as_root(env):
 
 
 def test_less_is_said_to_be_less(env):
-    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
-    code, all_ = facts(env, nobody)
+    env.own_copy()
+    code, all_ = facts(env, NOBODY)
     words = all_["words"]
     if code != 0 or words["uid"] or words["caps"] or words["pid"] or not words["seccomp"]:
         raise Failed(f"nobody: {code} {words}")
@@ -99,7 +100,8 @@ def test_capabilities_that_are_missing(env):
 
 
 def test_the_parts_of_the_cage_for_an_ordinary_user(env):
-    all_ = facts(env, ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"))[1]
+    env.own_copy()
+    all_ = facts(env, NOBODY)[1]
     had = {w for w, has in all_["words"].items() if has}
     if not {"uid", "pid", "view"} <= set(all_["only_root"]) or had & set(all_["only_root"]):
         raise Failed(all_["words"])

@@ -4,7 +4,6 @@ cage, as who called, and can do nothing else."""
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -271,12 +270,7 @@ def test_hostile_files_of_an_ordinary_user(env):
     env.need_root()
     env.need_program("node")
     folder = files(env)
-    build = env.dir / "build"
-    build.mkdir()
-    for name in ("mpsup", "mpsup-init", "mpsup-worker", "mpsup-scope"):
-        shutil.copy(env.build / name, build / name)
-    shutil.copytree(env.build.parent / "policy", env.dir / "policy")
-    env.build = build
+    env.own_copy()
     folder.chmod(0o777)
     under = ("/usr/bin/setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
     with listening() as s:

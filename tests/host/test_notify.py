@@ -307,12 +307,7 @@ def test_an_ordinary_user(env):
     shutil.chown(env.root, nobody, nobody)
     env.dir.chmod(0o755)
     port = env.port()
-    mpsup = env.dir / "build"
-    mpsup.mkdir()
-    for name in ("mpsup", "mpsup-init", "mpsup-worker", "mpsup-scope"):
-        shutil.copy(env.build / name, mpsup / name)
-    shutil.copytree(env.build.parent / "policy", env.dir / "policy")
-    env.build = mpsup
+    env.own_copy()
     under = ("/usr/bin/setpriv", "--reuid", str(nobody), "--regid", str(nobody), "--clear-groups")
     m = start(env, port, "says", workers=2, under=under)
     for _ in range(4):

@@ -379,17 +379,6 @@ while True:
 
 # ---- a new program that is none ----
 
-def own_copy(env):
-    """A folder with all that belongs to mpsup, as an installation has it."""
-    tree = env.dir / "installed"
-    (tree / "bin").mkdir(parents=True)
-    for name in ("mpsup", "mpsup-init", "mpsup-worker", "mpsup-scope"):
-        shutil.copy2(env.build / name, tree / "bin" / name)
-    shutil.copytree(pathlib.Path(__file__).resolve().parents[2] / "policy", tree / "policy")
-    env.build = tree / "bin"
-    return tree / "bin" / "mpsup"
-
-
 def put(program, content, mode=0o755):
     new = program.with_suffix(".new")
     new.write_bytes(content)
@@ -423,7 +412,7 @@ def refused(env, m, port, program, content, *words, mode=0o755, seconds=40):
 
 @timeout(120)
 def test_a_program_that_cannot_go_on(env):
-    program, port = own_copy(env), env.port()
+    program, port = env.own_copy(), env.port()
     m = env.start("--port", port, "--workers", 2)
     good = program.read_bytes()
     for content, *words in (
@@ -446,7 +435,7 @@ def test_a_program_that_cannot_go_on(env):
 
 def test_another_version_goes_on(env):
     """The program is replaced by a rename, as a package does it: the path is what counts."""
-    program, port = own_copy(env), env.port()
+    program, port = env.own_copy(), env.port()
     m = env.start("--port", port, "--workers", 2)
     old = pids(m)
     text = program.read_bytes()

@@ -91,6 +91,17 @@ class Env:
         path.chmod(0o755)
         return path
 
+    def own_copy(self):
+        """From now on its mpsup is a copy that anybody may run, wherever the tree is, with
+        all that belongs to it: as an installation has it. The path of the program."""
+        folder = self.dir / "own" / "bin"
+        folder.mkdir(parents=True)
+        for name in ("mpsup", "mpsup-init", "mpsup-worker", "mpsup-scope"):
+            shutil.copy2(self.build / name, folder / name)
+        shutil.copytree(TOP / "policy", self.dir / "own" / "policy")
+        self.build = folder
+        return folder / "mpsup"
+
     # Needs
 
     @staticmethod
