@@ -80,6 +80,8 @@ $(O)/%.o: %.c $(O)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+$(O)/src/wire/node_leave.o: src/wire/node_leave.cjs
+
 $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libcore.a $(O)/libmpsup.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -lcmocka -o $@

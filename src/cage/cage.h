@@ -59,6 +59,7 @@ struct cage {
 	int exec_fd;	       /* borrowed: the built-in worker, executed by descriptor */
 	char *const *argv;
 	char *const *envp; /* base; each birth adds its own */
+	bool preloads;	   /* VIEW_PRELOAD is in its mold, and named in envp */
 };
 #define CAGE_NONE ((struct cage){ .mold_fd = -1, .exec_fd = -1 })
 

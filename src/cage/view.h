@@ -51,6 +51,9 @@ struct view_credential {
 #define VIEW_CREDENTIALS_MAX  64
 #define VIEW_CREDENTIAL_BYTES (1u << 20) /* each */
 
+/* A script that the worker's runtime loads: anybody's to read. */
+#define VIEW_PRELOAD "/dev/.mpsup/preload.cjs"
+
 /* A file of the command itself, as it is when the mold is built: whoever is born of this
  * generation runs that one, whatever is deployed over it meanwhile. Small files are
  * copied, since a deploy may write into them; of others the inode is kept. */
@@ -76,6 +79,7 @@ struct view {
 	gid_t gid;
 	const struct view_credential *credentials; /* NULL: none */
 	unsigned ncredentials;
+	const char *preload;		       /* text of VIEW_PRELOAD, as those; NULL: none */
 	char tmp_options[64], run_options[64]; /* filled by view_build_mold() */
 };
 

@@ -198,22 +198,51 @@ static int hide(const struct view_bind *b)
 	return r == -ENOENT ? 0 : r; /* not in this view: hidden enough */
 }
 
-static int put_credential(const struct view *v, int dir_fd, const struct view_credential *c)
+static int put_file(int dir_fd, const char *name, mode_t mode, const void *data, size_t len,
+		    int *ret_fd)
 {
-	int fd =
-		openat(dir_fd, c->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0400);
+	int fd = openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
 	size_t done = 0;
 	ssize_t n = 0;
-	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	while (done < c->len && (n = write(fd, (const char *)c->data + done, c->len - done)) > 0)
+	while (done < len && (n = write(fd, (const char *)data + done, len - done)) > 0)
 		done += (size_t)n;
-	if (done < c->len)
-		r = n < 0 ? -errno : -EIO;
-	if (r == 0 && fchown(fd, v->uid, v->gid) < 0)
+	if (done < len) {
+		int r = n < 0 ? -errno : -EIO;
+
+		(void)close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int put_credential(const struct view *v, int dir_fd, const struct view_credential *c)
+{
+	int fd, r = put_file(dir_fd, c->name, 0400, c->data, c->len, &fd);
+
+	if (r < 0)
+		return r;
+	if (fchown(fd, v->uid, v->gid) < 0)
 		r = -errno;
+	(void)close(fd);
+	return r;
+}
+
+static int make_preload(struct mold *m)
+{
+	const char *text = m->v->preload;
+	int fd, r;
+
+	if (!text)
+		return 0;
+	m->step = "put what its runtime loads";
+	r = put_file(AT_FDCWD, VIEW_PRELOAD + 1, 0444, text, strlen(text), &fd);
+	if (r < 0)
+		return r;
+	r = fchmod(fd, 0444) < 0 ? -errno : 0; /* whatever our umask is */
 	(void)close(fd);
 	return r;
 }
@@ -327,6 +356,8 @@ static int build(struct mold *m)
 		r = make_dev(m);
 	if (r == 0)
 		r = make_credentials(m);
+	if (r == 0)
+		r = make_preload(m);
 	if (r == 0)
 		r = make_pins(m);
 	if (r == 0)

@@ -113,7 +113,7 @@ int config_environment(const struct pool_config *p, char **inherited, struct are
 
 	while (inherited[n])
 		n++;
-	b.envp = arena_alloc(a, (n + p->nenv + 10) * sizeof(*b.envp));
+	b.envp = arena_alloc(a, (n + p->nenv + 11) * sizeof(*b.envp));
 	if (!b.envp)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = put_pair(&b, "PATH", ENVIRONMENT_PATH);

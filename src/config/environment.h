@@ -10,7 +10,7 @@
 
 /* The base of all births of a resolved pool: inherited (--env-inherit), the
  * user's HOME USER LOGNAME SHELL, PORT, then --env-file and --env. NULL-
- * terminated, in the arena. -ENOMEM. */
+ * terminated, with room for one more, in the arena. -ENOMEM. */
 MUST_CHECK int config_environment(const struct pool_config *p, char **inherited, struct arena *a,
 				  char ***ret_envp, struct err *e);
 

@@ -185,6 +185,7 @@ static void write_generation(struct carried *c, json_t *o, struct generation *g)
 	carried_put_conf(c, o, "conf", g->conf);
 	carried_put_conf(c, o, "plan_conf", g->plan_conf);
 	image_put_json(&c->im, o, "words", json_integer(g->cage.words));
+	image_put_json(&c->im, o, "preloads", json_boolean(g->cage.preloads));
 	image_put_fd(&c->im, o, "mold", g->cage.mold_fd);
 	if (g->policy_name)
 		image_put_bytes(&c->im, o, "policy", g->policy_name, strlen(g->policy_name) + 1);
@@ -231,6 +232,7 @@ static void get_generation(struct carried *c, const json_t *o)
 		return;
 	}
 	was.words = (uint32_t)json_integer_value(json_object_get(o, "words"));
+	was.preloads = json_is_true(json_object_get(o, "preloads"));
 	was.filter = of_number(c, &c->filters, o, "filter");
 	policy = image_get_bytes(&c->im, o, "policy", &len);
 	if (policy && len > 0)

@@ -26,6 +26,7 @@
 #include "super/leaf.h"
 #include "super/listeners.h"
 #include "super/place_cgroup.h"
+#include "super/preload.h"
 #include "super/total.h"
 
 /* Had only where asked for, or not built yet: never a reason to refuse. */
@@ -267,10 +268,12 @@ static int prepare_view(struct generation *g, struct cage *c, struct err *e)
 	r = read_secrets(g, &secrets, e);
 	if (r < 0)
 		return r;
+	c->view.preload = preload_text(g);
 	c->view.credentials = secrets;
 	c->view.ncredentials = g->conf->ncredentials;
 	r = view_build_mold(&c->view, &c->mold_fd, e);
 	c->view.credentials = NULL;
+	c->view.preload = NULL;
 	forget_secrets(secrets, g->conf->ncredentials);
 	/* What a person wrote wrong is theirs (2); what the kernel refuses is the host's. */
 	if (r == -EOPNOTSUPP)
@@ -292,6 +295,8 @@ static int prepare_command(struct master *m, struct generation *g, struct cage *
 	if (g->conf->command) {
 		c->argv = g->conf->command;
 		c->exec_path = g->conf->exec_path;
+		if (preload_name(g, a, envp) < 0)
+			return err_set(e, -ENOMEM, "out of memory");
 		return 0;
 	}
 	/* By descriptor: a clone under a 0700 folder works for a foreign uid (traps 19). */
@@ -425,6 +430,7 @@ int generation_again(struct master *m, struct pool_config *conf, unsigned number
 	g->cage.mold_fd = was->mold_fd;
 	g->cage.view = was->view;
 	g->cage.words = was->words;
+	g->cage.preloads = was->preloads;
 	if (g->filter)
 		use_filter(g);
 	r = g->wire ? 0 : err_set(e, -EINVAL, "a protocol that is not known");

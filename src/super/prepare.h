@@ -35,6 +35,7 @@ struct generation_carried {
 	struct filter *filter;	 /* a reference, taken over; NULL: none */
 	const char *policy_name; /* in conf's arena */
 	uint32_t words;
+	bool preloads;
 	struct pool_config *plan_conf; /* or NULL */
 };
 /* The same one again, without a look at files, users or the kernel. */

@@ -25,6 +25,9 @@ bool node_is_answer(const char *cmd); /* NODE_HANDLE_ACK, NODE_HANDLE_NACK */
  * nothing new, or, after channel_broken(), negative. */
 MUST_CHECK int node_answered(struct channel *ch, const char *cmd);
 
+/* A struct wire's preload(). */
+const char *node_leave(const char *const *argv, const char *options);
+
 /* What the program itself sent: {act: "suicide"} or a message. */
 void node_app_message(struct channel *ch, const json_t *msg, const char *line, size_t len);
 

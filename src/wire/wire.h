@@ -99,6 +99,11 @@ struct wire {
 	 * now, other -errno: nothing is sent. */
 	int (*give)(struct channel *ch, unsigned listener, uint64_t number, int fd);
 	bool (*takes)(const struct channel *ch, unsigned listener); /* connections of it */
+	/* A script that its runtime loads before the program, named by this option of that
+	 * variable. The text is static; NULL: not into this program, with those options (what
+	 * the variable is, or NULL). A preload of NULL: none. */
+	const char *(*preload)(const char *const *argv, const char *options);
+	const char *preload_env, *preload_option;
 	/* A message to it is this, the JSON text, and that. NULL: it cannot be told any. */
 	const char *message_before, *message_after;
 };

@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import subprocess
-import threading
 import time
 
 from harness import Failed, http, programs
@@ -18,53 +17,22 @@ ROUNDS = int(os.environ.get("MPSUP_BENCH_RELOADS", "50"))
 CLIENTS = 4
 
 
-class Keeping(threading.Thread):
-    """Keeps its connection, and repeats a request on a new one only when a connection that
-    was used before is closed without an answer: RFC 9112, 9.3.1."""
-
-    def __init__(self, port):
-        super().__init__(daemon=True)
-        self.port, self.over = port, False
-        self.answers = self.repeats = self.failed = 0
-
-    def run(self):
-        while not self.over:
-            used = False
-            try:
-                with http.KeepAlive(self.port) as c:
-                    while not self.over:
-                        if c.get().status != 200:
-                            raise ValueError
-                        self.answers += 1
-                        used = True
-            except (OSError, ValueError, IndexError):
-                self.repeats += used
-                self.failed += not used
-
-
 def _measure(bench, what, port, reload, rounds):
-    keeping = [Keeping(port) for _ in range(2)]
     took = []
-    with http.Load(port, CLIENTS, seconds=20) as load:
-        for k in keeping:
-            k.start()
+    with http.Load(port, CLIENTS, seconds=20) as load, http.Keeping(port, 2) as kept:
         load.wait_more(20)
         for _ in range(rounds):
             begun = time.monotonic()
             reload()
             took.append(1000 * (time.monotonic() - begun))
         load.wait_more(20)
-    for k in keeping:
-        k.over = True
-    for k in keeping:
-        k.join(30)
     bad = sum(r.outcome != http.OK or r.status != 200 for r in load.results)
     bench.show(f"{what}: one reload", took)
     bench.value(f"    requests, one a connection ({rounds} reloads)", len(load.results), "   ")
     bench.value("    of them failed", bad, "   ", "0")
-    bench.value("    requests on kept connections", sum(k.answers for k in keeping), "   ")
-    bench.value("    repeated on a new one, as every client must", sum(k.repeats for k in keeping), "   ")
-    bench.value("    of them failed", sum(k.failed for k in keeping), "   ", "0")
+    bench.value("    requests on kept connections", kept.answers, "   ")
+    bench.value("    repeated on a new one, as every client must", kept.repeats, "   ")
+    bench.value("    of them failed", len(kept.problems), "   ", "0")
 
 
 def _wrk(bench, port, reload, rounds=20):

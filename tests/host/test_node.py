@@ -305,3 +305,14 @@ def test_program_in_a_home_opens_neither_the_home_nor_its_keys(env):
             m.stop()
     finally:
         shutil.rmtree(home)
+
+
+def test_under_permissions_of_its_own(env):
+    """What Node would not let us load is left out: the program starts all the same."""
+    app, port = env.app(app_js="require('http').createServer((q, s) => s.end('x')).listen(process.env.PORT);"), env.port()
+    m = env.start("--port", port, "-w", 1, "--", env.need_program("node"), "--experimental-permission",
+                  f"--allow-fs-read={app}/*", "app.js", cwd=app)
+    if http.get(port).text != "x":
+        raise Failed("no answer")
+    m.ctl("reload")
+    m.stop()

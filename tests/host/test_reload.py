@@ -133,55 +133,16 @@ def test_sticky_group_under_load(env):
     under_load(env, programs.http_server, "--balance", "sticky")
 
 
-class Keeping(threading.Thread):
-    """A client that repeats when a connection that it had used before is closed, only then."""
-
-    def __init__(self, port):
-        super().__init__(daemon=True)
-        self.port, self.over, self.problems, self.answers, self.repeats = port, False, [], 0, 0
-
-    def run(self):
-        while not self.over:
-            try:
-                self.ask()
-            except (OSError, ValueError, IndexError) as e:
-                self.problems.append(repr(e))
-
-    def ask(self):
-        with http.KeepAlive(self.port) as c:
-            used = False
-            while not self.over:
-                try:
-                    answer = c.get()
-                except (OSError, ValueError, IndexError):
-                    if not used:
-                        raise
-                    self.repeats += 1
-                    return
-                if answer.status != 200:
-                    raise ValueError(str(answer))
-                used = True
-                self.answers += 1
-                time.sleep(0.01)
-
-
 @timeout(90)
 def test_keep_alive_clients_that_repeat(env):
     m, port, _ = python(env, "--drain-idle", "200ms", "--drain-timeout", "3s")
-    clients = [Keeping(port) for _ in range(4)]
-    for c in clients:
-        c.start()
-    for _ in range(3):
-        reload(env)
-        time.sleep(0.5)
-    reload(env, "--wait", "drained", seconds=80)
-    for c in clients:
-        c.over = True
-    for c in clients:
-        c.join(20)
-    problems = [p for c in clients for p in c.problems]
-    if problems or sum(c.answers for c in clients) < 100:
-        raise Failed(f"{problems[:3]}, {sum(c.answers for c in clients)} answers")
+    with http.Keeping(port, 4, pause=0.01) as kept:
+        for _ in range(3):
+            reload(env)
+            time.sleep(0.5)
+        reload(env, "--wait", "drained", seconds=80)
+    if kept.problems or kept.answers < 100:
+        raise Failed(f"{kept.problems[:3]}, {kept.answers} answers")
     m.stop()
 
 

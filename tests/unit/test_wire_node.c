@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_wire_node.c - Node's fork channel and cluster protocol, as bytes. */
 #define _GNU_SOURCE
+#include "wire/node.h"
 #include "wires.h"
 
 #define QUERY(seq, addr, port, type)                                                               \
@@ -647,6 +648,25 @@ static void an_answer_that_does_not_fit_after_an_ack(void **state)
 	say_and_hear(ACK, "broken(it does not take its sockets); ");
 }
 
+/* Where Node would refuse to load it, it is left out. */
+static void who_gets_the_script(void **state)
+{
+	const char *plain[] = { "node", "app.js", "--permission", NULL };
+	const char *limits[] = { "node", "--max-old-space-size=99", "app.js", NULL };
+	const char *restricted[] = { "node", "--trace-warnings", "--permission", "app.js", NULL };
+	const char *policy[] = { "node", "--experimental-policy=p.json", "app.js", NULL };
+	const char *text = node_leave(plain, NULL);
+
+	(void)state;
+	assert_non_null(text);
+	assert_int_equal(strncmp(text, "// SPDX", 7), 0);
+	assert_string_equal(text + strlen(text) - 6, "})();\n");
+	assert_ptr_equal(node_leave(limits, "--max-http-header-size=9999"), text);
+	assert_null(node_leave(restricted, NULL));
+	assert_null(node_leave(policy, NULL));
+	assert_null(node_leave(plain, "--no-warnings --experimental-permission"));
+}
+
 #define I(f) cmocka_unit_test_setup_teardown(f, setup_ipc, wire_teardown)
 #define C(f) cmocka_unit_test_setup_teardown(f, setup_cluster, wire_teardown)
 
@@ -697,6 +717,7 @@ int main(void)
 		C(leaving_of_its_own_accord_is_acknowledged),
 		C(disconnect_drains),
 		C(commands_that_are_none),
+		cmocka_unit_test(who_gets_the_script),
 		C(a_program_that_asks_and_never_reads),
 		C(an_answer_that_does_not_fit_after_an_ack),
 		C(halves_are_put_together),

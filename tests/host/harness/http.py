@@ -128,6 +128,63 @@ class KeepAlive:
         self.close()
 
 
+class Keeping:
+    """`with Keeping(port, 4) as kept:` clients that each keep a connection, and ask again and
+    again. A new one follows an answer that says `Connection: close`; a request is repeated
+    when a connection that was used before is closed without an answer (RFC 9112, 9.3.1), and
+    that is counted. Whatever else happens is a problem."""
+
+    def __init__(self, where, parallel, pause=0.0):
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.answers = self.repeats = self.polite = 0
+        self.problems = []
+        self._args = (where, pause)
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(parallel)]
+
+    def _count(self, name):
+        with self._lock:
+            setattr(self, name, getattr(self, name) + 1)
+
+    def _one(self, where, pause):
+        used = False
+        with KeepAlive(where) as c:
+            while not self._stop.is_set():
+                try:
+                    answer = c.get()
+                except (OSError, ValueError, IndexError):
+                    if not used:
+                        raise
+                    self._count("repeats")
+                    return
+                if answer.status != 200:
+                    raise ValueError(str(answer))
+                used = True
+                self._count("answers")
+                if answer.headers.get("connection") == "close":
+                    self._count("polite")
+                    return
+                time.sleep(pause)
+
+    def _run(self):
+        while not self._stop.is_set():
+            try:
+                self._one(*self._args)
+            except (OSError, ValueError, IndexError) as e:
+                with self._lock:
+                    self.problems.append(repr(e))
+
+    def __enter__(self):
+        for t in self._threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for t in self._threads:
+            t.join()
+
+
 def many(where, count, parallel, path="/", seconds=10.0):
     """count requests, `parallel` at a time, each on a connection of its own."""
     results = []

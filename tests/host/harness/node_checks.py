@@ -141,6 +141,30 @@ def check_drain(env, which):
         raise Failed(f"it did not end by itself:\n{m.output()}")
 
 
+def check_kept_connections(env, which):
+    """A reload ends them by Node's last answer: nobody's request is lost, and who says
+    nothing is not waited for. The program's environment is its own meanwhile."""
+    node, port = Node(env, which), env.port()
+    m = node.start("kept.js", "--workers", 2, "--port", port, "--env",
+                   "NODE_OPTIONS=--max-http-header-size=9999")
+    m.wait_workers(2)
+    said = json.loads(ask(port))
+    if said != {"own": "--max-http-header-size=9999", "thread": True, "child": "--max-http-header-size=9999",
+                "limit": 9999}:
+        raise Failed(f"its options: {said}")
+    with http.KeepAlive(port) as silent, http.Keeping(port, 4) as kept:
+        silent.get("/short")
+        for generation in range(2, 5):
+            m.ctl("reload", "--wait", "drained", seconds=30)
+            wait_until("everybody is served again", lambda n=kept.answers: kept.answers > n + 8)
+            if {w["generation"] for w in m.workers()} != {generation}:
+                raise Failed(f"{m.workers()}")
+    if kept.problems or kept.repeats or kept.polite < 3:
+        raise Failed(f"{kept.problems[:3]}, {kept.repeats} of {kept.answers} repeated, "
+                     f"{kept.polite} were told")
+    m.stop()
+
+
 def check_watchdog(env, which):
     node, port = Node(env, which), env.port()
     m = node.start("life.js", "--workers", 2, "--port", port, "--watchdog", "600ms")
