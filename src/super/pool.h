@@ -46,6 +46,8 @@ MUST_CHECK int pool_renew(struct pool *p, struct err *e);
 /* A worker of the new generation is dead by itself before the one that it replaced had
  * left: the roll has failed. false: it is a death as any other. */
 bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d);
+/* Its death would be one of these. */
+bool pool_roll_hangs_on(const struct slot *s, const struct life *l);
 /* Of which generation a worker is born now: the new one is not trusted before one of it
  * was ready. */
 struct generation *pool_serving(const struct pool *p);

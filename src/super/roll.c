@@ -259,18 +259,24 @@ void pool_roll_failed(struct pool *p, struct slot *s, const struct life *l, cons
 	}
 }
 
-bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d)
+bool pool_roll_hangs_on(const struct slot *s, const struct life *l)
 {
-	struct pool *p = s->pool;
+	const struct pool *p = s->pool;
 
 	if (!p->rolled_from || p->roll.back || l->gen != p->gen || !l->was_ready || l->asked)
 		return false;
 	list_each(it, &s->beside)
-		if (container_of(it, struct life, node)->gen == p->rolled_from) {
-			pool_roll_failed(p, s, l, d);
+		if (container_of(it, struct life, node)->gen == p->rolled_from)
 			return true;
-		}
 	return false;
+}
+
+bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d)
+{
+	if (!pool_roll_hangs_on(s, l))
+		return false;
+	pool_roll_failed(s->pool, s, l, d);
+	return true;
 }
 
 /* ---- one step ---- */

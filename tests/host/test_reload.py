@@ -469,6 +469,28 @@ def test_the_new_one_dies_before_the_old_one_left(env):
 
 
 @timeout(60)
+def test_the_new_one_is_killed_before_the_old_one_left(env):
+    m, port, script = python(env, "--drain-timeout", "5s", workers=2)
+    text = "import os, time\nif os.environ['MPSUP_WORKER'] == '1': time.sleep(2)\n" + ANSWER
+    held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(12)]
+    for s in held:
+        s.sendall(b"GET / HT")       # so that each of the old ones has something left to do
+    wait_until("they are accepted", lambda: all(w["connections"] for w in m.workers()))
+    _, verdict = begin(env, m, script, text)
+    new = wait_until("one has taken over", lambda: [
+        w["pid"] for w in m.workers(state="ready") if w["generation"] == 2])[0]
+    proc.kill(new)                   # all of it at once: its init's word comes after the pidfd
+    said = verdict(1)
+    for s in held:
+        s.close()
+    if said["result"] != "rolled_back" or "before the old one had left" not in said["reason"]:
+        raise Failed(str(said))
+    wait_until("the old generation serves", lambda: {
+        w["generation"] for w in m.workers(state="ready")} == {1} and len(pids(m)) == 2)
+    m.stop()
+
+
+@timeout(60)
 def test_what_is_asked_for_meanwhile_is_remembered_once(env):
     m, _, script = python(env)
     _, verdict = begin(env, m, script)
