@@ -46,7 +46,7 @@ void slot_take_over(struct slot *s)
 	struct life *old = s->current;
 
 	take_place(s);
-	s->pool->roll.replaced += s->pool->rolled_from != NULL;
+	s->pool->roll.replaced += s->pool->rolled_from && s->current->gen == s->pool->gen;
 	if (!old)
 		return;
 	old->replaced = true;
@@ -78,7 +78,9 @@ void slot_twin_died(struct slot *s, struct life *l, const struct death *d)
 	if (l->asked && l->asked != REASON_READY_TIMEOUT && l->asked != REASON_PROTOCOL)
 		return; /* we did not want it any more */
 	master_event(p->master, &ev);
-	if (p->rolled_from && s->twin_why == REASON_RELOAD) {
+	/* One of the old generation, for a `reload` of this slot alone that came first, says
+	 * nothing about the new one. */
+	if (p->rolled_from && s->twin_why == REASON_RELOAD && l->gen == p->gen) {
 		pool_roll_failed(p, s, l, d);
 		return;
 	}

@@ -453,6 +453,28 @@ def test_the_twin_is_killed(env):
 
 
 @timeout(60)
+def test_the_twin_of_an_earlier_reload_is_killed(env):
+    app, port = env.app(server_py=SLOW), env.port()
+    m = env.start("--port", port, "--workers", 2, "--", env.need_program("python3"), "server.py", cwd=app)
+    m.wait_workers(2)
+    boxes = [[], []]
+    for box, target in zip(boxes, (["web/1"], ["--json"])):
+        threading.Thread(target=lambda b=box, t=target: b.append(
+            env.client("reload", *t, seconds=60)), daemon=True).start()
+        twin = wait_until("a twin boots", lambda: [
+            w["pid"] for w in m.workers(state="starting") if w["slot"] == 1 and w["pid"]])[0]
+    wait_until("the second one has begun", lambda: m.pool()["state"] == "reloading")
+    proc.kill(twin)                  # of the generation that the second one replaces
+    wait_until("both have a verdict", lambda: all(boxes), 20)
+    if boxes[0][0].returncode != 1 or boxes[1][0].returncode:
+        raise Failed(str(boxes))
+    said = json.loads(boxes[1][0].stdout)
+    if said["replaced"] != 2 or {w["generation"] for w in m.workers(state="ready")} != {2}:
+        raise Failed(str(said))
+    m.stop()
+
+
+@timeout(60)
 def test_the_new_one_dies_before_the_old_one_left(env):
     m, port, script = python(env, workers=2)
     script.write_text(ANSWER.replace("import http", "import threading\nif os.environ['MPSUP_WORKER'] == '0': "
