@@ -155,7 +155,7 @@ int pool_set(struct pool *p, const struct given *changes, unsigned n, struct err
 		return r;
 	}
 	if (p->gen) {
-		pool_config_inherit(conf, p->conf);
+		pool_lend_uid(p, conf);
 		r = config_resolve_pool(p->master->config, conf, e);
 	}
 	if (r == 0)

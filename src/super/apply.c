@@ -263,7 +263,7 @@ static int change(struct master *m, struct apply_step *s)
 
 	if (r < 0)
 		return r;
-	pool_config_inherit(conf, p->conf);
+	pool_lend_uid(p, conf);
 	r = config_resolve_pool(m->config, conf, &s->why);
 	if (r == 0 && s->action == APPLY_LIVE)
 		r = pool_adopt(p, conf, &s->why);

@@ -39,6 +39,8 @@ void slot_twin_died(struct slot *s, struct life *l, const struct death *d);
 void pool_roll(struct pool *p, struct generation *g);
 void pool_roll_step(struct pool *p); /* of pool_update() */
 void pool_end_roll(struct pool *p);
+/* The pool's dynamic uid, whichever of its configurations has it, goes on to this one. */
+void pool_lend_uid(const struct pool *p, struct pool_config *conf);
 const char *pool_roll_reason(const struct pool *p); /* why the last one failed; "" */
 /* Another generation of the same values in place of this one, which a person ends or which
  * has ended. Nothing is born or ended. -errno with a sentence: as before. */

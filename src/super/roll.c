@@ -19,6 +19,7 @@
 
 static void take_generation(struct pool *p, struct generation *g)
 {
+	pool_config_inherit(g->conf, p->conf); /* its uid, on the way back too */
 	pool_config_unref(p->conf);
 	p->conf = pool_config_ref(g->conf);
 	p->gen = g;
@@ -109,6 +110,21 @@ static void begin(struct pool *p, struct generation *g)
 	pool_kick(p);
 }
 
+void pool_lend_uid(const struct pool *p, struct pool_config *conf)
+{
+	pool_config_inherit(conf, p->conf);
+	if (p->roll.next)
+		pool_config_inherit(conf, p->roll.next->conf);
+}
+
+static void drop_next(struct pool *p)
+{
+	if (p->roll.next)
+		pool_config_inherit(p->conf, p->roll.next->conf);
+	generation_unref(p->roll.next);
+	p->roll.next = NULL;
+}
+
 void pool_roll(struct pool *p, struct generation *g)
 {
 	struct err e;
@@ -116,7 +132,7 @@ void pool_roll(struct pool *p, struct generation *g)
 	p->generation = g->number;
 	if (p->rolled_from) {
 		/* Remembered once: what was to come next is not wanted any more. */
-		generation_unref(p->roll.next);
+		drop_next(p);
 		p->roll.next = g;
 		log_info("pool %s: generation %u follows when generation %u has", p->conf->name,
 			 g->number, p->roll.generation);
@@ -170,8 +186,7 @@ static void drop(struct pool *p)
 
 void pool_end_roll(struct pool *p)
 {
-	generation_unref(p->roll.next);
-	p->roll.next = NULL;
+	drop_next(p);
 	if (!p->rolled_from)
 		return;
 	if (!p->roll.failed)

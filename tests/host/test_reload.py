@@ -315,6 +315,32 @@ def test_what_crashes_in_the_second_worker_goes_back(env):
     m.stop()
 
 
+@timeout(60)
+def test_its_uid_stays(env):
+    m, _, script = python(env)
+
+    def uids():
+        return {os.stat(f"/proc/{pid}").st_uid for pid in pids(m)}
+
+    before = uids()
+    script.write_text("raise SystemExit('broken')\n")
+    reload(env, code=1)
+    _, verdict = begin(env, m, script)
+    for _ in range(2):               # remembered, and remembered in its place
+        env.client("reload", "--no-wait")
+    m.ctl("set", "web", "max_age=1h")
+    verdict(0)
+    if uids() != before:
+        raise Failed(f"{before} became {uids()}")
+    script.write_text("raise SystemExit('broken')\n")
+    reload(env, code=1)
+    script.write_text(ANSWER)
+    reload(env)
+    if uids() != before or {e["generation"] for e in m.events("pool.reload")} == {1}:
+        raise Failed(f"{before} became {uids()}")
+    m.stop()
+
+
 def replaced(m, slot):
     before = pids(m)[slot]
     proc.kill(before)
