@@ -249,8 +249,11 @@ static int roll(struct master *m, struct apply_step *s, struct pool_config *conf
 		s->action = APPLY_REPLACE;
 		return 0;
 	}
+	g->file_conf = pool_config_ref(s->conf);
 	pool_roll(p, g);
-	if (p->phase == POOL_STOPPED || (unsigned)conf->workers == pool_count_places(p))
+	/* While it rolls: once it has, so that a failure leaves as many as there were. */
+	if (p->phase == POOL_STOPPED || p->rolled_from ||
+	    (unsigned)conf->workers == pool_count_places(p))
 		return 0;
 	return pool_resize(p, (unsigned)conf->workers, &s->why);
 }

@@ -8,20 +8,24 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "super/adopt.h"
 #include "super/births.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
+#include "super/scale.h"
 
 #define WORDS_BYTES 4096
 #define WORDS_LINES 20
 
 static void take_generation(struct pool *p, struct generation *g)
 {
-	pool_config_inherit(g->conf, p->conf); /* its uid, on the way back too */
+	struct pool_config *conf = pool_config_ref(g->left_conf ? g->left_conf : g->conf);
+
+	pool_config_inherit(conf, p->conf); /* its uid, on the way back too */
 	pool_config_unref(p->conf);
-	p->conf = pool_config_ref(g->conf);
+	p->conf = conf;
 	p->gen = g;
 	p->cpus = p->conf->cpus;
 	listeners_rebase(p);
@@ -94,10 +98,18 @@ static void roll_reset(struct pool *p)
 	p->roll = (struct roll){ .next = p->roll.next, .generation = p->gen->number };
 }
 
+static void keep(struct pool_config **in, struct pool_config *conf)
+{
+	pool_config_ref(conf);
+	pool_config_unref(*in);
+	*in = conf;
+}
+
 static void begin(struct pool *p, struct generation *g)
 {
 	struct generation *old = p->gen;
 
+	keep(&old->left_conf, p->conf);
 	take_generation(p, g);
 	roll_reset(p);
 	p->rolled_from = old;
@@ -139,6 +151,7 @@ void pool_roll(struct pool *p, struct generation *g)
 		return;
 	}
 	if (p->gen && p->phase != POOL_STOPPED && p->phase != POOL_FAILED && !p->draining) {
+		keep(&p->gen->file_conf, p->file_conf);
 		begin(p, g);
 		return;
 	}
@@ -237,6 +250,9 @@ static void roll_back(struct pool *p, const struct slot *s, uint64_t number, con
 		  p->roll.words && *p->roll.words ? "; its last words:" : "");
 	print_words(p);
 	take_generation(p, p->rolled_from);
+	/* What the file wants is not what runs: the next apply tries again. */
+	if (p->gen->file_conf)
+		pool_keep_file_conf(p, p->gen->file_conf);
 	p->rolled_from = bad;
 	p->roll.back = p->roll.failed = true;
 	(void)snprintf(p->reason, sizeof(p->reason), "%s", pool_roll_reason(p));
@@ -301,6 +317,18 @@ static bool has_taken_over(const struct slot *s)
 	return s->current && s->current->gen == s->pool->gen && s->current->state == LIFE_READY;
 }
 
+/* As many as it wants, and what a person has set meanwhile. */
+static void settle(struct pool *p)
+{
+	struct err e;
+	int r = pool_set_again(p, &e);
+
+	if (r == 0 && (unsigned)p->conf->workers != pool_count_places(p))
+		r = pool_resize(p, (unsigned)p->conf->workers, &e);
+	if (r < 0)
+		log_error("pool %s: %s", p->conf->name, e.msg);
+}
+
 static void finish(struct pool *p)
 {
 	struct generation *next = p->roll.next;
@@ -313,6 +341,7 @@ static void finish(struct pool *p)
 		log_info("pool %s: generation %u has taken over", p->conf->name, p->gen->number);
 	tell(p, p->roll.failed ? "rolled_back" : "ok");
 	p->phase = POOL_STARTING; /* until pool_update() has looked */
+	settle(p);
 	if (next)
 		begin(p, next);
 }

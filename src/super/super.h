@@ -336,6 +336,8 @@ struct generation {
 	unsigned number;
 	struct pool_config *conf;      /* a reference: the cage borrows from it */
 	struct pool_config *plan_conf; /* the same of leaf_plan; NULL: conf */
+	struct pool_config *left_conf; /* the pool's when another took over: changed live; NULL */
+	struct pool_config *file_conf; /* the text that it is of, if the pool's may differ; NULL */
 	struct cage cage;
 	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;

@@ -341,6 +341,38 @@ def test_its_uid_stays(env):
     m.stop()
 
 
+@timeout(60)
+def test_what_was_set_stays(env):
+    m, _, script = python(env)
+
+    def values():
+        keys = ("workers", "drain_timeout", "max_age")
+        return [line.split("#")[0].split() for line in m.ctl("config").splitlines()
+                if line.strip().startswith(keys)]
+
+    m.ctl("set", "web", "drain_timeout=7s")
+    m.ctl("scale", "web", "3")
+    m.wait_workers(3)
+    _, verdict = begin(env, m, script, "import time\ntime.sleep(1.5)\nraise SystemExit('broken')\n")
+    m.ctl("set", "web", "max_age=2h")
+    verdict(1)
+    if values() != [["workers:", "3"], ["drain_timeout:", "7s"], ["max_age:", "2h"]]:
+        raise Failed(f"after it went back: {values()}")
+    script.write_text(SLOW)
+    box = []
+    t = threading.Thread(target=lambda: box.append(reload(env)), daemon=True)
+    t.start()
+    wait_until("it has begun", lambda: m.pool()["state"] == "reloading")
+    env.client("reload", "--no-wait")    # made before, and follows after, what is set now
+    m.ctl("scale", "web", "2")
+    m.ctl("set", "web", "drain_timeout=8s")
+    t.join(60)
+    if values() != [["workers:", "2"], ["drain_timeout:", "8s"], ["max_age:", "2h"]] or \
+            len(m.wait_workers(2)) != 2 or {w["generation"] for w in m.workers(state="ready")} != {4}:
+        raise Failed(f"with the one that followed: {values()} {m.workers()}")
+    m.stop()
+
+
 def replaced(m, slot):
     before = pids(m)[slot]
     proc.kill(before)
@@ -406,6 +438,24 @@ def test_the_file_is_read_again(env):
     verdict = reload(env, code=1)
     if verdict["result"] != "refused" or "no-such-python" not in verdict["reason"] or pids(m) != before:
         raise Failed(str(verdict))
+    m.stop()
+
+
+@timeout(60)
+def test_an_apply_that_went_back_is_tried_again(env):
+    app, port = env.app(server_py=ANSWER), env.port()
+    m = env.start("-c", write(env, app, port, workers=3))
+    before = [w["pid"] for w in m.wait_workers(3)]
+    (app / "server.py").write_text("raise SystemExit('no database')\n")
+    write(env, app, port, env={"WORD": "new"}, workers=1)
+    if env.client("apply", seconds=60).returncode != 1 or pids(m) != before:
+        raise Failed(f"{before} became {pids(m)}")
+    (app / "server.py").write_text(ANSWER)      # the text is the same, and is not what runs
+    m.ctl("apply", seconds=60)
+    m.wait_workers(1)
+    says(port, "new")
+    if "as it is" not in m.ctl("apply"):
+        raise Failed("it is as the file says now")
     m.stop()
 
 
