@@ -313,23 +313,7 @@ static int weight(enum apply_action a)
 	return a == APPLY_REMOVE ? 0 : a == APPLY_START || a == APPLY_OPEN ? 2 : 1;
 }
 
-bool pool_was_applied(const struct pool *p, uint64_t number)
-{
-	for (unsigned i = 0; i < APPLIED_KEPT; i++)
-		if (p->applied[i] == number)
-			return true;
-	return false;
-}
-
-static void pool_note_apply(struct pool *p, uint64_t number)
-{
-	if (!p->rolled_from)
-		p->roll.failed = false;
-	if (!pool_was_applied(p, number))
-		p->applied[p->napplied++ % APPLIED_KEPT] = number;
-}
-
-unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t number)
+unsigned apply_plan_do(struct apply_plan *plan, struct master *m)
 {
 	unsigned failed = 0;
 
@@ -342,14 +326,12 @@ unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t numbe
 
 			if (weight(s->action) != pass || s->action == APPLY_KEEP)
 				continue;
-			if (s->pool)
-				pool_note_apply(s->pool, number);
+			if (s->pool && !s->pool->rolled_from)
+				s->pool->roll.failed = false; /* that of the last one */
 			if (do_step(m, s) < 0) {
 				failed++;
 				log_error("pool %s: apply: %s", name, s->why.msg);
 			}
-			if (s->pool && s->action != APPLY_REMOVE)
-				pool_note_apply(s->pool, number);
 		}
 	m->batch = false;
 	return failed;

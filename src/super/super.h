@@ -347,8 +347,6 @@ struct generation {
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
 };
 
-#define APPLIED_KEPT 16
-
 struct pool {
 	struct master *master;
 	struct pool_config *conf;      /* a reference; gen's, once there is one */
@@ -373,10 +371,8 @@ struct pool {
 		char *reason;		 /* why it failed, owned; NULL */
 		char *words;		 /* the last lines of stderr of who failed, owned; NULL */
 	} roll;
-	bool retiring;			/* not in the file any more: it drains and goes */
-	struct pool_config *pending;	/* it stops, and starts again with this */
-	uint64_t applied[APPLIED_KEPT]; /* numbers of the last applies that touched it */
-	unsigned napplied;
+	bool retiring;		     /* not in the file any more: it drains and goes */
+	struct pool_config *pending; /* it stops, and starts again with this */
 	struct listener *listeners; /* the configured ones first */
 	unsigned nlisteners, listeners_max;
 	struct total {	       /* a folder for all leaves, for a pool with limits of its own */

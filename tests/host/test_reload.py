@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -601,6 +602,20 @@ def test_what_is_asked_for_meanwhile_is_remembered_once(env):
     time.sleep(0.5)
     if {w["generation"] for w in m.workers(state="ready")} != {3} or len(m.events("pool.reload")) != 2:
         raise Failed(f"{m.workers()}")
+    m.stop()
+
+
+@timeout(60)
+def test_everybody_who_asks_hears_the_verdict(env):
+    m, _, script = python(env)
+    _, verdict = begin(env, m, script)
+    asked = [subprocess.Popen([env.mpsup, "reload", "--json"], env=env.environ(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(24)]
+    said = [json.loads(a.communicate(timeout=60)[0]) for a in asked]
+    verdict(0)
+    if any(a.returncode for a in asked) or \
+            {(s["result"], s["generation"], s["replaced"]) for s in said} != {("ok", 3, 2)}:
+        raise Failed(str(said))
     m.stop()
 
 
