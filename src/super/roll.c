@@ -91,6 +91,23 @@ static void hurry(struct pool *p)
 	}
 }
 
+/* None was ever ready: there is nobody to be kept, and who hangs in its boot is not waited for. */
+static void boot_anew(struct pool *p)
+{
+	for (unsigned i = 0; i < p->nslots; i++) {
+		struct slot *s = p->slots[i];
+
+		forget(s);
+		if (s->current && s->current->gen != p->gen) {
+			s->renew = true; /* slot_died() gives birth */
+			life_kill(s->current, REASON_RELOAD);
+		} else if (s->state == SLOT_BACKOFF || s->state == SLOT_FAILED) {
+			slot_birth(s);
+		}
+	}
+	pool_kick(p);
+}
+
 static void roll_reset(struct pool *p)
 {
 	free(p->roll.words);
@@ -150,7 +167,8 @@ void pool_roll(struct pool *p, struct generation *g)
 			 g->number, p->roll.generation);
 		return;
 	}
-	if (p->gen && p->phase != POOL_STOPPED && p->phase != POOL_FAILED && !p->draining) {
+	if (p->gen && p->ever_ready && p->phase != POOL_STOPPED && p->phase != POOL_FAILED &&
+	    !p->draining) {
 		keep(&p->gen->file_conf, p->file_conf);
 		begin(p, g);
 		return;
@@ -160,6 +178,8 @@ void pool_roll(struct pool *p, struct generation *g)
 	roll_reset(p);
 	if (p->phase == POOL_FAILED && pool_begin(p, -1, &e) < 0)
 		log_error("pool %s: %s", p->conf->name, e.msg);
+	if (p->phase == POOL_STARTING && !p->draining)
+		boot_anew(p);
 }
 
 int pool_renew(struct pool *p, struct err *e)

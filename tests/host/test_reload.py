@@ -696,6 +696,20 @@ def test_a_failed_pool_starts_with_the_new_version(env):
     m.stop()
 
 
+@timeout(60)
+def test_a_pool_that_hangs_in_its_start_starts_with_the_new_version(env):
+    app, port = env.app(server_py="import time\ntime.sleep(1000)\n"), env.port()
+    m = env.start("--port", port, "--workers", 2, "--", env.need_program("python3"), "server.py",
+                  cwd=app, ready=False)
+    wait_until("the first one boots", lambda: m.workers() and m.workers()[0]["pid"])
+    (app / "server.py").write_text(ANSWER)
+    said = reload(env, seconds=20)
+    if said["result"] != "ok" or {w["generation"] for w in m.wait_workers(2)} != {2}:
+        raise Failed(str(said))
+    says(port, " 2")
+    m.stop()
+
+
 # ---- signals, one worker, age ----
 
 @timeout(60)
