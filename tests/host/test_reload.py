@@ -230,6 +230,35 @@ def test_what_was_begun_is_answered(env):
 
 
 @timeout(60)
+def test_what_is_asked_right_after_an_answer_is_answered(env):
+    m, port, _ = python(env, "--drain-idle", "1s", workers=1)
+    kept = [http.KeepAlive(port, 20) for _ in range(8)]
+    for c in kept:       # both in one tick of the kernel's clock, for some of them
+        c.get()
+        c._socket.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    reload(env)
+    for c in kept:
+        if b"200" not in c._stream.readline():
+            raise Failed("it was cut")
+        c.close()
+    m.stop()
+
+
+@timeout(60)
+def test_who_rests_is_not_waited_for_long(env):
+    m, port, _ = python(env, "--drain-idle", "1s", workers=1)
+    with http.KeepAlive(port) as once, http.KeepAlive(port) as often:
+        once.get()
+        for _ in range(20):
+            often.get()
+        began = time.monotonic()
+        verdict = reload(env, "--wait", "drained")
+    if verdict["cut"] or time.monotonic() - began > 5:
+        raise Failed(f"{verdict} after {time.monotonic() - began:.1f} s")
+    m.stop()
+
+
+@timeout(60)
 def test_who_never_ends_is_cut_and_counted(env):
     m, port, _ = python(env, "--drain-timeout", "1s", "--drain-idle", "100ms", workers=1)
     with socket.create_connection(("127.0.0.1", port), 10) as s:
