@@ -530,6 +530,24 @@ def test_the_old_one_dies_while_its_twin_boots(env):
 
 
 @timeout(60)
+def test_who_waited_for_the_dead_one_waits_for_its_twin(env):
+    m, port, script = python(env)
+    old = pids(m)
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    answers = [http.background(port, "/", 20) for _ in range(16)]
+    wait_until("they wait", lambda: m.pool()["accept_queue"] >= 14)   # one or two were accepted
+    _, verdict = begin(env, m, script)
+    proc.kill(old[0])
+    os.kill(old[1], signal.SIGCONT)
+    bad = [a for a in (answer() for answer in answers) if a.outcome != http.OK]
+    verdict(0)
+    if len(bad) > 1:                 # that which it had accepted goes with it
+        raise Failed(str(bad))
+    m.stop()
+
+
+@timeout(60)
 def test_another_old_one_dies_while_nothing_is_proved(env):
     m, _, script = python(env)
     old = pids(m)
