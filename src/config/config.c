@@ -129,7 +129,7 @@ void pool_config_unref(struct pool_config *p)
 
 void pool_config_inherit(struct pool_config *to, struct pool_config *from)
 {
-	if (to == from || to->uid_lock_fd >= 0 || from->uid_lock_fd < 0)
+	if (to == from || to->uid_lock_fd >= 0 || from->uid_lock_fd < 0 || to->user)
 		return;
 	to->uid_lock_fd = from->uid_lock_fd;
 	to->uid = from->uid;

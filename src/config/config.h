@@ -294,7 +294,7 @@ struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */
 struct pool_config *pool_config_ref(struct pool_config *p);
 void pool_config_unref(struct pool_config *p); /* accepts NULL */
-/* The dynamic uid of the pool goes on to its next configuration. */
+/* The dynamic uid of the pool goes on to its next configuration, if that names no user. */
 void pool_config_inherit(struct pool_config *to, struct pool_config *from);
 /* "shop.yaml:12:5: " of the key that the sentence is about, or of the pool; "" for a
  * command line. Options in it get the words of a file. */

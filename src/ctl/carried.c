@@ -9,7 +9,7 @@
 
 static const struct field ctl_fields[] = {
 	FIELD(FD, ctl, fd),	   FIELD(CHARS, ctl, path),  FIELD(NUM, ctl, seq),
-	FIELD(NUM, ctl, reserved), FIELD(NUM, ctl, applies),
+	FIELD(NUM, ctl, reserved),
 };
 
 static const struct field event_fields[] = {
@@ -27,9 +27,9 @@ static const struct field client_fields[] = {
 	FIELD(INT, ctl_client, log_slot),     FIELD(INT, ctl_client, stop_slot),
 	FIELD(NUM, ctl_client, want_ready),   FIELD(INT, ctl_client, ready_slot),
 	FIELD(NUM, ctl_client, ready_after),  FIELD(NUM, ctl_client, by_twin),
-	FIELD(NUM, ctl_client, want_applied), FIELD(NUM, ctl_client, applied),
-	FIELD(NUM, ctl_client, apply_failed), FIELD(NUM, ctl_client, reload),
-	FIELD(NUM, ctl_client, want_drained), FIELD(NUM, ctl_client, want_upgrade),
+	FIELD(NUM, ctl_client, want_applied), FIELD(NUM, ctl_client, apply_failed),
+	FIELD(NUM, ctl_client, reload),	      FIELD(NUM, ctl_client, want_drained),
+	FIELD(NUM, ctl_client, want_upgrade),
 };
 
 static void put_pool(struct image *im, json_t *o, const char *name, const struct pool *p)
@@ -49,6 +49,8 @@ static void put_client(struct image *im, json_t *o, const struct ctl_client *cl)
 	image_put_bytes(im, o, "out", cl->out, cl->out_len);
 	if (cl->refused)
 		image_put_json(im, o, "refused", json_incref(cl->refused));
+	if (cl->touched)
+		image_put_json(im, o, "touched", json_incref(cl->touched));
 }
 
 static json_t *array_of(struct image *im, json_t *o, const char *name)
@@ -113,6 +115,8 @@ static void get_client(struct image *im, const json_t *o, struct ctl *c)
 	cl->ready_pool = get_pool(c, o, "ready_pool");
 	if (json_object_get(o, "refused"))
 		cl->refused = json_deep_copy(json_object_get(o, "refused"));
+	if (json_object_get(o, "touched"))
+		cl->touched = json_deep_copy(json_object_get(o, "touched"));
 	if (in && in_len < CTL_LINE_MAX) {
 		memcpy(cl->in, in, in_len);
 		cl->in_len = in_len;

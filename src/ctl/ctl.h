@@ -45,8 +45,7 @@ struct ctl {
 	void *state;		       /* of these two */
 	/* Another program in our place; -errno with a sentence: it was not begun. NULL: none. */
 	int (*upgrade)(struct ctl *c, struct err *e);
-	void *upgrader;	  /* of this one */
-	uint64_t applies; /* how many there were */
+	void *upgrader; /* of this one */
 };
 
 struct ctl_client {
@@ -74,7 +73,7 @@ struct ctl_client {
 	uint64_t ready_after;	       /* lives with a greater number count */
 	bool by_twin;		       /* of reload: there is no second try */
 	bool want_applied;
-	uint64_t applied;      /* which apply is waited for */
+	json_t *touched;       /* names of the pools that its apply or reload changes; or NULL */
 	unsigned apply_failed; /* steps that failed at once */
 	bool reload;	       /* it hears a verdict */
 	bool want_drained;     /* also those that were replaced are gone */
@@ -125,6 +124,7 @@ void client_check_stopped(struct ctl_client *cl);
 void client_apply(struct ctl_client *cl, const char *only, const json_t *args);
 /* One that waits for it: answered once all that it touched has come to rest. */
 void client_check_applied(struct ctl_client *cl);
+bool client_touches(const struct ctl_client *cl, const struct pool *p);
 void client_applied(struct ctl_client *cl, unsigned failed);
 /* verbs_change.c: TTIN, TTOU: one worker more or less, of the only pool. */
 void ctl_scale(struct ctl *c, int by);

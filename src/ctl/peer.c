@@ -23,6 +23,7 @@ static void release(struct grave *g)
 	free(cl->in);
 	free(cl->out);
 	json_decref(cl->refused);
+	json_decref(cl->touched);
 	free(cl);
 }
 

@@ -90,6 +90,29 @@ static bool changes_nothing(const struct apply_plan *plan)
 	return true;
 }
 
+/* By name: a pool may go, and another come, while it waits. */
+void apply_note(struct ctl_client *cl, const struct apply_plan *plan)
+{
+	if (!cl->touched)
+		cl->touched = json_array();
+	for (unsigned i = 0; i < plan->n; i++) {
+		const struct apply_step *s = &plan->steps[i];
+
+		if (s->action != APPLY_KEEP)
+			(void)json_array_append_new(cl->touched,
+						    json_string(s->conf ? s->conf->name :
+									  s->pool->conf->name));
+	}
+}
+
+bool client_touches(const struct ctl_client *cl, const struct pool *p)
+{
+	for (size_t i = 0; i < json_array_size(cl->touched); i++)
+		if (strcmp(json_string_value(json_array_get(cl->touched, i)), p->conf->name) == 0)
+			return true;
+	return false;
+}
+
 void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
 {
 	struct master *m = cl->ctl->master;
@@ -116,11 +139,11 @@ void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
 		return;
 	}
 	if (!dry) {
-		failed = apply_plan_do(&plan, m, ++cl->ctl->applies);
+		failed = apply_plan_do(&plan, m);
 		ctl_open_to_groups(cl->ctl);
 	}
 	client_send(cl, json_pack("{s:o}", "plan", plan_json(&plan)));
-	cl->applied = cl->ctl->applies;
+	apply_note(cl, &plan);
 	cl->apply_failed = failed;
 	cl->want_applied = true;
 	if (dry || changes_nothing(&plan) || json_is_true(json_object_get(args, "no_wait")))
@@ -164,7 +187,7 @@ void client_check_applied(struct ctl_client *cl)
 	for (unsigned i = 0; i < m->npools; i++) {
 		const struct pool *p = m->pools[i];
 
-		if (!pool_was_applied(p, cl->applied))
+		if (!client_touches(cl, p))
 			continue;
 		if (is_moving(p, cl->want_drained))
 			return;

@@ -49,7 +49,7 @@ static json_t *all_verdicts(const struct ctl_client *cl)
 			told |= strcmp(json_string_value(json_object_get(
 					       json_array_get(cl->refused, k), "pool")),
 				       p->conf->name) == 0;
-		if (pool_was_applied(p, cl->applied) && !told)
+		if (client_touches(cl, p) && !told)
 			(void)json_array_append_new(a, of_pool(p));
 	}
 	return a;
@@ -195,8 +195,8 @@ void verb_reload(struct ctl_client *cl, const struct target *t, const json_t *ar
 		return;
 	}
 	cl->reload = true;
-	cl->apply_failed = apply_plan_do(&plan, m, ++cl->ctl->applies);
-	cl->applied = cl->ctl->applies;
+	cl->apply_failed = apply_plan_do(&plan, m);
+	apply_note(cl, &plan);
 	keep_refused(cl, &plan);
 	ctl_open_to_groups(cl->ctl);
 	cl->want_drained = json_is_true(json_object_get(args, "drained"));
@@ -221,7 +221,7 @@ void ctl_reload(struct ctl *c)
 	if (r < 0) {
 		log_error("nothing is reloaded: %s", e.msg);
 	} else {
-		(void)apply_plan_do(&plan, c->master, ++c->applies);
+		(void)apply_plan_do(&plan, c->master);
 		ctl_open_to_groups(c);
 		apply_plan_done(&plan);
 	}

@@ -25,6 +25,9 @@ MUST_CHECK int apply_read(const struct master *m, bool by_hand, bool may_be_none
 			  struct complaints *cs, struct config **ret, struct err *e);
 void apply_refuse(struct ctl_client *cl, const struct complaints *cs, const struct err *e,
 		  int exit);
+/* What this client waits for, once it is done: client_touches(). */
+struct apply_plan;
+void apply_note(struct ctl_client *cl, const struct apply_plan *plan);
 /* waits.c */
 verb_fn verb_wait;
 /* verbs_change.c */

@@ -147,10 +147,9 @@ static void keep_inet(struct dump *d, struct nlmsghdr *h, const struct inet_diag
 
 	if (a) {
 		tcp_traffic_read(nla_data(a), (size_t)nla_len(a), &t);
-		c.received = t.received;
-		c.sent = t.sent;
-		c.sent_ms = t.sent_ms;
-		c.received_ms = t.received_ms;
+		c.owed = t.owed;
+		c.doubtful = t.doubtful;
+		c.rest_ms = t.rest_ms;
 	}
 	keep_connection(d, &c);
 }
@@ -430,12 +429,9 @@ struct count {
 	int64_t found;
 };
 
-/* Whose last bytes were the client's waits for an answer. */
 static bool is_busy(const struct diag_connection *c, uint64_t idle_ms)
 {
-	if (c->queued || (c->received && (!c->sent || c->received_ms < c->sent_ms)))
-		return true;
-	return c->sent_ms < idle_ms || c->received_ms < idle_ms;
+	return c->queued || c->owed || c->rest_ms < (c->doubtful ? DIAG_DOUBT : 1) * idle_ms;
 }
 
 static void count_one(void *ctx, uint64_t inode)

@@ -30,11 +30,13 @@ struct diag_connection {
 	bool seen; /* scratch of diag_count() */
 	/* With DIAG_TRAFFIC, of TCP: */
 	bool queued; /* bytes wait to be read by the program, or to be taken by the client */
-	bool received, sent;	       /* ever any */
-	uint32_t sent_ms, received_ms; /* since the last bytes */
+	bool owed;	  /* the client's were the last */
+	bool doubtful;	  /* or may have been */
+	uint32_t rest_ms; /* since the last bytes of either side */
 };
 
 #define DIAG_TRAFFIC 1u
+#define DIAG_DOUBT   6u
 
 struct diag_sockets {
 	struct diag_listener *listeners; /* in the order of the descriptors given */
@@ -56,7 +58,8 @@ void diag_done(struct diag_sockets *s); /* harmless on a zeroed one */
 MUST_CHECK int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids);
 
 /* How many of them are not done: bytes are under way, the client waits for an answer to
- * what it has sent, or they rested for less than idle_ms. After DIAG_TRAFFIC. */
+ * what it has sent, or they rested for less than idle_ms; DIAG_DOUBT times as long where the
+ * kernel's clock is too coarse to tell whether it waits. After DIAG_TRAFFIC. */
 MUST_CHECK int64_t diag_count_busy(const struct diag_sockets *s, const pid_t *pids, size_t npids,
 				   uint64_t idle_ms);
 

@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 struct tcp_traffic {
-	bool received, sent;	       /* any byte, ever */
-	uint32_t sent_ms, received_ms; /* since the last, or since it was opened */
+	bool owed;	  /* the last bytes were the other side's: it waits for an answer */
+	bool doubtful;	  /* or may have been: nothing tells which of the two were the last */
+	uint32_t rest_ms; /* since the last bytes of either side, or since it was opened */
 };
 
 /* info: of getsockopt(TCP_INFO) or sock_diag's INET_DIAG_INFO, n bytes of it. */

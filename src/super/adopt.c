@@ -135,7 +135,7 @@ int pool_adopt(struct pool *p, struct pool_config *conf, struct err *e)
 	return 0;
 }
 
-int pool_set(struct pool *p, const struct given *changes, unsigned n, struct err *e)
+static int set(struct pool *p, const struct given *changes, unsigned n, struct err *e)
 {
 	struct pool_config *conf = NULL;
 	struct config_diff d;
@@ -155,15 +155,35 @@ int pool_set(struct pool *p, const struct given *changes, unsigned n, struct err
 		return r;
 	}
 	if (p->gen) {
-		pool_config_inherit(conf, p->conf);
+		pool_lend_uid(p, conf);
 		r = config_resolve_pool(p->master->config, conf, e);
 	}
 	if (r == 0)
 		r = pool_adopt(p, conf, e);
-	for (unsigned i = 0; r == 0 && i < n; i++)
-		r = pool_add_override(p, &changes[i]);
 	if (r < 0 && p->gen)
 		pool_config_inherit(p->conf, conf);
 	pool_config_unref(conf);
 	return r;
+}
+
+int pool_set(struct pool *p, const struct given *changes, unsigned n, struct err *e)
+{
+	int r = set(p, changes, n, e);
+
+	for (unsigned i = 0; r == 0 && i < n; i++)
+		r = pool_add_override(p, &changes[i]);
+	return r;
+}
+
+int pool_set_again(struct pool *p, struct err *e)
+{
+	const struct givens *all = &p->overrides.given;
+	struct pool_config *conf = NULL;
+	struct config_diff d = { 0 };
+	int r = all->n ? pool_config_changed(p->conf, all->list, all->n, &conf, e) : 0;
+
+	if (r == 0 && conf)
+		pool_config_diff(p->conf, conf, &d);
+	pool_config_unref(conf);
+	return r == 0 && d.n > 0 ? set(p, all->list, all->n, e) : r;
 }

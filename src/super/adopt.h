@@ -14,5 +14,8 @@ MUST_CHECK int pool_adopt(struct pool *p, struct pool_config *conf, struct err *
 /* A person gives some keys of CHANGE_LIVE anew: checked, resolved, adopted, and kept over
  * what the file says as long as it says the same. -errno: nothing has changed. */
 MUST_CHECK int pool_set(struct pool *p, const struct given *changes, unsigned n, struct err *e);
+/* The same once more, where its values are others now: what a person gave while a generation
+ * took over, and either went. */
+MUST_CHECK int pool_set_again(struct pool *p, struct err *e);
 
 #endif

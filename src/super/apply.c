@@ -249,8 +249,11 @@ static int roll(struct master *m, struct apply_step *s, struct pool_config *conf
 		s->action = APPLY_REPLACE;
 		return 0;
 	}
+	g->file_conf = pool_config_ref(s->conf);
 	pool_roll(p, g);
-	if (p->phase == POOL_STOPPED || (unsigned)conf->workers == pool_count_places(p))
+	/* While it rolls: once it has, so that a failure leaves as many as there were. */
+	if (p->phase == POOL_STOPPED || p->rolled_from ||
+	    (unsigned)conf->workers == pool_count_places(p))
 		return 0;
 	return pool_resize(p, (unsigned)conf->workers, &s->why);
 }
@@ -263,7 +266,7 @@ static int change(struct master *m, struct apply_step *s)
 
 	if (r < 0)
 		return r;
-	pool_config_inherit(conf, p->conf);
+	pool_lend_uid(p, conf);
 	r = config_resolve_pool(m->config, conf, &s->why);
 	if (r == 0 && s->action == APPLY_LIVE)
 		r = pool_adopt(p, conf, &s->why);
@@ -310,23 +313,7 @@ static int weight(enum apply_action a)
 	return a == APPLY_REMOVE ? 0 : a == APPLY_START || a == APPLY_OPEN ? 2 : 1;
 }
 
-bool pool_was_applied(const struct pool *p, uint64_t number)
-{
-	for (unsigned i = 0; i < APPLIED_KEPT; i++)
-		if (p->applied[i] == number)
-			return true;
-	return false;
-}
-
-static void pool_note_apply(struct pool *p, uint64_t number)
-{
-	if (!p->rolled_from)
-		p->roll.failed = false;
-	if (!pool_was_applied(p, number))
-		p->applied[p->napplied++ % APPLIED_KEPT] = number;
-}
-
-unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t number)
+unsigned apply_plan_do(struct apply_plan *plan, struct master *m)
 {
 	unsigned failed = 0;
 
@@ -339,14 +326,12 @@ unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t numbe
 
 			if (weight(s->action) != pass || s->action == APPLY_KEEP)
 				continue;
-			if (s->pool)
-				pool_note_apply(s->pool, number);
+			if (s->pool && !s->pool->rolled_from)
+				s->pool->roll.failed = false; /* that of the last one */
 			if (do_step(m, s) < 0) {
 				failed++;
 				log_error("pool %s: apply: %s", name, s->why.msg);
 			}
-			if (s->pool && s->action != APPLY_REMOVE)
-				pool_note_apply(s->pool, number);
 		}
 	m->batch = false;
 	return failed;

@@ -46,8 +46,6 @@ MUST_CHECK int apply_plan_reload(struct apply_plan *plan, struct master *m,
 void apply_plan_done(struct apply_plan *plan);
 /* Each step by itself: what fails of one (step.why) leaves that pool as it was, and
  * the others go on. Returns how many failed. */
-unsigned apply_plan_do(struct apply_plan *plan, struct master *m, uint64_t number);
-/* Was it touched by the apply of this number, one of the last? */
-bool pool_was_applied(const struct pool *p, uint64_t number);
+unsigned apply_plan_do(struct apply_plan *plan, struct master *m);
 
 #endif

@@ -299,8 +299,6 @@ static const struct field pool_fields[] = {
 	FIELD(CHARS, pool, reason),
 	FIELD(NUM, pool, generation),
 	FIELD(NUM, pool, retiring),
-	FIELD(RAW, pool, applied),
-	FIELD(NUM, pool, napplied),
 	FIELD(NUM, pool, binds),
 	FIELD(NUM, pool, said_unused),
 	FIELD(RAW, pool, cpus),

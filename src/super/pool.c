@@ -279,6 +279,7 @@ void pool_update(struct pool *p)
 			return;
 		failed = count_state(p, SLOT_FAILED);
 		ready = pool_count_ready(p);
+		wanted = pool_count_wanted(p);
 	}
 	if (failed == wanted || (failed > 0 && !p->ever_ready)) {
 		fail_pool(p);

@@ -42,6 +42,8 @@ void pool_roll_step(struct pool *p); /* of pool_update() */
 /* Its twin is ready, and waits for those that take over with it. */
 bool pool_roll_gathers(const struct slot *s);
 void pool_end_roll(struct pool *p);
+/* The pool's dynamic uid, whichever of its configurations has it, goes on to this one. */
+void pool_lend_uid(const struct pool *p, struct pool_config *conf);
 const char *pool_roll_reason(const struct pool *p); /* why the last one failed; "" */
 /* Another generation of the same values in place of this one, which a person ends or which
  * has ended. Nothing is born or ended. -errno with a sentence: as before. */
@@ -50,6 +52,8 @@ MUST_CHECK int pool_renew(struct pool *p, struct err *e);
  * left, or, where there was none, before it was ready: the roll has failed. false: it is
  * a death as any other. */
 bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d);
+/* Its death would be one of these. */
+bool pool_roll_hangs_on(const struct slot *s, const struct life *l);
 /* Of which generation a worker is born now: the new one is not trusted before one of it
  * was ready. */
 struct generation *pool_serving(const struct pool *p);

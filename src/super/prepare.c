@@ -463,6 +463,8 @@ void generation_unref(struct generation *g)
 	filter_unref(g->filter);
 	pool_config_unref(g->conf);
 	pool_config_unref(g->plan_conf);
+	pool_config_unref(g->left_conf);
+	pool_config_unref(g->file_conf);
 	free(g);
 }
 

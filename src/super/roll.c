@@ -8,19 +8,24 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "super/adopt.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
 #include "super/roll.h"
+#include "super/scale.h"
 
 #define WORDS_BYTES 4096
 #define WORDS_LINES 20
 
 static void take_generation(struct pool *p, struct generation *g)
 {
+	struct pool_config *conf = pool_config_ref(g->left_conf ? g->left_conf : g->conf);
+
+	pool_config_inherit(conf, p->conf); /* its uid, on the way back too */
 	pool_config_unref(p->conf);
-	p->conf = pool_config_ref(g->conf);
+	p->conf = conf;
 	p->gen = g;
 	p->cpus = p->conf->cpus;
 	listeners_rebase(p);
@@ -76,6 +81,23 @@ static void hurry(struct pool *p)
 	}
 }
 
+/* None was ever ready: there is nobody to be kept, and who hangs in its boot is not waited for. */
+static void boot_anew(struct pool *p)
+{
+	for (unsigned i = 0; i < p->nslots; i++) {
+		struct slot *s = p->slots[i];
+
+		forget(s);
+		if (s->current && s->current->gen != p->gen) {
+			s->renew = true; /* slot_died() gives birth */
+			life_kill(s->current, REASON_RELOAD);
+		} else if (s->state == SLOT_BACKOFF || s->state == SLOT_FAILED) {
+			slot_birth(s);
+		}
+	}
+	pool_kick(p);
+}
+
 static void roll_reset(struct pool *p)
 {
 	free(p->roll.words);
@@ -83,10 +105,18 @@ static void roll_reset(struct pool *p)
 	p->roll = (struct roll){ .next = p->roll.next, .generation = p->gen->number };
 }
 
+static void keep(struct pool_config **in, struct pool_config *conf)
+{
+	pool_config_ref(conf);
+	pool_config_unref(*in);
+	*in = conf;
+}
+
 static void begin(struct pool *p, struct generation *g)
 {
 	struct generation *old = p->gen;
 
+	keep(&old->left_conf, p->conf);
 	take_generation(p, g);
 	roll_reset(p);
 	p->rolled_from = old;
@@ -98,6 +128,21 @@ static void begin(struct pool *p, struct generation *g)
 	pool_kick(p);
 }
 
+void pool_lend_uid(const struct pool *p, struct pool_config *conf)
+{
+	pool_config_inherit(conf, p->conf);
+	if (p->roll.next)
+		pool_config_inherit(conf, p->roll.next->conf);
+}
+
+static void drop_next(struct pool *p)
+{
+	if (p->roll.next)
+		pool_config_inherit(p->conf, p->roll.next->conf);
+	generation_unref(p->roll.next);
+	p->roll.next = NULL;
+}
+
 void pool_roll(struct pool *p, struct generation *g)
 {
 	struct err e;
@@ -105,13 +150,15 @@ void pool_roll(struct pool *p, struct generation *g)
 	p->generation = g->number;
 	if (p->rolled_from) {
 		/* Remembered once: what was to come next is not wanted any more. */
-		generation_unref(p->roll.next);
+		drop_next(p);
 		p->roll.next = g;
 		log_info("pool %s: generation %u follows when generation %u has", p->conf->name,
 			 g->number, p->roll.generation);
 		return;
 	}
-	if (p->gen && p->phase != POOL_STOPPED && p->phase != POOL_FAILED && !p->draining) {
+	if (p->gen && p->ever_ready && p->phase != POOL_STOPPED && p->phase != POOL_FAILED &&
+	    !p->draining) {
+		keep(&p->gen->file_conf, p->file_conf);
 		begin(p, g);
 		return;
 	}
@@ -120,6 +167,8 @@ void pool_roll(struct pool *p, struct generation *g)
 	roll_reset(p);
 	if (p->phase == POOL_FAILED && pool_begin(p, -1, &e) < 0)
 		log_error("pool %s: %s", p->conf->name, e.msg);
+	if (p->phase == POOL_STARTING && !p->draining)
+		boot_anew(p);
 }
 
 int pool_renew(struct pool *p, struct err *e)
@@ -159,8 +208,7 @@ static void drop(struct pool *p)
 
 void pool_end_roll(struct pool *p)
 {
-	generation_unref(p->roll.next);
-	p->roll.next = NULL;
+	drop_next(p);
 	if (!p->rolled_from)
 		return;
 	if (!p->roll.failed)
@@ -211,6 +259,9 @@ void roll_back(struct pool *p, const struct slot *s, uint64_t number, const char
 		  p->roll.words && *p->roll.words ? "; its last words:" : "");
 	print_words(p);
 	take_generation(p, p->rolled_from);
+	/* What the file wants is not what runs: the next apply tries again. */
+	if (p->gen->file_conf)
+		pool_keep_file_conf(p, p->gen->file_conf);
 	p->rolled_from = bad;
 	p->roll.back = p->roll.failed = true;
 	(void)snprintf(p->reason, sizeof(p->reason), "%s", pool_roll_reason(p));
@@ -246,26 +297,42 @@ void pool_roll_failed(struct pool *p, struct slot *s, const struct life *l, cons
 	}
 }
 
-static bool old_is_beside(const struct slot *s)
+bool pool_roll_hangs_on(const struct slot *s, const struct life *l)
 {
+	const struct pool *p = s->pool;
+
+	if (!p->rolled_from || p->roll.back || l->gen != p->gen || !l->was_ready || l->asked)
+		return false;
 	list_each(it, &s->beside)
-		if (container_of(it, struct life, node)->gen == s->pool->rolled_from)
+		if (container_of(it, struct life, node)->gen == p->rolled_from)
 			return true;
 	return false;
 }
 
 bool pool_roll_lost(struct slot *s, struct life *l, const struct death *d)
 {
-	struct pool *p = s->pool;
+	const struct pool *p = s->pool;
+	/* In a slot that had nobody: the next one there would be of the old generation, and
+	 * both would be tried in turn for ever. */
+	bool never_ready = p->rolled_from && !p->roll.back && l->gen == p->gen && !l->was_ready &&
+			   !l->from_spare && !life_was_unwanted(l);
 
-	if (!p->rolled_from || p->roll.back || l->gen != p->gen || life_was_unwanted(l))
+	if (!never_ready && !pool_roll_hangs_on(s, l))
 		return false;
-	/* Not ready: in a slot that had nobody. The next one there would be of the old
-	 * generation, and both would be tried in turn for ever. */
-	if (l->was_ready ? l->asked || !old_is_beside(s) : l->from_spare)
-		return false;
-	pool_roll_failed(p, s, l, d);
+	pool_roll_failed(s->pool, s, l, d);
 	return true;
+}
+
+/* As many as it wants, and what a person has set meanwhile. */
+static void settle(struct pool *p)
+{
+	struct err e;
+	int r = pool_set_again(p, &e);
+
+	if (r == 0 && (unsigned)p->conf->workers != pool_count_places(p))
+		r = pool_resize(p, (unsigned)p->conf->workers, &e);
+	if (r < 0)
+		log_error("pool %s: %s", p->conf->name, e.msg);
 }
 
 void roll_finish(struct pool *p)
@@ -280,6 +347,7 @@ void roll_finish(struct pool *p)
 		log_info("pool %s: generation %u has taken over", p->conf->name, p->gen->number);
 	tell(p, p->roll.failed ? "rolled_back" : "ok");
 	p->phase = POOL_STARTING; /* until pool_update() has looked */
+	settle(p);
 	if (next)
 		begin(p, next);
 }

@@ -169,14 +169,15 @@ static bool has_heir(const struct slot *s)
 	return s->twin && !s->twin->asked && !s->twin->lost && slot_is_wanted(s);
 }
 
-/* What comes next does not depend on how it ended: a client may be waiting. */
+/* What comes next does not depend on how it ended: a client may be waiting. Of a reload that
+ * fails with it the verdict says how. */
 void slot_lost(struct slot *s, struct life *l)
 {
 	struct restart_policy pol = policy_of(s->pool);
 	uint64_t now = s->pool->master->world->now_ms();
 
 	if (s->current != l || !l->was_ready || l->asked || !slot_is_wanted(s) || has_heir(s) ||
-	    s->pool->conf->nfatal_exit > 0)
+	    s->pool->conf->nfatal_exit > 0 || pool_roll_hangs_on(s, l))
 		return;
 	/* Backoff has time for the certificate, a failure needs it. */
 	if (parked_spare(s->pool) ? restarts_count(&s->restarts, &pol, now) >= pol.limit :

@@ -336,6 +336,8 @@ struct generation {
 	unsigned number;
 	struct pool_config *conf;      /* a reference: the cage borrows from it */
 	struct pool_config *plan_conf; /* the same of leaf_plan; NULL: conf */
+	struct pool_config *left_conf; /* the pool's when another took over: changed live; NULL */
+	struct pool_config *file_conf; /* the text that it is of, if the pool's may differ; NULL */
 	struct cage cage;
 	struct leaf_plan leaf_plan; /* limits of each worker */
 	const struct wire *wire;
@@ -344,8 +346,6 @@ struct generation {
 	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
 	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
 };
-
-#define APPLIED_KEPT 16
 
 struct pool {
 	struct master *master;
@@ -371,10 +371,8 @@ struct pool {
 		char *reason;		 /* why it failed, owned; NULL */
 		char *words;		 /* the last lines of stderr of who failed, owned; NULL */
 	} roll;
-	bool retiring;			/* not in the file any more: it drains and goes */
-	struct pool_config *pending;	/* it stops, and starts again with this */
-	uint64_t applied[APPLIED_KEPT]; /* numbers of the last applies that touched it */
-	unsigned napplied;
+	bool retiring;		     /* not in the file any more: it drains and goes */
+	struct pool_config *pending; /* it stops, and starts again with this */
 	struct listener *listeners; /* the configured ones first */
 	unsigned nlisteners, listeners_max;
 	struct total {	       /* a folder for all leaves, for a pool with limits of its own */

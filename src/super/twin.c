@@ -2,6 +2,7 @@
 /* twin.c - a worker that boots beside the one that serves, and takes its place when it is
  * ready: nobody waits meanwhile, and when it does not get ready nothing has happened. */
 #include "base/log.h"
+#include "super/binds.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -46,7 +47,7 @@ void slot_take_over(struct slot *s)
 	struct life *old = s->current;
 
 	take_place(s);
-	s->pool->roll.replaced += s->pool->rolled_from != NULL;
+	s->pool->roll.replaced += s->pool->rolled_from && s->current->gen == s->pool->gen;
 	if (!old)
 		return;
 	old->replaced = true;
@@ -70,12 +71,26 @@ void slot_end_twin(struct slot *s, enum reason why)
 	life_stop(l, why);
 }
 
+/* It opens its socket itself, and has not yet. */
+static bool has_no_socket_yet(const struct life *l)
+{
+	enum protocol proto = l->pool->conf->protocol;
+
+	return (proto == PROTO_BIND || proto == PROTO_AUTO) && !l->has_sockets &&
+	       !binds_has_taken(l);
+}
+
 void slot_inherit(struct slot *s)
 {
-	unsigned before = s->place;
+	unsigned place = s->place;
 
+	/* Who waits where the dead one was waits for it; else they would hear a reset. */
+	if (has_no_socket_yet(s->twin) && !place_is_held(s->pool, place, NULL)) {
+		place = s->twin->place;
+		s->twin->place = s->place;
+	}
 	take_place(s);
-	listeners_give_up(s->pool, before);
+	listeners_give_up(s->pool, place);
 }
 
 void slot_twin_died(struct slot *s, struct life *l, const struct death *d)
@@ -95,7 +110,9 @@ void slot_twin_died(struct slot *s, struct life *l, const struct death *d)
 		return;
 	if (!l->was_ready)
 		master_event(p->master, &ev);
-	if (p->rolled_from && s->twin_why == REASON_RELOAD) {
+	/* One of the old generation, for a `reload` of this slot alone that came first, says
+	 * nothing about the new one. */
+	if (p->rolled_from && s->twin_why == REASON_RELOAD && l->gen == p->gen) {
 		pool_roll_failed(p, s, l, d);
 		return;
 	}

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -190,6 +191,35 @@ def test_what_was_begun_is_answered(env):
 
 
 @timeout(60)
+def test_what_is_asked_right_after_an_answer_is_answered(env):
+    m, port, _ = python(env, "--drain-idle", "1s", workers=1)
+    kept = [http.KeepAlive(port, 20) for _ in range(8)]
+    for c in kept:       # both in one tick of the kernel's clock, for some of them
+        c.get()
+        c._socket.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    reload(env)
+    for c in kept:
+        if b"200" not in c._stream.readline():
+            raise Failed("it was cut")
+        c.close()
+    m.stop()
+
+
+@timeout(60)
+def test_who_rests_is_not_waited_for_long(env):
+    m, port, _ = python(env, "--drain-idle", "1s", workers=1)
+    with http.KeepAlive(port) as once, http.KeepAlive(port) as often:
+        once.get()
+        for _ in range(20):
+            often.get()
+        began = time.monotonic()
+        verdict = reload(env, "--wait", "drained")
+    if verdict["cut"] or time.monotonic() - began > 5:
+        raise Failed(f"{verdict} after {time.monotonic() - began:.1f} s")
+    m.stop()
+
+
+@timeout(60)
 def test_who_never_ends_is_cut_and_counted(env):
     m, port, _ = python(env, "--drain-timeout", "1s", "--drain-idle", "100ms", workers=1)
     with socket.create_connection(("127.0.0.1", port), 10) as s:
@@ -276,6 +306,64 @@ def test_what_crashes_in_the_second_worker_goes_back(env):
     m.stop()
 
 
+@timeout(60)
+def test_its_uid_stays(env):
+    m, _, script = python(env)
+
+    def uids():
+        return {os.stat(f"/proc/{pid}").st_uid for pid in pids(m)}
+
+    before = uids()
+    script.write_text("raise SystemExit('broken')\n")
+    reload(env, code=1)
+    _, verdict = begin(env, m, script)
+    for _ in range(2):               # remembered, and remembered in its place
+        env.client("reload", "--no-wait")
+    m.ctl("set", "web", "max_age=1h")
+    verdict(0)
+    if uids() != before:
+        raise Failed(f"{before} became {uids()}")
+    script.write_text("raise SystemExit('broken')\n")
+    reload(env, code=1)
+    script.write_text(ANSWER)
+    reload(env)
+    if uids() != before or {e["generation"] for e in m.events("pool.reload")} == {1}:
+        raise Failed(f"{before} became {uids()}")
+    m.stop()
+
+
+@timeout(60)
+def test_what_was_set_stays(env):
+    m, _, script = python(env)
+
+    def values():
+        keys = ("workers", "drain_timeout", "max_age")
+        return [line.split("#")[0].split() for line in m.ctl("config").splitlines()
+                if line.strip().startswith(keys)]
+
+    m.ctl("set", "web", "drain_timeout=7s")
+    m.ctl("scale", "web", "3")
+    m.wait_workers(3)
+    _, verdict = begin(env, m, script, "import time\ntime.sleep(1.5)\nraise SystemExit('broken')\n")
+    m.ctl("set", "web", "max_age=2h")
+    verdict(1)
+    if values() != [["workers:", "3"], ["drain_timeout:", "7s"], ["max_age:", "2h"]]:
+        raise Failed(f"after it went back: {values()}")
+    script.write_text(SLOW)
+    box = []
+    t = threading.Thread(target=lambda: box.append(reload(env)), daemon=True)
+    t.start()
+    wait_until("it has begun", lambda: m.pool()["state"] == "reloading")
+    env.client("reload", "--no-wait")    # made before, and follows after, what is set now
+    m.ctl("scale", "web", "2")
+    m.ctl("set", "web", "drain_timeout=8s")
+    t.join(60)
+    if values() != [["workers:", "2"], ["drain_timeout:", "8s"], ["max_age:", "2h"]] or \
+            len(m.wait_workers(2)) != 2 or {w["generation"] for w in m.workers(state="ready")} != {4}:
+        raise Failed(f"with the one that followed: {values()} {m.workers()}")
+    m.stop()
+
+
 def replaced(m, slot):
     before = pids(m)[slot]
     proc.kill(before)
@@ -344,6 +432,24 @@ def test_the_file_is_read_again(env):
     m.stop()
 
 
+@timeout(60)
+def test_an_apply_that_went_back_is_tried_again(env):
+    app, port = env.app(server_py=ANSWER), env.port()
+    m = env.start("-c", write(env, app, port, workers=3))
+    before = [w["pid"] for w in m.wait_workers(3)]
+    (app / "server.py").write_text("raise SystemExit('no database')\n")
+    write(env, app, port, env={"WORD": "new"}, workers=1)
+    if env.client("apply", seconds=60).returncode != 1 or pids(m) != before:
+        raise Failed(f"{before} became {pids(m)}")
+    (app / "server.py").write_text(ANSWER)      # the text is the same, and is not what runs
+    m.ctl("apply", seconds=60)
+    m.wait_workers(1)
+    says(port, "new")
+    if "as it is" not in m.ctl("apply"):
+        raise Failed("it is as the file says now")
+    m.stop()
+
+
 # ---- in the middle of it (traps 33) ----
 
 SLOW = "import time\ntime.sleep(1.5)\n" + ANSWER
@@ -390,6 +496,24 @@ def test_the_old_one_dies_while_its_twin_boots(env):
 
 
 @timeout(60)
+def test_who_waited_for_the_dead_one_waits_for_its_twin(env):
+    m, port, script = python(env)
+    old = pids(m)
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    answers = [http.background(port, "/", 20) for _ in range(16)]
+    wait_until("they wait", lambda: m.pool()["accept_queue"] >= 14)   # one or two were accepted
+    _, verdict = begin(env, m, script)
+    proc.kill(old[0])
+    os.kill(old[1], signal.SIGCONT)
+    bad = [a for a in (answer() for answer in answers) if a.outcome != http.OK]
+    verdict(0)
+    if len(bad) > 1:                 # that which it had accepted goes with it
+        raise Failed(str(bad))
+    m.stop()
+
+
+@timeout(60)
 def test_another_old_one_dies_while_nothing_is_proved(env):
     m, _, script = python(env)
     old = pids(m)
@@ -419,6 +543,28 @@ def test_the_twin_is_killed(env):
 
 
 @timeout(60)
+def test_the_twin_of_an_earlier_reload_is_killed(env):
+    app, port = env.app(server_py=SLOW), env.port()
+    m = env.start("--port", port, "--workers", 2, "--", env.need_program("python3"), "server.py", cwd=app)
+    m.wait_workers(2)
+    boxes = [[], []]
+    for box, target in zip(boxes, (["web/1"], ["--json"])):
+        threading.Thread(target=lambda b=box, t=target: b.append(
+            env.client("reload", *t, seconds=60)), daemon=True).start()
+        twin = wait_until("a twin boots", lambda: [
+            w["pid"] for w in m.workers(state="starting") if w["slot"] == 1 and w["pid"]])[0]
+    wait_until("the second one has begun", lambda: m.pool()["state"] == "reloading")
+    proc.kill(twin)                  # of the generation that the second one replaces
+    wait_until("both have a verdict", lambda: all(boxes), 20)
+    if boxes[0][0].returncode != 1 or boxes[1][0].returncode:
+        raise Failed(str(boxes))
+    said = json.loads(boxes[1][0].stdout)
+    if said["replaced"] != 2 or {w["generation"] for w in m.workers(state="ready")} != {2}:
+        raise Failed(str(said))
+    m.stop()
+
+
+@timeout(60)
 def test_the_new_one_dies_before_the_old_one_left(env):
     m, port, script = python(env, workers=2)
     script.write_text(ANSWER.replace("import http", "import threading\nif os.environ['MPSUP_WORKER'] == '0': "
@@ -435,6 +581,28 @@ def test_the_new_one_dies_before_the_old_one_left(env):
 
 
 @timeout(60)
+def test_the_new_one_is_killed_before_the_old_one_left(env):
+    m, port, script = python(env, "--drain-timeout", "5s", workers=2)
+    text = "import os, time\nif os.environ['MPSUP_WORKER'] == '1': time.sleep(2)\n" + ANSWER
+    held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(12)]
+    for s in held:
+        s.sendall(b"GET / HT")       # so that each of the old ones has something left to do
+    wait_until("they are accepted", lambda: all(w["connections"] for w in m.workers()))
+    _, verdict = begin(env, m, script, text)
+    new = wait_until("one has taken over", lambda: [
+        w["pid"] for w in m.workers(state="ready") if w["generation"] == 2])[0]
+    proc.kill(new)                   # all of it at once: its init's word comes after the pidfd
+    said = verdict(1)
+    for s in held:
+        s.close()
+    if said["result"] != "rolled_back" or "before the old one had left" not in said["reason"]:
+        raise Failed(str(said))
+    wait_until("the old generation serves", lambda: {
+        w["generation"] for w in m.workers(state="ready")} == {1} and len(pids(m)) == 2)
+    m.stop()
+
+
+@timeout(60)
 def test_what_is_asked_for_meanwhile_is_remembered_once(env):
     m, _, script = python(env)
     _, verdict = begin(env, m, script)
@@ -447,6 +615,20 @@ def test_what_is_asked_for_meanwhile_is_remembered_once(env):
     time.sleep(0.5)
     if {w["generation"] for w in m.workers(state="ready")} != {3} or len(m.events("pool.reload")) != 2:
         raise Failed(f"{m.workers()}")
+    m.stop()
+
+
+@timeout(60)
+def test_everybody_who_asks_hears_the_verdict(env):
+    m, _, script = python(env)
+    _, verdict = begin(env, m, script)
+    asked = [subprocess.Popen([env.mpsup, "reload", "--json"], env=env.environ(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(24)]
+    said = [json.loads(a.communicate(timeout=60)[0]) for a in asked]
+    verdict(0)
+    if any(a.returncode for a in asked) or \
+            {(s["result"], s["generation"], s["replaced"]) for s in said} != {("ok", 3, 2)}:
+        raise Failed(str(said))
     m.stop()
 
 
@@ -524,6 +706,20 @@ def test_a_failed_pool_starts_with_the_new_version(env):
     m.wait_workers(2)
     if http.get(port).outcome != http.OK:
         raise Failed("it does not serve")
+    m.stop()
+
+
+@timeout(60)
+def test_a_pool_that_hangs_in_its_start_starts_with_the_new_version(env):
+    app, port = env.app(server_py="import time\ntime.sleep(1000)\n"), env.port()
+    m = env.start("--port", port, "--workers", 2, "--", env.need_program("python3"), "server.py",
+                  cwd=app, ready=False)
+    wait_until("the first one boots", lambda: m.workers() and m.workers()[0]["pid"])
+    (app / "server.py").write_text(ANSWER)
+    said = reload(env, seconds=20)
+    if said["result"] != "ok" or {w["generation"] for w in m.wait_workers(2)} != {2}:
+        raise Failed(str(said))
+    says(port, " 2")
     m.stop()
 
 

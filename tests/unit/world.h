@@ -573,6 +573,7 @@ static inline void world_conf(struct pool_config *c, const char *name, int worke
 		.stop_timeout_ms = 10000,
 		.drain_timeout_ms = 60000,
 		.stop_signal = SIGTERM,
+		.uid_lock_fd = -1,
 	};
 }
 
@@ -606,12 +607,15 @@ static inline void start_pools(unsigned n)
 {
 	w.m.npools = n;
 	for (unsigned i = 0; i < n; i++) {
-		w.conf[i].refs = 2; /* ours, and the pool's */
+		w.conf[i].refs = 3; /* ours, and the pool's two */
 		w.gen[i] = (struct generation){ .refs = 2,
 						.number = 1,
 						.conf = &w.conf[i],
 						.wire = &fake_wire };
-		w.pools[i] = (struct pool){ .conf = &w.conf[i], .gen = &w.gen[i], .generation = 1 };
+		w.pools[i] = (struct pool){ .conf = &w.conf[i],
+					    .file_conf = &w.conf[i],
+					    .gen = &w.gen[i],
+					    .generation = 1 };
 		w.pool_list[i] = &w.pools[i];
 		pool_init(&w.pools[i], &w.m);
 		assert_int_equal(pool_make_slots(&w.pools[i]), 0);
@@ -659,6 +663,9 @@ static inline int world_teardown(void **state)
 		pool_done(&w.pools[i]);
 		generation_unref(w.pools[i].gen);
 		pool_config_unref(w.pools[i].conf);
+		pool_config_unref(w.pools[i].file_conf);
+		pool_config_unref(w.gen[i].file_conf);
+		pool_config_unref(w.gen[i].left_conf);
 	}
 	log_to(NULL, NULL);
 	loop_done(&w.m.loop);
