@@ -16,8 +16,12 @@ MUST_CHECK int run_put(struct run *run, struct carried *c, int *ret_fd, struct e
 struct run_before {
 	bool terminal;	  /* lines go to it */
 	const char *from; /* version of the program that wrote it; borrowed of the image */
+	const char *log_path; /* of our own words; borrowed as well */
+	int log_fd;	      /* -1: there was none */
 };
 /* This floor's alone, before the others'. */
 MUST_CHECK int run_get(struct run *run, struct carried *c, struct run_before *ret, struct err *e);
+/* What state.json will say, which its disk need not have yet: pools that are gone, too. */
+void state_get(struct image *im, struct state *s, struct master *m);
 
 #endif

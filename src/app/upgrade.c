@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/carried.h"
+#include "app/paths.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -70,6 +73,18 @@ PRINTF(2, 3) static void fail(struct upgrade *u, const char *fmt, ...)
 	ctl_not_upgraded(&run_of(u)->ctl, why);
 }
 
+/* By a copy into its place, which would end us half way: what is executed is what was tried. */
+static int still_as_tried(const struct upgrade *u, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(u->exe_fd, &st) < 0)
+		return err_sys(e, -errno, "%s", u->path);
+	if (st.st_mtim.tv_sec != u->written.tv_sec || st.st_mtim.tv_nsec != u->written.tv_nsec)
+		return err_set(e, -EAGAIN, "%s was written to after it had been tried", u->path);
+	return 0;
+}
+
 static void go(struct upgrade *u)
 {
 	struct run *run = run_of(u);
@@ -80,6 +95,8 @@ static void go(struct upgrade *u)
 	AUTO_FD int fd = -1;
 	int r = run_put(run, &c, &fd, &e);
 
+	if (r == 0)
+		r = still_as_tried(u, &e);
 	if (r == 0) {
 		log_debug("upgrade: %u descriptors and %zu bytes go along", c.im.nfds, c.im.len);
 		shown_flush(&run->shown);
@@ -242,6 +259,8 @@ static bool is_script(int fd)
 /* As root one that only root can have put there. */
 static int open_program(struct upgrade *u, struct err *e)
 {
+	struct stat st;
+
 	if (!u->path[0])
 		return err_set(e, -ENOENT, "where this program is cannot be told");
 	u->exe_fd = trusted_open(u->path, false, e);
@@ -253,6 +272,9 @@ static int open_program(struct upgrade *u, struct err *e)
 			       u->path);
 	if (faccessat(u->exe_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0)
 		return err_sys(e, -errno, "%s", u->path);
+	if (fstat(u->exe_fd, &st) < 0)
+		return err_sys(e, -errno, "%s", u->path);
+	u->written = st.st_mtim;
 	return 0;
 }
 
@@ -287,6 +309,31 @@ static int on_verb(struct ctl *c, struct err *e)
 	return r;
 }
 
+/* For a root master: nobody else may say where a link leads to. */
+static bool folder_is_ours(const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	slash[slash == dir] = '\0';
+	return geteuid() != 0 || trusted_folder(dir, NULL);
+}
+
+/* Where versions lie side by side a link is the way to the one that is in use: it is what
+ * was called that is asked again, and not what it led to then. */
+static bool called_by(char path[PATH_MAX])
+{
+	const char *called = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+	struct stat own, st;
+
+	return called && paths_absolute(path, called) == 0 && strncmp(path, "/dev/", 5) != 0 &&
+	       strncmp(path, "/proc/", 6) != 0 && stat("/proc/self/exe", &own) == 0 &&
+	       stat(path, &st) == 0 && st.st_dev == own.st_dev && st.st_ino == own.st_ino &&
+	       folder_is_ours(path);
+}
+
 void upgrade_init(struct run *run)
 {
 	struct upgrade *u = &run->upgrade;
@@ -296,7 +343,7 @@ void upgrade_init(struct run *run)
 	run->ctl.upgrade = on_verb;
 	run->ctl.upgrader = run;
 	/* As long as it is still the one that we are: after an upgrade the image has it. */
-	if (u->path[0])
+	if (u->path[0] || called_by(u->path))
 		return;
 	n = readlink("/proc/self/exe", u->path, sizeof(u->path) - 1);
 	u->path[n > 0 ? n : 0] = '\0';

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "super/listeners.h"
 #include "super/pool.h"
+#include "super/seats.h"
 
 #define STATUS_MS 1000 /* a crash loop is not news a hundred times a second */
 
@@ -46,7 +47,7 @@ static void tell_status(struct upward *u)
 		return;
 	memcpy(u->last, now, sizeof(now));
 	u->told_ms = clock_boot_ms();
-	sdnotify_tell(&u->to, "STATUS=%s", now);
+	sdnotify_mention(&u->to, "STATUS=%s", now);
 }
 
 static void on_status(struct timer *t)
@@ -59,7 +60,7 @@ static void on_watchdog(struct timer *t)
 	struct upward *u = container_of(t, struct upward, watchdog);
 
 	/* That this runs means that the loop does. */
-	sdnotify_tell(&u->to, "WATCHDOG=1");
+	sdnotify_mention(&u->to, "WATCHDOG=1");
 	timer_set(&u->master->loop, t, clock_boot_ms() + u->to.watchdog_usec / 2000);
 }
 
@@ -69,15 +70,31 @@ static const char *stored_name(const struct listener *l, char name[96])
 	return name;
 }
 
-/* A socket that all workers share: who waits in its queue outlives a killed master. Those
- * of a group would come back without the order in which the kernel has them. */
-static void store(const struct upward *u, const struct listener *l)
+/* A socket that all workers share: who waits in its queue outlives a killed master. */
+static void store(struct upward *u, const struct listener *l)
 {
 	const struct seat *s = l->seats[FORM_CONFIGURED];
 	char name[96];
 
-	if (l->nseats == 1 && s && s->listens && !s->lent)
+	if (s && seat_can_be_kept(s))
 		sdnotify_store(&u->to, s->fd, stored_name(l, name));
+}
+
+/* What an earlier master gave into the store and nobody has a use for: by name, and so
+ * before others come there with the same one. */
+static void forget_stale(struct upward *u)
+{
+	const struct inherited *in = &u->master->inherited;
+
+	for (unsigned i = 0; i < in->n; i++)
+		if (in->list[i].stale)
+			sdnotify_tell(&u->to, "FDSTOREREMOVE=1\nFDNAME=%s", in->list[i].name);
+}
+
+static void tell_ready(struct upward *u)
+{
+	describe(u, u->last, sizeof(u->last));
+	sdnotify_tell(&u->to, "READY=1\nMAINPID=%d\nSTATUS=%s", (int)getpid(), u->last);
 }
 
 void upward_open(struct upward *u, struct master *m)
@@ -87,17 +104,21 @@ void upward_open(struct upward *u, struct master *m)
 	*u = (struct upward){ .master = m };
 	timer_init(&u->status, on_status);
 	timer_init(&u->watchdog, on_watchdog);
-	r = sdnotify_open(&u->to);
+	r = sdnotify_open(&u->to, &m->loop);
 	if (r < 0)
 		log_warn(
 			"NOTIFY_SOCKET cannot be reached (%s): the service manager is told nothing",
 			strerror(-r));
 	if (u->to.watchdog_usec > 0)
 		on_watchdog(&u->watchdog);
+	forget_stale(u);
 	for (unsigned i = 0; i < m->npools; i++)
 		for (unsigned k = 0; m->pools[i]->listeners && k < listeners_count(m->pools[i]);
 		     k++)
 			store(u, &m->pools[i]->listeners[k]);
+	/* Before an upgrade that word may have waited. */
+	if (m->announced)
+		tell_ready(u);
 }
 
 void upward_socket(struct upward *u, const struct seat *s, bool listens)
@@ -123,7 +144,7 @@ void upward_close(struct upward *u)
 
 /* A start takes as long as its boots take, each with --ready-timeout: the manager's own
  * patience (TimeoutStartSec=) would end the third of five. */
-static void ask_for_time(const struct upward *u, const struct event *ev)
+static void ask_for_time(struct upward *u, const struct event *ev)
 {
 	sdnotify_tell(&u->to, "EXTEND_TIMEOUT_USEC=%" PRIu64,
 		      (ev->pool->conf->ready_timeout_ms + ev->pool->conf->backoff_max_ms) * 1000);
@@ -136,8 +157,7 @@ void upward_event(struct upward *u, const struct event *ev)
 	if (!u->master || u->to.fd < 0)
 		return;
 	if (strcmp(ev->name, "master.ready") == 0) {
-		describe(u, u->last, sizeof(u->last));
-		sdnotify_tell(&u->to, "READY=1\nMAINPID=%d\nSTATUS=%s", (int)getpid(), u->last);
+		tell_ready(u);
 		return;
 	}
 	if (strcmp(ev->name, "master.stop") == 0)

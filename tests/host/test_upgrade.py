@@ -345,6 +345,83 @@ def test_usr2_and_pidfile(env):
         raise Failed("the pid file was left")
 
 
+def test_closed_standard_descriptors(env):
+    """None of its own takes their numbers: neither its log nor an upgrade meets it there."""
+    for which, redirects in (((0, 1, 2), "<&- >&- 2>&-"), ((2,), "2>&-")):
+        port = env.port()
+        m = env.start("--port", port, "--workers", 1, ready=False,
+                      under=("sh", "-c", f'exec "$@" {redirects}', "sh"))
+        wait_until("it serves", lambda p=port: http.get(p).outcome == http.OK)
+        for _ in range(2):
+            taken = [os.readlink(f"/proc/{m.pid}/fd/{n}") for n in which]
+            if any(t != "/dev/null" for t in taken):
+                raise Failed(f"{which} are {taken}")
+            upgrade(env)
+        m.stop()
+
+
+@timeout(60)
+def test_usage_of_a_pool_that_is_gone(env):
+    """It is written once a minute: until then nobody has it but the master."""
+    pools = f"""
+version: 1
+name: shop
+pools:
+  - {{name: a, listen: "127.0.0.1:{env.port()}", workers: 1}}
+"""
+    app = env.app(shop_yaml=f"""{pools}
+  - {{name: b, listen: "127.0.0.1:{env.port()}", workers: 1}}
+""")
+    m = env.start("-c", app / "shop.yaml", cwd=app)
+    state = env.dir / "root/var/lib/mpsup/shop/state.json"
+    wait_until("it is written", state.exists)
+    os.kill(m.pool("b")["workers"][0]["pid"], signal.SIGKILL)
+    m.ctl("wait", "b", "ready")
+    (app / "shop.yaml").write_text(pools)
+    m.ctl("apply")
+    wait_until("it is gone", lambda: [p["name"] for p in m.status()["pools"]] == ["a"], 20)
+    upgrade(env)
+    m.stop()
+    kept = json.loads(state.read_text())["pools"]
+    if kept["b"]["deaths"] != 2 or "gone" not in kept["b"] or kept["a"]["births"] != 1:
+        raise Failed(f"{kept}")
+
+
+@timeout(60)
+def test_its_log_goes_along(env):
+    """The file that is open, wherever it is: a daemon has left the folder that its name begins
+    at, and that folder may be gone."""
+    place, port = env.dir / "logs", env.port()
+    place.mkdir()
+    def start(*args):
+        done = subprocess.run(
+            [env.mpsup, "run", "--port", str(port), "--workers", "1", "--daemonize",
+             "--pidfile", place / "pid", "--log-file", "logs/own.log", *args], cwd=env.dir,
+            env=env.environ(), timeout=20, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"{done}")
+        return int((place / "pid").read_text())
+    pid = start()
+    try:
+        for n in (1, 2):
+            upgrade(env)
+            if (place / "own.log").read_text().count("upgraded: ") != n:
+                raise Failed((place / "own.log").read_text())
+        (place / "own.log").rename(place / "old.log")
+        upgrade(env)
+        if (place / "own.log").exists() or (place / "old.log").read_text().count("upgraded") != 3:
+            raise Failed("it does not write to the file that it had")
+        os.kill(pid, signal.SIGUSR1)
+        wait_until("it opens its file anew", (place / "own.log").exists)
+        shutil.rmtree(place)
+        upgrade(env)
+        if http.get(port).outcome != http.OK:
+            raise Failed("nobody answers")
+    finally:
+        env.client("stop", seconds=20)
+    wait_until("it has ended", lambda: not proc.exists(pid))
+
+
 @timeout(60)
 def test_while_the_pool_starts(env):
     """It waits for births; a second one that is asked for meanwhile is the same."""
@@ -433,6 +510,36 @@ def test_a_program_that_cannot_go_on(env):
     m.stop()
 
 
+@timeout(60)
+def test_a_program_that_is_written_to_meanwhile(env):
+    """A copy in its place, after it was tried, while somebody is waited for."""
+    program, port = own_copy(env), env.port()
+    app = env.app(app_py="import os, time\ntime.sleep(0 if os.path.exists('quick') else 3)\n"
+                         "import http.server\nhttp.server.test(port=int(os.environ['PORT']))\n",
+                  quick="")
+    m = env.start("--port", port, "--workers", 1, "--", env.need_program("python3"), "app.py",
+                  cwd=app)
+    (app / "quick").unlink()
+    good = program.read_bytes()
+    client = shutil.copy2(program, env.dir / "client")
+    put(program, good)
+    old = m.wait_workers(1)[0]["pid"]
+    os.kill(old, signal.SIGKILL)
+    wait_until("another one starts", lambda: m.workers()[0]["pid"] not in (None, old))
+    asked = subprocess.Popen([client, "upgrade"], env=env.environ(), stderr=subprocess.PIPE,
+                             text=True)
+    wait_until("it waits", lambda: "upgrade waits" in m.log(), 10)
+    program.write_bytes(good[:len(good) // 2])
+    said = asked.communicate(timeout=30)[1]
+    if asked.returncode != 1 or "written to after" not in said:
+        raise Failed(f"{asked.returncode}: {said}")
+    put(program, good)
+    upgrade(env)
+    if http.get(port).outcome != http.OK:
+        raise Failed("nobody answers")
+    m.stop()
+
+
 def test_another_version_goes_on(env):
     """The program is replaced by a rename, as a package does it: the path is what counts."""
     program, port = env.own_copy(), env.port()
@@ -447,6 +554,30 @@ def test_another_version_goes_on(env):
     if os.readlink(f"/proc/{m.pid}/exe") != str(program):
         raise Failed(os.readlink(f"/proc/{m.pid}/exe"))
     m.stop()
+
+
+def test_a_link_is_followed_anew(env):
+    """Versions side by side: the link that was called leads to the next one. One that somebody
+    else can turn leads a root master nowhere."""
+    program = own_copy(env)
+    old, new, ways = program.parent.parent, env.dir / "new", env.dir / "ways"
+    shutil.copytree(old, new)
+    (new / "bin" / "mpsup").write_bytes(program.read_bytes().replace(b"0.1.0\0", b"9.9.9\0"))
+    ways.mkdir()
+    for owner, version in ((0, "9.9.9"), (65534, "0.1.0")) if os.geteuid() == 0 else (
+            (os.geteuid(), "9.9.9"),):
+        os.chown(ways, owner, -1)
+        link = ways / "current"
+        link.symlink_to(old)
+        env.build = link / "bin"
+        m = env.start("--port", env.port(), "--workers", 1)
+        link.unlink()
+        link.symlink_to(new)
+        for _ in range(2):
+            if upgrade(env)["to"] != version:
+                raise Failed(f"{m.log()} without {version}")
+        m.stop()
+        link.unlink()
 
 
 def test_not_while_it_stops_and_not_for_everybody(env):
@@ -509,6 +640,44 @@ def test_a_hung_node_worker(env):
 @timeout(60)
 def test_a_hung_native_worker(env):
     hangs(env, None)
+
+
+@timeout(60)
+def test_workers_that_call_all_the_time(env):
+    """At their EINHORN_SOCK_PATH, half a word in every call."""
+    app = env.app(app_py="""
+import os, socket, threading
+def call():
+    while True:
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(os.environ["EINHORN_SOCK_PATH"])
+                s.send(b'{"comm')
+                s.recv(1)
+            except OSError:
+                pass
+for _ in range(2):
+    threading.Thread(target=call, daemon=True).start()
+s = socket.socket(fileno=3)
+while True:
+    c, _ = s.accept()
+    c.recv(9999)
+    c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nhere")
+    c.close()
+""")
+    port = env.port()
+    m = env.start("--port", port, "--workers", 6, "--protocol", "systemd", "--compat", "einhorn",
+                  "--", env.need_program("python3"), "app.py", cwd=app)
+    old = [w["pid"] for w in m.wait_workers(6, seconds=30)]
+    time.sleep(0.5)
+    began = time.monotonic()
+    for _ in range(3):
+        upgrade(env)
+    if time.monotonic() - began > 15:
+        raise Failed("they were waited for")
+    if pids(m) != old or http.get(port).outcome != http.OK:
+        raise Failed("somebody noticed")
+    m.stop()
 
 
 @timeout(60)
