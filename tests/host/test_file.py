@@ -337,6 +337,51 @@ def test_a_customers_env_file_is_not_trusted(env):
     m.stop()
 
 
+def test_a_customers_link_leads_nowhere(env):
+    """The file at its end is root's, but the one who made the link has chosen which."""
+    f = File(env)
+    secret = env.dir / "secret"
+    secret.mkdir(0o700)
+    (secret / "other.env").write_text("WORD=anothers\n")
+    theirs = env.dir / "theirs"
+    theirs.mkdir()
+    link = theirs / "env"
+    link.symlink_to(secret / "other.env")
+    port = env.port()
+    f.server("b", env.port(), "first")
+    f.server("a", port, env_file=str(link))
+    m = env.start("-c", f.write())
+    says(port, "anothers") # all of it is root's
+    before = pids(m)
+    f.server("a", port, env_file=str(link), credential=[f"key={link}"], workers=2)
+
+    def refused(said, word):
+        if word not in said or str(link) not in said or "shop.yaml:" not in said or pids(m) != before:
+            raise Failed(said)
+
+    f.write()
+    os.lchown(link, 61111, 61111)
+    answer = env.client("apply")
+    refused(answer.stdout + answer.stderr, "can change where it leads")
+    os.lchown(link, 0, 0)
+    os.chown(theirs, 61111, 61111)
+    answer = env.client("apply")
+    refused(answer.stdout + answer.stderr, "can change where it leads")
+    f.server("a", port, "kept", credential=[f"key={link}"])
+    f.write()
+    answer = env.client("apply")
+    refused(answer.stdout + answer.stderr, "can change where it leads")
+    f.server("a", port, "kept")
+    f.top["include"] = "theirs/more.yaml"
+    f.write()
+    (secret / "more.yaml").write_text(json.dumps({"pools": [{"name": "c", "port": env.port()}]}))
+    (theirs / "more.yaml").symlink_to("../secret/more.yaml")
+    answer = env.client("apply")
+    if answer.returncode != 2 or "can change where it leads" not in answer.stderr or pids(m) != before:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
+    m.stop()
+
+
 def test_a_name_alone_is_below_etc(env):
     f = File(env)
     f.server("a", env.port())
