@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "config/keys.h"
+#include "policy/policy.h"
 
 #define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./%+-@"
 
@@ -101,22 +102,34 @@ static bool is_path(const struct key *k, const char *value)
 
 	if (k->level == LEVEL_POOL_LOG && strcmp(k->key, "file") == 0)
 		return strcmp(value, "none") != 0;
+	if (strcmp(k->key, "policy") == 0)
+		return policy_is_file(value);
 	for (size_t i = 0; i < ARRAY_LEN(keys_of_paths); i++)
 		if (strcmp(k->key, keys_of_paths[i]) == 0)
 			return true;
 	return false;
 }
 
+/* Where the path in it begins; NULL: it holds none. */
+static const char *path_in(const struct given *g)
+{
+	if (strcmp(g->key->key, "credential") == 0)
+		return strchr(g->value, '=') + 1;
+	return is_path(g->key, g->value) ? g->value : NULL;
+}
+
+/* A relative path was meant from its file's folder, and is read from another place. */
 static void put_value(FILE *to, const struct given *g)
 {
-	const char *slash = g->file ? strrchr(g->file, '/') : NULL;
+	const char *slash = g->file ? strrchr(g->file, '/') : NULL, *path = path_in(g);
 	char *text = NULL;
 	int n = 0;
 
 	if (strcmp(g->key->key, "env") == 0 && config_is_secret(g->value))
 		n = asprintf(&text, "%.*s=***", (int)strcspn(g->value, "="), g->value);
-	else if (is_path(g->key, g->value) && g->value[0] != '/' && slash)
-		n = asprintf(&text, "%.*s/%s", (int)(slash - g->file), g->file, g->value);
+	else if (path && *path != '/' && slash)
+		n = asprintf(&text, "%.*s%.*s/%s", (int)(path - g->value), g->value,
+			     (int)(slash - g->file), g->file, path);
 	config_put_text(to, text && n >= 0 ? text : g->value);
 	if (n >= 0)
 		free(text);

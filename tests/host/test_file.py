@@ -382,6 +382,54 @@ def test_a_customers_link_leads_nowhere(env):
     m.stop()
 
 
+def test_a_customers_policy_is_not_trusted(env):
+    f = File(env)
+    port = env.port()
+    theirs = env.dir / "their.yaml"
+    generic = (env.build.parent / "policy/generic.yaml").read_text()
+    theirs.write_text(generic)
+    f.server("a", port, "first", policy="their.yaml")
+    f.server("b", env.port(), "other")
+    m = env.start("-c", f.write())
+    before = pids(m)
+    f.server("a", port, "second", policy="their.yaml")
+    f.write()
+    os.chown(theirs, 61111, 61111)
+    answer = env.client("apply")
+    if answer.returncode != 1 or "root does not trust it" not in answer.stdout or \
+            "policy" not in answer.stdout or pids(m) != before:
+        raise Failed(f"{answer.returncode} {answer.stdout}")
+    os.chown(theirs, 0, 0)
+    answer = env.client("apply")
+    if answer.returncode != 0:
+        raise Failed(f"{answer.returncode} {answer.stdout}")
+    says(port, "second")
+    m.stop()
+
+
+def test_config_holds_in_another_folder(env):
+    """Relative paths were meant from the file's folder."""
+    f = File(env)
+    (env.dir / "k").write_text("geheim")
+    (env.dir / "e").write_text("WORD=of-a-file\n")
+    (env.dir / "p.yaml").write_text((env.build.parent / "policy/generic.yaml").read_text())
+    port = env.port()
+    f.server("a", port, policy="p.yaml", env_file="e", credential={"key": "k"}, log={"file": "l"})
+    m = env.start("-c", f.write())
+    says(port, "of-a-file")
+    text = m.ctl("config")
+    for name in ("p.yaml", "e", "k", "l"):
+        if f"{env.dir}/{name}  #" not in text.replace('"', ""):
+            raise Failed(f"{name}: {text}")
+    m.stop()
+    folder = env.dir / "elsewhere"
+    folder.mkdir()
+    (folder / "again.yaml").write_text(text)
+    m = env.start("-c", folder / "again.yaml")
+    says(port, "of-a-file")
+    m.stop()
+
+
 def test_a_name_alone_is_below_etc(env):
     f = File(env)
     f.server("a", env.port())
