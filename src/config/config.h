@@ -127,6 +127,9 @@ struct pool_config {
 	struct arena arena;
 	struct givens given;
 	const char *file; /* NULL: a command line */
+	/* Where it was typed, or standard input was read: a daemon leaves that folder, and
+	 * relative paths go on to be meant from there. */
+	const char *dir;
 	unsigned line, column;
 	const char *broken; /* what it names could not be read: a sentence; NULL: it could */
 	int broken_code;

@@ -36,6 +36,8 @@ MUST_CHECK int config_add_pool(struct config *c, struct pool_config *p);
 MUST_CHECK int reading_take_argv(struct reading *rd, int argc, char **argv, struct err *e);
 /* An absolute path of it, in the arena; NULL: no memory. */
 const char *reading_path(struct reading *rd, const char *path);
+/* The current folder; "/" when it cannot be told. NULL: no memory. */
+const char *reading_here(struct arena *a);
 
 /* The words of a key, with NULL at the end, in the order of its enum; each in the file of its
  * take function. */

@@ -430,6 +430,25 @@ def test_config_holds_in_another_folder(env):
     m.stop()
 
 
+def test_the_files_folder_is_the_workers_after_a_set_too(env):
+    f = File(env)
+    port = env.port()
+    env.app(server_py=SERVER)
+    f.path = f.app / "shop.yaml"
+    f.server("a", port)
+    del f.pools["a"]["cwd"]
+    m = env.start("-c", f.write(), cwd="/")
+    m.ctl("set", "a", "restart.limit=3/10s")
+    f.server("a", port, "second")
+    del f.pools["a"]["cwd"]
+    f.write()
+    answer = env.client("apply", seconds=30)
+    if answer.returncode != 0:
+        raise Failed(f"{answer.stdout} {answer.stderr}")
+    says(port, "second")
+    m.stop()
+
+
 def test_a_name_alone_is_below_etc(env):
     f = File(env)
     f.server("a", env.port())
