@@ -67,7 +67,7 @@ struct ctl_client {
 	bool want_events, want_logs, logs_err_only, want_stop;
 	bool only_waits;	 /* want_stop of `wait`: it has not asked for the stop */
 	int log_slot, stop_slot; /* -1: all */
-	const struct pool *log_pool, *stop_pool; /* NULL: all */
+	const struct pool *log_pool, *stop_pool, *event_pool; /* NULL: all */
 	bool want_ready;
 	const struct pool *ready_pool; /* NULL: all */
 	int ready_slot;		       /* -1: all */

@@ -176,7 +176,8 @@ def test_groups_of_one_pool(env):
             ("games", ("restart", "web"), 0), ("games", ("scale", "web", "2"), 0),
             ("games", ("restart", "api"), 4), ("games", ("restart",), 4), ("games", ("stop",), 4),
             ("games", ("set", "web", "spares=1"), 4), ("games", ("signal", "web", "TERM"), 4),
-            ("games", ("apply",), 4), ("man", ("status", "web"), 0), ("man", ("restart", "web"), 4),
+            ("games", ("apply",), 4), ("games", ("reopen", "web"), 2), ("games", ("reopen",), 4),
+            ("games", ("status", "ap"), 3), ("man", ("status", "web"), 0), ("man", ("restart", "web"), 4),
             ("man", ("status", "api"), 4), ("man", ("logs", "api"), 4), ("nogroup", ("status",), 4)):
         answer = by(group, *args)
         if answer.returncode != code:
@@ -187,9 +188,14 @@ def test_groups_of_one_pool(env):
     for line in by("man", "events", "--json").stdout.splitlines():
         if json.loads(line)["pool"] != "web":
             raise Failed(f"one of web's viewers sees {line}")
+    if "api" in by("games", "status", "ap").stderr.replace("'ap'", ""):
+        raise Failed("who has no rights on a pool is told its name")
     if "api" in by("man", "config").stdout:
         raise Failed("config shows another pool")
     if by("man", "events", "--json").stdout == "":
         raise Failed("one of web's viewers sees no events")
     says(b, "api")
+    names = {json.loads(line)["pool"] for line in m.ctl("events", "web", "--json").splitlines()}
+    if names != {"web"} or env.client("events", "web/0").returncode != 2:
+        raise Failed(f"events of web are those of {names}")
     m.stop()
