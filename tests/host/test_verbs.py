@@ -2,9 +2,12 @@
 """The verbs that change what runs, on a file of several pools; and who may use them."""
 
 import json
+import os
+import signal
+import subprocess
 import time
 
-from harness import Failed, wait_until
+from harness import Failed, patience, timeout, wait_until
 from harness import http, proc
 from test_file import File, pids, says, state
 
@@ -199,3 +202,37 @@ def test_groups_of_one_pool(env):
     if names != {"web"} or env.client("events", "web/0").returncode != 2:
         raise Failed(f"events of web are those of {names}")
     m.stop()
+
+
+@timeout(90)
+def test_a_master_that_hangs_holds_no_client(env):
+    """Nor is one that only waits for its workers taken for such a one."""
+    asked = {}
+    hung = env.start("-p", env.port(), "-w", 1, "--name", "hung")
+    other = env.start("-p", env.port(), "-w", 1, "--name", "other")
+
+    def begin(*words):
+        return subprocess.Popen([env.mpsup, *words], env=env.environ(), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    patient = begin("wait", "other:web/0", "stopped")
+    os.kill(hung.pid, signal.SIGSTOP)
+    try:
+        asked = {words: begin(*words.split()) for words in (
+            "status hung:", "start hung:", "restart hung:web", "reload hung:", "apply hung:",
+            "apply --dry-run hung:", "wait hung: ready", "events -f hung:", "logs -f hung:")}
+        for words, client in asked.items():
+            _, said = client.communicate(timeout=patience(40))
+            if client.returncode != 124 or said != "mpsup: instance hung does not answer\n":
+                raise Failed(f"{words}: {client.returncode} {said}")
+        if patient.poll() is not None:
+            raise Failed(f"who waits by design was ended: {patient.returncode}")
+    finally:
+        os.kill(hung.pid, signal.SIGCONT)
+        for client in asked.values():
+            client.kill()
+    other.ctl("stop", "other:web/0")
+    if patient.communicate(timeout=patience(20)) and patient.returncode != 0:
+        raise Failed(f"wait: {patient.returncode}")
+    for m in (hung, other):
+        m.stop()
