@@ -292,6 +292,9 @@ bool config_has_groups(const struct pool_config *p);
 /* bind(2) and listen(2) of its programs are asked about (seccomp user notification). */
 bool config_arms_bind(const struct pool_config *p);
 
+/* The kernel would let only one of them listen. */
+bool listen_specs_collide(const struct listen_spec *a, const struct listen_spec *b);
+
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */
 struct pool_config *pool_config_ref(struct pool_config *p);

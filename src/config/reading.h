@@ -158,8 +158,6 @@ MUST_CHECK int reading_append_env(struct reading *rd, const char *name, const ch
 /* envfile.c */
 MUST_CHECK int reading_env_file(struct reading *rd, const char *path, struct err *e);
 /* listen.c */
-/* The kernel would let only one of them listen. */
-bool listen_specs_collide(const struct listen_spec *a, const struct listen_spec *b);
 MUST_CHECK int reading_add_listen(struct reading *rd, const struct key *k, const char *text,
 				  struct err *e);
 MUST_CHECK int reading_add_port(struct reading *rd, const struct key *k, const char *text,

@@ -56,11 +56,15 @@ static int revive(struct pool *p, int slot, struct err *e)
 		return err_set(e, -EBUSY, "pool %s is not in the file any more, and on its way out",
 			       p->conf->name);
 	if (!p->gen && !p->master->stopping) {
-		int r = p->master->world->open(p, e);
+		int r = pool_must_wait(p) ? 0 : p->master->world->open(p, e);
 
 		if (r < 0)
 			return r;
-		unfail(p);
+		p->draining = false; /* it may have been stopped as it was */
+		if (p->waits_for_address)
+			return 0;
+		p->phase = POOL_STARTING;
+		p->reason[0] = '\0';
 		p->exit_code = 0;
 		p->started_ms = p->master->world->now_ms();
 		return 1;

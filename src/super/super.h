@@ -373,6 +373,7 @@ struct pool {
 	} roll;
 	bool retiring;			/* not in the file any more: it drains and goes */
 	struct pool_config *pending;	/* it stops, and starts again with this */
+	bool waits_for_address;		/* for an address that one on its way out still has */
 	uint64_t applied[APPLIED_KEPT]; /* numbers of the last applies that touched it */
 	unsigned napplied;
 	struct listener *listeners; /* the configured ones first */

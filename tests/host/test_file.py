@@ -145,6 +145,7 @@ def test_a_mended_world_starts(env):
         raise Failed(f"{answer.returncode} {answer.stderr}")
     late.write_text("#!/bin/sh\nexec python3 " + str(f.app / "server.py") + " $1\n")
     late.chmod(0o755)
+    m.ctl("stop", "gone")
     m.ctl("start", "gone")
     says(port, "gone")
     if {k: v for k, v in pids(m).items() if k in ("web", "api")} != \
@@ -201,6 +202,77 @@ def test_apply_touches_only_what_differs(env):
     says(ports[0], "third")
     if http.get(ports[1], "/").outcome != http.REFUSED or pids(m)["c"] != before["c"]:
         raise Failed("the port that is given up is open, or c was touched")
+    m.stop()
+
+
+LEAVES_SLOWLY = """
+import http.server, os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(float(sys.argv[2])), os._exit(0)))
+http.server.ThreadingHTTPServer(('', int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_an_address_moves_from_pool_to_pool(env):
+    """In one apply; whoever had it may take his time to leave."""
+    f = File(env)
+    env.app(server_py=SERVER, slow_py=LEAVES_SLOWLY)
+    first, second, third = env.port(), env.port(), env.port()
+
+    def slow(name, port, seconds):
+        f.pool(name, port=port, workers=1, cwd=str(f.app),
+               command=[env.need_program("python3"), "slow.py", str(port), str(seconds)])
+
+    def apply(what):
+        answer = env.client("apply", seconds=30)
+        states = {name: state(m, name) for name in f.pools}
+        if answer.returncode != 0 or set(states.values()) != {"ready"}:
+            raise Failed(f"{what}: {answer.returncode} {answer.stderr} {states}")
+
+    slow("a", first, 0.7)
+    slow("b", second, 0)
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "b") == "ready")
+    slow("a", second, 0.7)
+    f.server("b", first)
+    f.write()
+    apply("two change places")
+    says(first, " b ")
+    slow("a", third, 0)
+    f.server("c", second)
+    f.write()
+    apply("a new pool has what another leaves")
+    says(second, " c ")
+    del f.pools["a"]
+    f.server("d", third)
+    f.write()
+    apply("a new pool has what one that goes had")
+    says(third, " d ")
+    m.stop()
+
+
+def test_one_that_waits_for_an_address(env):
+    """It is no failed pool, can be taken out of the file again, and stopped and started."""
+    f = File(env)
+    env.app(server_py=SERVER, slow_py=LEAVES_SLOWLY)
+    port = env.port()
+    f.pool("a", port=port, workers=1, cwd=str(f.app), restart={"stop_timeout": "20s"},
+           command=[env.need_program("python3"), "slow.py", str(port), "3"])
+    f.server("other", env.port())
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "other") == "ready")
+    del f.pools["a"]
+    f.server("b", port)
+    f.server("c", env.port())
+    f.write()
+    m.ctl("apply", "--no-wait")
+    if state(m, "b") != "starting" or "has until its last worker" not in m.ctl("status", "b"):
+        raise Failed(m.ctl("status", "b"))
+    m.ctl("start", "c")
+    m.ctl("stop", "b")
+    waits = env.client("start", "b", seconds=30)
+    if waits.returncode != 0 or state(m, "b") != "ready":
+        raise Failed(f"start: {waits.returncode} {waits.stderr} {state(m, 'b')}")
+    says(port, " b ")
     m.stop()
 
 
