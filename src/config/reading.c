@@ -56,32 +56,41 @@ int reading_one_of(const struct key *k, const char *value, int *ret, struct err 
 			     near ? "'?)" : "");
 }
 
+/* Lists grow by powers of 2, with the NULL at their end: what an arena has given it does
+ * not take back. */
 int reading_append_text(struct reading *rd, const char ***list, const char *text)
 {
 	size_t n = 0;
-	const char **more;
+	const char **more = *list;
+	const char *copy = arena_strdup(rd->arena, text);
 
 	while (*list && (*list)[n])
 		n++;
-	more = arena_alloc(rd->arena, (n + 2) * sizeof(*more));
-	if (!more)
+	if ((n & (n + 1)) == 0) {
+		more = arena_alloc(rd->arena, 2 * (n + 1) * sizeof(*more));
+		if (more && n)
+			memcpy(more, *list, n * sizeof(*more));
+	}
+	if (!more || !copy)
 		return -ENOMEM;
-	if (n)
-		memcpy(more, *list, n * sizeof(*more));
-	more[n] = arena_strdup(rd->arena, text);
+	more[n] = copy;
+	more[n + 1] = NULL;
 	*list = more;
-	return more[n] ? 0 : -ENOMEM;
+	return 0;
 }
 
 int reading_append_env(struct reading *rd, const char *name, const char *value)
 {
 	struct pool_config *p = rd->p;
-	struct env_var *more = arena_alloc(rd->arena, (p->nenv + 1) * sizeof(*more));
+	struct env_var *more = p->env;
 
-	if (!more)
-		return -ENOMEM;
-	if (p->nenv)
-		memcpy(more, p->env, p->nenv * sizeof(*more));
+	if ((p->nenv & (p->nenv - 1)) == 0) {
+		more = arena_alloc(rd->arena, (p->nenv ? 2 * p->nenv : 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		if (p->nenv)
+			memcpy(more, p->env, p->nenv * sizeof(*more));
+	}
 	more[p->nenv] = (struct env_var){ .name = arena_strdup(rd->arena, name),
 					  .value = arena_strdup(rd->arena, value) };
 	if (!more[p->nenv].name || !more[p->nenv].value)
