@@ -97,7 +97,9 @@ static void include(struct file_reader *r, yaml_node_t *n)
 
 	r->rd.arena = &r->rd.c->arena;
 	r->rd.dir = f->dir;
-	path = text ? reading_path(&r->rd, text) : NULL;
+	if (text && !*text)
+		file_wrong(r, n, "include: it is empty; right is: a folder, a pattern or a file");
+	path = text && *text ? reading_path(&r->rd, text) : NULL;
 	if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		path = arena_printf(r->rd.arena, "%s/*.yaml", path);
 	if (!path)

@@ -15,6 +15,7 @@
 
 #define CTL_LINE_MAX  65536
 #define CTL_QUEUE_MAX (8u << 20) /* a client that does not read is let go */
+#define CTL_OF_A_UID  64	 /* connections of one who is not root: descriptors are births */
 #define EVENTS_KEPT   1024
 #define EVENTS_BYTES  (512u << 10) /* that all of them take, at the most */
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* verbs.c - the permit table: what can be asked, and what it needs. */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "config/show.h"
 #include "ctl/ctl.h"
@@ -348,11 +350,9 @@ static bool find_target(struct ctl_client *cl, const char *text, bool may_be_new
 		return false;
 	}
 	if (slash) {
-		char *end;
-		long slot = strtol(slash + 1, &end, 10);
+		uint64_t slot;
 
-		if (end == slash + 1 || *end || slot < 0 ||
-		    (unsigned long)slot >= ret->pool->nslots) {
+		if (parse_u64(slash + 1, 0, INT_MAX, &slot) < 0 || slot >= ret->pool->nslots) {
 			no_such_slot(cl, ret->pool, slash + 1);
 			return false;
 		}

@@ -81,6 +81,8 @@ static void change(struct ctl_client *cl, struct pool *p, const char *event,
 			    "pool %s: %s; nothing has changed", p->conf->name, e.msg);
 	else
 		answer_changes(cl, p, event, changes, old, n);
+	if (r == 0)
+		ctl_open_to_groups(cl->ctl); /* control.group may be one of them */
 	for (unsigned i = 0; i < n; i++)
 		free(old[i]);
 }

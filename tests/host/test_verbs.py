@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The verbs that change what runs, on a file of several pools; and who may use them."""
 
+import grp
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 from harness import Failed, patience, timeout, wait_until
@@ -198,9 +200,56 @@ def test_groups_of_one_pool(env):
     if by("man", "events", "--json").stdout == "":
         raise Failed("one of web's viewers sees no events")
     says(b, "api")
+    if by("nogroup", "status", "api").returncode != 4:
+        raise Failed("a stranger sees api")
+    m.ctl("set", "api", "control.view_group=nogroup")
+    if by("nogroup", "status", "api").returncode != 0:
+        raise Failed("whom set has given the right to look may not")
     names = {json.loads(line)["pool"] for line in m.ctl("events", "web", "--json").splitlines()}
     if names != {"web"} or env.client("events", "web/0").returncode != 2:
         raise Failed(f"events of web are those of {names}")
+    m.stop()
+
+
+def test_set_opens_the_socket_to_a_group(env):
+    m = env.start("-p", env.port(), "-w", 1, "--name", "shut")
+    sock = env.root / "run/mpsup/shut.sock"
+    if sock.stat().st_mode & 0o777 != 0o600:
+        raise Failed("open to all")
+    m.ctl("set", "web", "control.group=games")
+    if sock.stat().st_mode & 0o777 != 0o666:
+        raise Failed("the group cannot connect")
+    m.stop()
+
+
+def test_a_viewer_takes_no_descriptors_from_the_others(env):
+    f = File(env)
+    f.server("web", env.port())
+    f.top["control"] = {"view_group": "games"}
+    m = env.start("-c", f.write())
+    for folder in (env.root, env.root / "run", env.root / "run/mpsup"):
+        folder.chmod(0o755)
+    script = """
+import os, socket, sys, time
+os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(65534, 65534, 65534)
+held = []
+for _ in range(200):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    held.append(s)
+held[-1].settimeout(20)
+print(held[-1].recv(1000).decode(), flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", script, str(env.root / "run/mpsup/shop.sock"),
+                           str(grp.getgrnam("games").gr_gid)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as viewer:
+        said = viewer.stdout.readline()
+        held = sum(where.startswith("socket:") for where in proc.descriptors(m.pid).values())
+        m.ctl("status")
+        viewer.stdin.close()
+    if "has 64 connections already" not in said or held > 120:
+        raise Failed(f"{said} {held}")
     m.stop()
 
 

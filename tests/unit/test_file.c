@@ -324,6 +324,7 @@ static void what_is_wrong_is_named_at_its_place(void **state)
 	bad(POOL "  env: {A: [b]}\n", "a.yaml:4:12: ", "env.A: a list");
 	bad(POOL "  cwd: ${FILE_NONE}\n", "a.yaml:4:8: ", "FILE_NONE is not set");
 	bad(POOL "  cwd: ${FILE_NONE\n", "a.yaml:4:8: ", "is no variable");
+	bad(POOL "include: [\"\"]\n", "a.yaml:4:11: ", "it is empty");
 	bad(POOL "  cwd: ${FILE_NONE:-${FILE_WORD}}\n", "a.yaml:4:8: ", "is no variable");
 	bad(POOL "  cwd: ${1}\n", "a.yaml:4:8: ", "is no variable");
 	bad(POOL "  cwd: ${FILE_EMPTY}\n", "a.yaml:4:8: ", "cwd: ''");
