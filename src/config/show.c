@@ -71,10 +71,12 @@ void config_put_text(FILE *to, const char *text)
 	(void)fputc('"', to);
 }
 
-static void put_origin(FILE *to, const struct given *g)
+static void put_origin(FILE *to, const struct given *g, bool of_file)
 {
 	if (g->file)
 		(void)fprintf(to, "  # %s:%u:%u\n", g->file, g->line, g->column);
+	else if (of_file) /* with a file no option is a pool's */
+		(void)fputs("  # mpsup set, scale\n", to);
 	else if (g->key->option)
 		(void)fprintf(to, "  # --%s\n", g->key->option);
 	else
@@ -158,7 +160,8 @@ static void put_default(FILE *to, const struct key *k, int indent)
 				    "false");
 }
 
-static void put_key(FILE *to, const struct givens *gs, const struct key *k, int indent)
+static void put_key(FILE *to, const struct givens *gs, bool of_file, const struct key *k,
+		    int indent)
 {
 	const struct given *last = last_of(gs, k);
 
@@ -173,7 +176,7 @@ static void put_key(FILE *to, const struct givens *gs, const struct key *k, int 
 			put_value(to, last);
 		else
 			(void)fputs("true", to);
-		put_origin(to, last);
+		put_origin(to, last, of_file);
 		return;
 	}
 	(void)fputc('\n', to);
@@ -184,11 +187,12 @@ static void put_key(FILE *to, const struct givens *gs, const struct key *k, int 
 			continue;
 		(void)fprintf(to, "%*s- ", indent + 2, "");
 		put_value(to, g);
-		put_origin(to, g);
+		put_origin(to, g, of_file);
 	}
 }
 
-static void put_level(FILE *to, const struct givens *gs, enum key_level level, int indent)
+static void put_level(FILE *to, const struct givens *gs, bool of_file, enum key_level level,
+		      int indent)
 {
 	const char *folder = keys_folder(level);
 	bool any = false;
@@ -203,7 +207,7 @@ static void put_level(FILE *to, const struct givens *gs, enum key_level level, i
 	}
 	for (size_t i = 0; i < keys_count; i++)
 		if (keys[i].level == level && keys[i].shape != SHAPE_ARGV_ONLY)
-			put_key(to, gs, &keys[i], indent);
+			put_key(to, gs, of_file, &keys[i], indent);
 }
 
 /* ---- what was not given, and is not the same in a file ---- */
@@ -221,7 +225,7 @@ static void put_own_defaults(FILE *to, const struct pool_config *p)
 		(void)fputs("    cwd: ", to);
 		config_put_text(to, p->cwd);
 		if (cwd)
-			put_origin(to, cwd);
+			put_origin(to, cwd, p->file != NULL);
 		else
 			(void)fputs("  # default\n", to);
 	}
@@ -242,7 +246,7 @@ static void put_pool_level(FILE *to, const struct pool_config *p)
 		    (!p->file && strcmp(k->key, "env_inherit") == 0 && !has(p, k->key)) ||
 		    (!p->file && strcmp(k->key, "user") == 0 && !has(p, k->key) && p->caller_uid))
 			continue;
-		put_key(to, &p->given, k, 4);
+		put_key(to, &p->given, p->file != NULL, k, 4);
 	}
 }
 
@@ -256,7 +260,7 @@ static void put_pool(FILE *to, const struct pool_config *p)
 	put_own_defaults(to, p);
 	put_pool_level(to, p);
 	for (enum key_level l = LEVEL_POOL + 1; l < LEVELS; l++)
-		put_level(to, &p->given, l, 4);
+		put_level(to, &p->given, p->file != NULL, l, 4);
 }
 
 void config_show(FILE *to, const struct config *c, const struct pool_config *const *pools,
@@ -270,9 +274,9 @@ void config_show(FILE *to, const struct config *c, const struct pool_config *con
 	for (size_t i = 0; i < keys_count; i++)
 		if (keys[i].level == LEVEL_INSTANCE && keys[i].shape != SHAPE_ARGV_ONLY &&
 		    (&keys[i] != name || last_of(&c->given, name)))
-			put_key(to, &c->given, &keys[i], 0);
+			put_key(to, &c->given, false, &keys[i], 0);
 	for (enum key_level l = LEVEL_INSTANCE + 1; l < LEVEL_POOL; l++)
-		put_level(to, &c->given, l, 0);
+		put_level(to, &c->given, false, l, 0);
 	(void)fputs("pools:\n", to);
 	for (unsigned i = 0; i < n; i++)
 		put_pool(to, pools[i]);

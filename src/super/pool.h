@@ -23,6 +23,8 @@ void pool_retire(struct pool *p);
 void pool_gone(struct pool *p); /* of pool_update(): its last life is over */
 /* Stop it, and start it with this configuration, which is resolved; a reference is taken. */
 void pool_replace(struct pool *p, struct pool_config *conf);
+/* Now, for it has stopped; without sockets and slots yet. */
+void pool_take_pending(struct pool *p);
 void pool_keep_file_conf(struct pool *p, struct pool_config *conf);
 /* A person has changed this key of the pool. -ENOMEM. */
 MUST_CHECK int pool_add_override(struct pool *p, const struct given *g);

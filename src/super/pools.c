@@ -95,6 +95,20 @@ static void wake_waiting(struct master *m)
 			ignore(pool_come(m->pools[i], &e)); /* it has told */
 }
 
+void pool_take_pending(struct pool *p)
+{
+	timer_clear(&p->master->loop, &p->later);
+	prepare_pool_done(p);
+	pool_done(p);
+	pool_config_inherit(p->pending, p->conf);
+	pool_config_unref(p->conf);
+	p->conf = p->pending;
+	p->pending = NULL;
+	pool_init(p, p->master);
+	p->draining = p->announced = p->ever_ready = false;
+	p->exit_code = 0;
+}
+
 /* It has no life any more. Not within the event that told so: others still look at it. */
 static void on_later(struct timer *t)
 {
@@ -118,15 +132,9 @@ static void on_later(struct timer *t)
 		wake_waiting(m);
 		return;
 	}
-	prepare_pool_done(p);
-	pool_done(p);
-	pool_config_inherit(p->pending, p->conf);
-	pool_config_unref(p->conf);
-	p->conf = p->pending;
-	p->pending = NULL;
-	pool_init(p, m);
-	p->draining = p->announced = p->ever_ready = false;
-	p->exit_code = 0;
+	if (!p->pending)
+		return;
+	pool_take_pending(p);
 	ignore(pool_come(p, &e)); /* it has told */
 	wake_waiting(m);
 }

@@ -276,6 +276,32 @@ def test_one_that_waits_for_an_address(env):
     m.stop()
 
 
+def test_other_sockets_for_a_stopped_pool(env):
+    """Its next start is with them, and says how it went."""
+    f = File(env)
+    first, second = env.port(), env.port()
+    f.server("a", first, workers=2)
+    f.server("other", env.port())
+    m = env.start("-c", f.write())
+    m.ctl("stop", "a")
+    f.server("a", second, "new", user="no-such-user")
+    f.write()
+    if env.client("apply").returncode != 1:
+        raise Failed("a user that is not there")
+    f.server("a", second, "new")
+    f.write()
+    m.ctl("apply")
+    if state(m, "a") != "stopped":
+        raise Failed("a person's stop does not hold")
+    if m.ctl("start", "a", seconds=30) != "started: 1 worker ready\n":
+        raise Failed("what start said")
+    says(second, "new a")
+    m.ctl("scale", "a", "2")
+    if not re.search(r"^    workers: 2  # mpsup set, scale$", m.ctl("config", "a"), re.M):
+        raise Failed("scale is no origin")
+    m.stop()
+
+
 def test_a_bad_file_changes_nothing(env):
     f = File(env)
     port = env.port()
