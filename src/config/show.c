@@ -237,11 +237,54 @@ static void put_own_defaults(FILE *to, const struct pool_config *p)
 		(void)fprintf(to, "    user: %u  # default: the one who called sudo\n", p->uid);
 }
 
+/* Another of its name came after it: of the pool itself, or out of a file. */
+static bool is_overruled(const struct pool_config *p, const struct given *g)
+{
+	const char *eq = strchr(g->value, '=');
+
+	for (unsigned i = p->nenv; eq && i > 0; i--) {
+		const struct env_var *v = &p->env[i - 1];
+
+		if (strlen(v->name) == (size_t)(eq - g->value) &&
+		    strncmp(v->name, g->value, (size_t)(eq - g->value)) == 0)
+			return strcmp(v->value, eq + 1) != 0;
+	}
+	return false;
+}
+
+/* Of variables the later wins, whether a file has it or not: files first, then those that
+ * none of them overrules. */
+static void put_variables(FILE *to, const struct pool_config *p)
+{
+	const struct key *k = keys_find_at(LEVEL_POOL, "env");
+	bool any = false;
+
+	put_key(to, &p->given, p->file != NULL, keys_find_at(LEVEL_POOL, "env_file"), 4);
+	for (unsigned i = 0; i < p->given.n; i++) {
+		const struct given *g = &p->given.list[i];
+
+		if (g->key != k || is_overruled(p, g))
+			continue;
+		(void)fputs(any ? "      - " : "    env:\n      - ", to);
+		put_value(to, g);
+		put_origin(to, g, p->file != NULL);
+		any = true;
+	}
+	if (!any)
+		put_default(to, k, 4);
+}
+
 static void put_pool_level(FILE *to, const struct pool_config *p)
 {
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
 
+		if (strcmp(k->key, "env_file") == 0)
+			continue;
+		if (k->level == LEVEL_POOL && strcmp(k->key, "env") == 0) {
+			put_variables(to, p);
+			continue;
+		}
 		if (k->level != LEVEL_POOL || strcmp(k->key, "cwd") == 0 ||
 		    (!p->file && strcmp(k->key, "env_inherit") == 0 && !has(p, k->key)) ||
 		    (!p->file && strcmp(k->key, "user") == 0 && !has(p, k->key) && p->caller_uid))

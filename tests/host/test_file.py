@@ -283,6 +283,7 @@ def test_other_sockets_for_a_stopped_pool(env):
     f.server("a", first, workers=2)
     f.server("other", env.port())
     m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "other") == "ready")
     m.ctl("stop", "a")
     f.server("a", second, "new", user="no-such-user")
     f.write()
@@ -452,6 +453,7 @@ def test_a_customers_link_leads_nowhere(env):
     f.server("b", env.port(), "first")
     f.server("a", port, env_file=str(link))
     m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "b") == "ready")
     says(port, "anothers") # all of it is root's
     before = pids(m)
     f.server("a", port, env_file=str(link), credential=[f"key={link}"], workers=2)
@@ -492,6 +494,7 @@ def test_a_customers_policy_is_not_trusted(env):
     f.server("a", port, "first", policy="their.yaml")
     f.server("b", env.port(), "other")
     m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "b") == "ready")
     before = pids(m)
     f.server("a", port, "second", policy="their.yaml")
     f.write()
@@ -505,6 +508,32 @@ def test_a_customers_policy_is_not_trusted(env):
     if answer.returncode != 0:
         raise Failed(f"{answer.returncode} {answer.stdout}")
     says(port, "second")
+    m.stop()
+
+
+def test_config_says_which_variable_won(env):
+    """The later of two wins, a file's or the pool's own."""
+    f = File(env)
+    (env.dir / "e").write_text("WORD=of-a-file\nB=of-a-file\n")
+    own, read = env.port(), env.port()
+    f.top["defaults"] = {"env": {"WORD": "of-all"}}
+    f.server("own", own, env_file="e")
+    f.pools["own"]["env"] = {"WORD": "own"}
+    f.server("read", read, env_file="e")
+    m = env.start("-c", f.write())
+
+    def look():
+        says(own, "own ")
+        says(read, "of-a-file ")
+
+    wait_until("both serve", lambda: state(m, "own") == state(m, "read") == "ready")
+    look()
+    again = env.dir / "again.yaml"
+    again.write_text(m.ctl("config"))
+    m.stop()
+    m = env.start("-c", again)
+    wait_until("both serve", lambda: state(m, "own") == state(m, "read") == "ready")
+    look()
     m.stop()
 
 
