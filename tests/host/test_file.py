@@ -92,6 +92,9 @@ def test_two_serve_while_two_are_broken(env):
         raise Failed(f"gone: {pools['gone']['reason']}")
     if "exit 3" not in pools["crash"]["reason"]:
         raise Failed(f"crash: {pools['crash']['reason']}")
+    answer = env.client("apply")
+    if answer.returncode != 1 or "1 pool is not as" not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
     answer = env.client("status", "gone/0")
     if answer.returncode != 3 or "has no workers: " not in answer.stderr:
         raise Failed(f"{answer.returncode} {answer.stderr}")
