@@ -128,6 +128,17 @@ static int look_at(const json_t *line, client_line *on_line, void *ctx)
 	return on_line && !on_line(ctx, line) ? -EPIPE : 1;
 }
 
+/* The first line of what may take any time: a master that hangs is told from one that waits
+ * for its workers, once, so that nothing is asked while nothing happens. */
+static int first_line(struct remote *r, int timeout_ms, json_t **ret, struct err *e)
+{
+	int n = remote_next(r, timeout_ms < 0 ? CONNECT_WAIT_MS : timeout_ms, ret, e);
+
+	if (n != -ETIMEDOUT || timeout_ms >= 0 || !remote_answers(r))
+		return n;
+	return remote_next(r, -1, ret, e);
+}
+
 int client_ask(struct remote *r, const char *verb, json_t *args, int timeout_ms,
 	       client_line *on_line, void *ctx, json_t **ret_final)
 {
@@ -140,10 +151,13 @@ int client_ask(struct remote *r, const char *verb, json_t *args, int timeout_ms,
 	n = remote_ask(r, verb, args, &e);
 	if (n < 0)
 		return client_error(&e);
-	for (;;) {
-		n = remote_next(r, timeout_ms, &line, &e);
+	for (bool first = true;; first = false) {
+		n = first ? first_line(r, timeout_ms, &line, &e) :
+			    remote_next(r, timeout_ms, &line, &e);
 		if (n == -ECONNRESET)
 			return n;
+		if (n == -ETIMEDOUT && r->own_deadline && timeout_ms >= 0)
+			return CLIENT_TIMEOUT;
 		if (n < 0)
 			return client_error(&e);
 		n = look_at(line, on_line, ctx);

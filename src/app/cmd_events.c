@@ -68,7 +68,7 @@ int cmd_events(int argc, char **argv)
 	};
 	const struct usage usage = {
 		.verb = "events",
-		.args = "[INSTANCE:]",
+		.args = "[INSTANCE:][POOL]",
 		.opts = opts,
 		.text = "Show what happened: births, deaths and their reasons, limits, who asked "
 			"for what.\nThe last 1024 events are kept, fewer when they are long; their "

@@ -16,6 +16,7 @@ static int wait_for(const char *target, const char *what, int timeout_ms)
 	struct remote remote;
 	int r = client_connect(&remote, target);
 
+	remote.own_deadline = timeout_ms >= 0;
 	if (r == 0)
 		r = client_ask(&remote, "wait", json_pack("{s:s}", "what", what), timeout_ms, NULL,
 			       NULL, NULL);
@@ -26,7 +27,7 @@ static int wait_for(const char *target, const char *what, int timeout_ms)
 		(void)fprintf(stderr, "mpsup: instance %s has ended\n", remote.instance);
 		r = CLIENT_NO;
 	}
-	if (r == CLIENT_TIMEOUT)
+	if (r == CLIENT_TIMEOUT && remote.own_deadline)
 		(void)fprintf(stderr, "mpsup wait: %s is not %s by now\n",
 			      target ? target : "the instance", what);
 	remote_close(&remote);

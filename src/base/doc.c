@@ -43,12 +43,63 @@ static int refuse_second(const struct doc *d, yaml_parser_t *y, struct err *e)
 	return r;
 }
 
+struct shape {
+	unsigned depth, anchors;
+};
+
+static bool is_named(const yaml_event_t *ev)
+{
+	return (ev->type == YAML_SCALAR_EVENT && ev->data.scalar.anchor) ||
+	       (ev->type == YAML_SEQUENCE_START_EVENT && ev->data.sequence_start.anchor) ||
+	       (ev->type == YAML_MAPPING_START_EVENT && ev->data.mapping_start.anchor);
+}
+
+static int count_event(const struct doc *d, struct shape *s, const yaml_event_t *ev, struct err *e)
+{
+	bool starts = ev->type == YAML_SEQUENCE_START_EVENT || ev->type == YAML_MAPPING_START_EVENT;
+	bool ends = ev->type == YAML_SEQUENCE_END_EVENT || ev->type == YAML_MAPPING_END_EVENT;
+
+	s->depth += starts;
+	s->depth -= ends;
+	s->anchors += is_named(ev);
+	if (s->depth <= DOC_MAX_DEPTH && s->anchors <= DOC_MAX_ANCHORS)
+		return 0;
+	return err_set(e, -EINVAL, "%s:%zu:%zu: more than %u %s", d->path, ev->start_mark.line + 1,
+		       ev->start_mark.column + 1,
+		       s->depth > DOC_MAX_DEPTH ? DOC_MAX_DEPTH : DOC_MAX_ANCHORS,
+		       s->depth > DOC_MAX_DEPTH ? "lists and mappings in each other" : "anchors");
+}
+
+/* libyaml's time grows with the square of these: minutes for a file of megabytes. What is
+ * wrong otherwise is told by the loader. */
+static int check_shape(const struct doc *d, const unsigned char *text, size_t len, struct err *e)
+{
+	struct shape s = { 0 };
+	yaml_parser_t y;
+	yaml_event_t ev;
+	bool more = true;
+	int r = 0;
+
+	if (!yaml_parser_initialize(&y))
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
+	yaml_parser_set_input_string(&y, text, len);
+	while (r == 0 && more && yaml_parser_parse(&y, &ev)) {
+		r = count_event(d, &s, &ev, e);
+		more = ev.type != YAML_STREAM_END_EVENT;
+		yaml_event_delete(&ev);
+	}
+	yaml_parser_delete(&y);
+	return r;
+}
+
 static int parse(struct doc *d, const unsigned char *text, size_t len, struct err *e)
 {
 	yaml_parser_t y;
 	yaml_node_t *root;
-	int r = 0;
+	int r = check_shape(d, text, len, e);
 
+	if (r < 0)
+		return r;
 	if (!yaml_parser_initialize(&y))
 		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 	yaml_parser_set_input_string(&y, text, len);
@@ -241,11 +292,14 @@ int doc_pairs(struct doc *d, yaml_node_t *n, const char *what, doc_pair_fn *fn, 
 
 yaml_node_t *doc_find(struct doc *d, const yaml_node_t *map, const char *key)
 {
-	for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-	     p++) {
-		const char *text = doc_text(doc_node(d, p->key));
+	size_t len = strlen(key);
 
-		if (text && strcmp(text, key) == 0)
+	for (yaml_node_pair_t *p = map->data.mapping.pairs.start;
+	     len > 0 && p < map->data.mapping.pairs.top; p++) {
+		const yaml_node_t *n = doc_node(d, p->key);
+
+		if (n->type == YAML_SCALAR_NODE && n->data.scalar.length == len &&
+		    memcmp(n->data.scalar.value, key, len) == 0)
 			return doc_node(d, p->value);
 	}
 	return NULL;

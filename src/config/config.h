@@ -127,6 +127,9 @@ struct pool_config {
 	struct arena arena;
 	struct givens given;
 	const char *file; /* NULL: a command line */
+	/* Where it was typed, or standard input was read: a daemon leaves that folder, and
+	 * relative paths go on to be meant from there. */
+	const char *dir;
 	unsigned line, column;
 	const char *broken; /* what it names could not be read: a sentence; NULL: it could */
 	int broken_code;
@@ -289,6 +292,9 @@ bool config_dispatches(const struct pool_config *p);
 bool config_has_groups(const struct pool_config *p);
 /* bind(2) and listen(2) of its programs are asked about (seccomp user notification). */
 bool config_arms_bind(const struct pool_config *p);
+
+/* The kernel would let only one of them listen. */
+bool listen_specs_collide(const struct listen_spec *a, const struct listen_spec *b);
 
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c); /* accepts NULL */

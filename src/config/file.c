@@ -97,7 +97,9 @@ static void include(struct file_reader *r, yaml_node_t *n)
 
 	r->rd.arena = &r->rd.c->arena;
 	r->rd.dir = f->dir;
-	path = text ? reading_path(&r->rd, text) : NULL;
+	if (text && !*text)
+		file_wrong(r, n, "include: it is empty; right is: a folder, a pattern or a file");
+	path = text && *text ? reading_path(&r->rd, text) : NULL;
 	if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		path = arena_printf(r->rd.arena, "%s/*.yaml", path);
 	if (!path)
@@ -219,15 +221,7 @@ static int open_file(struct file_reader *r, const char *path, struct source_file
 		return err_set(e, -ELOOP, "%s includes itself", path);
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
-	f->dir = is_stdin ? realpath(".", NULL) : NULL;
-	if (is_stdin) {
-		char *here = (char *)(uintptr_t)f->dir;
-
-		f->dir = here ? arena_strdup(&r->rd.c->arena, here) : "/";
-		free(here);
-	} else {
-		f->dir = folder_of(r, path);
-	}
+	f->dir = is_stdin ? reading_here(&r->rd.c->arena) : folder_of(r, path);
 	r2 = doc_load_fd(&f->doc, fd, is_stdin ? "standard input" : path, FILE_MAX_BYTES, e);
 	return f->dir ? r2 : err_set(e, -ENOMEM, "out of memory");
 }

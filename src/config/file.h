@@ -10,6 +10,7 @@
 #define FILE_MAX_FILES	1024
 #define FILE_MAX_POOLS	4096
 #define FILE_MAX_DEPTH	8      /* of includes */
+#define FILE_MAX_ITEMS	4096   /* of one list or mapping: each is compared with all others */
 #define FILE_MAX_VALUES 500000 /* aliases make much of little */
 
 struct source_file {
@@ -45,6 +46,9 @@ char *file_text(struct file_reader *r, const yaml_node_t *n, const char *what);
 void file_take(struct file_reader *r, const struct key *k, yaml_node_t *n);
 /* false: too many values, told once. */
 bool file_count(struct file_reader *r, const yaml_node_t *n);
+
+/* May n hold this many, all of one key? false: told. */
+bool file_fits(struct file_reader *r, const yaml_node_t *n, const char *what, size_t many);
 
 /* ---- mappings: file_map.c ---- */
 typedef void file_pair_fn(struct file_reader *r, const char *key, yaml_node_t *key_node,

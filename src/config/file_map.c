@@ -79,6 +79,9 @@ static void walk(struct file_reader *r, yaml_node_t *map, const struct walk *w, 
 {
 	struct doc *d = &r->f->doc;
 
+	if (!file_fits(r, map, w->what,
+		       (size_t)(map->data.mapping.pairs.top - map->data.mapping.pairs.start)))
+		return;
 	for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
 	     p++) {
 		yaml_node_t *key = doc_node(d, p->key), *value = doc_node(d, p->value);

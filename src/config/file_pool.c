@@ -129,6 +129,8 @@ static void take_pool(struct file_reader *r, yaml_node_t *map)
 	}
 	p->name = arena_strdup(&p->arena, name ? name : "?");
 	p->file = arena_strdup(&p->arena, r->f->doc.path);
+	if (!strchr(r->f->doc.path, '/'))
+		p->dir = arena_strdup(&p->arena, r->f->dir);
 	p->line = (unsigned)map->start_mark.line + 1;
 	p->column = (unsigned)map->start_mark.column + 1;
 	p->env_inherit = ENV_INHERIT_NONE;

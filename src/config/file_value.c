@@ -21,6 +21,20 @@ bool file_count(struct file_reader *r, const yaml_node_t *n)
 	return true;
 }
 
+bool file_fits(struct file_reader *r, const yaml_node_t *n, const char *what, size_t many)
+{
+	if (many <= FILE_MAX_ITEMS)
+		return true;
+	file_wrong(r, n, "%s: more than %u of them", what, FILE_MAX_ITEMS);
+	return false;
+}
+
+static bool list_fits(struct file_reader *r, const struct key *k, const yaml_node_t *n)
+{
+	return file_fits(r, n, k->key,
+			 (size_t)(n->data.sequence.items.top - n->data.sequence.items.start));
+}
+
 /* ---- ${VAR} ---- */
 
 /* At "${": its value, and what follows it. NULL: told. */
@@ -32,8 +46,10 @@ static const char *variable(struct file_reader *r, const yaml_node_t *n, const c
 				  "0123456789_");
 	char copy[NAME_MAX_BYTES];
 	bool has_default = end && strncmp(name + len, ":-", 2) == 0;
+	/* The default ends at the first }: half of another variable would be taken for text. */
+	bool nested = has_default && memmem(name, (size_t)(end - name), "${", 2);
 
-	if (!end || len == 0 || len >= sizeof(copy) || isdigit((unsigned char)*name) ||
+	if (!end || nested || len == 0 || len >= sizeof(copy) || isdigit((unsigned char)*name) ||
 	    (!has_default && name + len != end)) {
 		file_wrong(r, n,
 			   "'%.40s' is no variable; right is: ${NAME} or ${NAME:-default}, and "
@@ -218,6 +234,8 @@ static void take_words(struct file_reader *r, const struct key *k, const yaml_no
 		take_text(r, k, n);
 		return;
 	}
+	if (!list_fits(r, k, n))
+		return;
 	for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top;
 	     i++) {
 		yaml_node_t *item = doc_node(&r->f->doc, *i);
@@ -257,6 +275,8 @@ static void take_each(struct file_reader *r, const struct key *k, yaml_node_t *n
 		take_item(r, k, n);
 		return;
 	}
+	if (!list_fits(r, k, n))
+		return;
 	for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top;
 	     i++) {
 		yaml_node_t *item = doc_node(&r->f->doc, *i);
@@ -272,6 +292,7 @@ static void take_each(struct file_reader *r, const struct key *k, yaml_node_t *n
 static void split_command(struct file_reader *r, const struct key *k, const yaml_node_t *n)
 {
 	char *text = file_text(r, n, "command"), *word, *to, quote = 0;
+	size_t words = 0;
 
 	if (text && text[strcspn(text, "|&;<>()`*?\n")]) {
 		file_wrong(r, n,
@@ -294,6 +315,8 @@ static void split_command(struct file_reader *r, const struct key *k, const yaml
 			file_wrong(r, n, "command: a quote is not closed");
 			return;
 		}
+		if (!file_fits(r, n, "command", ++words))
+			return;
 		take_one(r, k, n, word);
 	}
 }

@@ -158,7 +158,8 @@ static int finish_argv(struct reading *rd, struct err *e)
 	if (rd->quiet && rd->verbose)
 		return err_set(e, -EINVAL, "--quiet and --verbose contradict each other");
 	rd->p->name = "web";
-	r = reading_check_pool(rd->p, e);
+	rd->p->dir = reading_here(&rd->p->arena);
+	r = rd->p->dir ? reading_check_pool(rd->p, e) : reading_no_memory(e);
 	if (r == 0)
 		r = reading_finish_pool(rd, e);
 	if (r == 0 && !rd->c->name)

@@ -4,9 +4,11 @@
 #include "config/reading.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/nearest.h"
 #include "base/parse.h"
@@ -54,32 +56,41 @@ int reading_one_of(const struct key *k, const char *value, int *ret, struct err 
 			     near ? "'?)" : "");
 }
 
+/* Lists grow by powers of 2, with the NULL at their end: what an arena has given it does
+ * not take back. */
 int reading_append_text(struct reading *rd, const char ***list, const char *text)
 {
 	size_t n = 0;
-	const char **more;
+	const char **more = *list;
+	const char *copy = arena_strdup(rd->arena, text);
 
 	while (*list && (*list)[n])
 		n++;
-	more = arena_alloc(rd->arena, (n + 2) * sizeof(*more));
-	if (!more)
+	if ((n & (n + 1)) == 0) {
+		more = arena_alloc(rd->arena, 2 * (n + 1) * sizeof(*more));
+		if (more && n)
+			memcpy(more, *list, n * sizeof(*more));
+	}
+	if (!more || !copy)
 		return -ENOMEM;
-	if (n)
-		memcpy(more, *list, n * sizeof(*more));
-	more[n] = arena_strdup(rd->arena, text);
+	more[n] = copy;
+	more[n + 1] = NULL;
 	*list = more;
-	return more[n] ? 0 : -ENOMEM;
+	return 0;
 }
 
 int reading_append_env(struct reading *rd, const char *name, const char *value)
 {
 	struct pool_config *p = rd->p;
-	struct env_var *more = arena_alloc(rd->arena, (p->nenv + 1) * sizeof(*more));
+	struct env_var *more = p->env;
 
-	if (!more)
-		return -ENOMEM;
-	if (p->nenv)
-		memcpy(more, p->env, p->nenv * sizeof(*more));
+	if ((p->nenv & (p->nenv - 1)) == 0) {
+		more = arena_alloc(rd->arena, (p->nenv ? 2 * p->nenv : 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		if (p->nenv)
+			memcpy(more, p->env, p->nenv * sizeof(*more));
+	}
 	more[p->nenv] = (struct env_var){ .name = arena_strdup(rd->arena, name),
 					  .value = arena_strdup(rd->arena, value) };
 	if (!more[p->nenv].name || !more[p->nenv].value)
@@ -190,6 +201,13 @@ const char *reading_path(struct reading *rd, const char *path)
 	return arena_printf(rd->arena, "%s/%s", rd->dir, path);
 }
 
+const char *reading_here(struct arena *a)
+{
+	char here[PATH_MAX];
+
+	return arena_strdup(a, getcwd(here, sizeof(here)) && here[0] == '/' ? here : "/");
+}
+
 int reading_finish_pool(struct reading *rd, struct err *e)
 {
 	struct pool_config *p = rd->p;
@@ -210,12 +228,26 @@ static const struct given *change_of(const struct key *k, const struct given *ch
 	return NULL;
 }
 
+/* What paths in it were relative to. */
+static const char *folder_of(const struct reading *rd, const char *file)
+{
+	const char *slash = file ? strrchr(file, '/') : NULL;
+
+	return slash ? arena_strndup(&rd->p->arena, file, (size_t)(slash - file)) : rd->p->dir;
+}
+
 static int take_given(struct reading *rd, const struct given *g, struct err *e)
 {
-	const char *slash = g->file ? strrchr(g->file, '/') : NULL;
-
 	rd->at = *g;
-	rd->dir = slash ? arena_strndup(&rd->p->arena, g->file, (size_t)(slash - g->file)) : NULL;
+	rd->dir = folder_of(rd, g->file);
+	return reading_take(rd, g->key, g->value, e);
+}
+
+/* Of `mpsup set`, whose folder is nobody's. */
+static int take_change(struct reading *rd, const struct given *g, struct err *e)
+{
+	rd->at = *g;
+	rd->dir = NULL;
 	return reading_take(rd, g->key, g->value, e);
 }
 
@@ -228,6 +260,7 @@ static int rebuild(const struct pool_config *p, const struct given *changes, uns
 	if (!rd.p)
 		return reading_no_memory(e);
 	rd.p->name = arena_strdup(&rd.p->arena, p->name);
+	rd.p->dir = p->dir ? arena_strdup(&rd.p->arena, p->dir) : NULL;
 	rd.p->line = p->line;
 	rd.p->column = p->column;
 	if (p->file) {
@@ -239,9 +272,10 @@ static int rebuild(const struct pool_config *p, const struct given *changes, uns
 			r = take_given(&rd, &p->given.list[i], e);
 	for (unsigned i = 0; r == 0 && i < n; i++)
 		if (changes[i].value)
-			r = take_given(&rd, &changes[i], e);
+			r = take_change(&rd, &changes[i], e);
 	if (r == 0)
 		r = reading_check_pool(rd.p, e);
+	rd.dir = folder_of(&rd, rd.p->file);
 	if (r == 0)
 		r = reading_finish_pool(&rd, e);
 	if (r < 0)

@@ -36,6 +36,8 @@ MUST_CHECK int config_add_pool(struct config *c, struct pool_config *p);
 MUST_CHECK int reading_take_argv(struct reading *rd, int argc, char **argv, struct err *e);
 /* An absolute path of it, in the arena; NULL: no memory. */
 const char *reading_path(struct reading *rd, const char *path);
+/* The current folder; "/" when it cannot be told. NULL: no memory. */
+const char *reading_here(struct arena *a);
 
 /* The words of a key, with NULL at the end, in the order of its enum; each in the file of its
  * take function. */
@@ -159,8 +161,6 @@ MUST_CHECK int reading_append_env(struct reading *rd, const char *name, const ch
 /* envfile.c */
 MUST_CHECK int reading_env_file(struct reading *rd, const char *path, struct err *e);
 /* listen.c */
-/* The kernel would let only one of them listen. */
-bool listen_specs_collide(const struct listen_spec *a, const struct listen_spec *b);
 MUST_CHECK int reading_add_listen(struct reading *rd, const struct key *k, const char *text,
 				  struct err *e);
 MUST_CHECK int reading_add_port(struct reading *rd, const struct key *k, const char *text,

@@ -14,10 +14,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/parse.h"
 #include "config/config.h"
 #include "config/logplace.h"
 #include "config/resolve.h"
+#include "config/trusted.h"
 #include "config/uid.h"
 #include "kernel/steer.h"
 #include "policy/policy.h"
@@ -451,6 +453,17 @@ static int resolve_recycle(struct pool_config *p, struct err *e)
 	return 0;
 }
 
+/* It is opened again by its path: nobody but root could have changed it meanwhile. */
+static int check_policy(const struct pool_config *p, struct err *e)
+{
+	AUTO_FD int fd = -1;
+
+	if (!p->file || !p->policy || !policy_is_file(p->policy))
+		return 0;
+	fd = trusted_open(p->policy, true, e);
+	return fd < 0 ? err_wrap(e, "--policy") : 0;
+}
+
 int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 {
 	int r = p->broken ? err_set(e, p->broken_code, "%s", p->broken) : resolve_cwd(p, e);
@@ -461,6 +474,8 @@ int config_resolve_pool(struct config *c, struct pool_config *p, struct err *e)
 		r = resolve_user(c, p, e);
 	if (r == 0)
 		r = resolve_command(p, e);
+	if (r == 0)
+		r = check_policy(p, e);
 	if (r == 0)
 		r = resolve_reach(p, e);
 	if (r == 0)

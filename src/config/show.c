@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "config/keys.h"
+#include "policy/policy.h"
 
 #define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./%+-@"
 
@@ -70,10 +71,12 @@ void config_put_text(FILE *to, const char *text)
 	(void)fputc('"', to);
 }
 
-static void put_origin(FILE *to, const struct given *g)
+static void put_origin(FILE *to, const struct given *g, bool of_file)
 {
 	if (g->file)
 		(void)fprintf(to, "  # %s:%u:%u\n", g->file, g->line, g->column);
+	else if (of_file) /* with a file no option is a pool's */
+		(void)fputs("  # mpsup set, scale\n", to);
 	else if (g->key->option)
 		(void)fprintf(to, "  # --%s\n", g->key->option);
 	else
@@ -101,22 +104,34 @@ static bool is_path(const struct key *k, const char *value)
 
 	if (k->level == LEVEL_POOL_LOG && strcmp(k->key, "file") == 0)
 		return strcmp(value, "none") != 0;
+	if (strcmp(k->key, "policy") == 0)
+		return policy_is_file(value);
 	for (size_t i = 0; i < ARRAY_LEN(keys_of_paths); i++)
 		if (strcmp(k->key, keys_of_paths[i]) == 0)
 			return true;
 	return false;
 }
 
+/* Where the path in it begins; NULL: it holds none. */
+static const char *path_in(const struct given *g)
+{
+	if (strcmp(g->key->key, "credential") == 0)
+		return strchr(g->value, '=') + 1;
+	return is_path(g->key, g->value) ? g->value : NULL;
+}
+
+/* A relative path was meant from its file's folder, and is read from another place. */
 static void put_value(FILE *to, const struct given *g)
 {
-	const char *slash = g->file ? strrchr(g->file, '/') : NULL;
+	const char *slash = g->file ? strrchr(g->file, '/') : NULL, *path = path_in(g);
 	char *text = NULL;
 	int n = 0;
 
 	if (strcmp(g->key->key, "env") == 0 && config_is_secret(g->value))
 		n = asprintf(&text, "%.*s=***", (int)strcspn(g->value, "="), g->value);
-	else if (is_path(g->key, g->value) && g->value[0] != '/' && slash)
-		n = asprintf(&text, "%.*s/%s", (int)(slash - g->file), g->file, g->value);
+	else if (path && *path != '/' && slash)
+		n = asprintf(&text, "%.*s%.*s/%s", (int)(path - g->value), g->value,
+			     (int)(slash - g->file), g->file, path);
 	config_put_text(to, text && n >= 0 ? text : g->value);
 	if (n >= 0)
 		free(text);
@@ -145,7 +160,8 @@ static void put_default(FILE *to, const struct key *k, int indent)
 				    "false");
 }
 
-static void put_key(FILE *to, const struct givens *gs, const struct key *k, int indent)
+static void put_key(FILE *to, const struct givens *gs, bool of_file, const struct key *k,
+		    int indent)
 {
 	const struct given *last = last_of(gs, k);
 
@@ -160,7 +176,7 @@ static void put_key(FILE *to, const struct givens *gs, const struct key *k, int 
 			put_value(to, last);
 		else
 			(void)fputs("true", to);
-		put_origin(to, last);
+		put_origin(to, last, of_file);
 		return;
 	}
 	(void)fputc('\n', to);
@@ -171,11 +187,12 @@ static void put_key(FILE *to, const struct givens *gs, const struct key *k, int 
 			continue;
 		(void)fprintf(to, "%*s- ", indent + 2, "");
 		put_value(to, g);
-		put_origin(to, g);
+		put_origin(to, g, of_file);
 	}
 }
 
-static void put_level(FILE *to, const struct givens *gs, enum key_level level, int indent)
+static void put_level(FILE *to, const struct givens *gs, bool of_file, enum key_level level,
+		      int indent)
 {
 	const char *folder = keys_folder(level);
 	bool any = false;
@@ -190,7 +207,7 @@ static void put_level(FILE *to, const struct givens *gs, enum key_level level, i
 	}
 	for (size_t i = 0; i < keys_count; i++)
 		if (keys[i].level == level && keys[i].shape != SHAPE_ARGV_ONLY)
-			put_key(to, gs, &keys[i], indent);
+			put_key(to, gs, of_file, &keys[i], indent);
 }
 
 /* ---- what was not given, and is not the same in a file ---- */
@@ -208,7 +225,7 @@ static void put_own_defaults(FILE *to, const struct pool_config *p)
 		(void)fputs("    cwd: ", to);
 		config_put_text(to, p->cwd);
 		if (cwd)
-			put_origin(to, cwd);
+			put_origin(to, cwd, p->file != NULL);
 		else
 			(void)fputs("  # default\n", to);
 	}
@@ -220,16 +237,59 @@ static void put_own_defaults(FILE *to, const struct pool_config *p)
 		(void)fprintf(to, "    user: %u  # default: the one who called sudo\n", p->uid);
 }
 
+/* Another of its name came after it: of the pool itself, or out of a file. */
+static bool is_overruled(const struct pool_config *p, const struct given *g)
+{
+	const char *eq = strchr(g->value, '=');
+
+	for (unsigned i = p->nenv; eq && i > 0; i--) {
+		const struct env_var *v = &p->env[i - 1];
+
+		if (strlen(v->name) == (size_t)(eq - g->value) &&
+		    strncmp(v->name, g->value, (size_t)(eq - g->value)) == 0)
+			return strcmp(v->value, eq + 1) != 0;
+	}
+	return false;
+}
+
+/* Of variables the later wins, whether a file has it or not: files first, then those that
+ * none of them overrules. */
+static void put_variables(FILE *to, const struct pool_config *p)
+{
+	const struct key *k = keys_find_at(LEVEL_POOL, "env");
+	bool any = false;
+
+	put_key(to, &p->given, p->file != NULL, keys_find_at(LEVEL_POOL, "env_file"), 4);
+	for (unsigned i = 0; i < p->given.n; i++) {
+		const struct given *g = &p->given.list[i];
+
+		if (g->key != k || is_overruled(p, g))
+			continue;
+		(void)fputs(any ? "      - " : "    env:\n      - ", to);
+		put_value(to, g);
+		put_origin(to, g, p->file != NULL);
+		any = true;
+	}
+	if (!any)
+		put_default(to, k, 4);
+}
+
 static void put_pool_level(FILE *to, const struct pool_config *p)
 {
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key *k = &keys[i];
 
+		if (strcmp(k->key, "env_file") == 0)
+			continue;
+		if (k->level == LEVEL_POOL && strcmp(k->key, "env") == 0) {
+			put_variables(to, p);
+			continue;
+		}
 		if (k->level != LEVEL_POOL || strcmp(k->key, "cwd") == 0 ||
 		    (!p->file && strcmp(k->key, "env_inherit") == 0 && !has(p, k->key)) ||
 		    (!p->file && strcmp(k->key, "user") == 0 && !has(p, k->key) && p->caller_uid))
 			continue;
-		put_key(to, &p->given, k, 4);
+		put_key(to, &p->given, p->file != NULL, k, 4);
 	}
 }
 
@@ -243,7 +303,7 @@ static void put_pool(FILE *to, const struct pool_config *p)
 	put_own_defaults(to, p);
 	put_pool_level(to, p);
 	for (enum key_level l = LEVEL_POOL + 1; l < LEVELS; l++)
-		put_level(to, &p->given, l, 4);
+		put_level(to, &p->given, p->file != NULL, l, 4);
 }
 
 void config_show(FILE *to, const struct config *c, const struct pool_config *const *pools,
@@ -257,9 +317,9 @@ void config_show(FILE *to, const struct config *c, const struct pool_config *con
 	for (size_t i = 0; i < keys_count; i++)
 		if (keys[i].level == LEVEL_INSTANCE && keys[i].shape != SHAPE_ARGV_ONLY &&
 		    (&keys[i] != name || last_of(&c->given, name)))
-			put_key(to, &c->given, &keys[i], 0);
+			put_key(to, &c->given, false, &keys[i], 0);
 	for (enum key_level l = LEVEL_INSTANCE + 1; l < LEVEL_POOL; l++)
-		put_level(to, &c->given, l, 0);
+		put_level(to, &c->given, false, l, 0);
 	(void)fputs("pools:\n", to);
 	for (unsigned i = 0; i < n; i++)
 		put_pool(to, pools[i]);

@@ -47,20 +47,13 @@ TAKE(config)
 
 TAKE(command)
 {
-	unsigned n = 0;
-	char **more;
+	const char **words = (const char **)rd->p->command;
 
 	(void)k;
-	while (rd->p->command && rd->p->command[n])
-		n++;
-	more = arena_alloc(rd->arena, (n + 2) * sizeof(*more));
-	if (!more)
+	if (reading_append_text(rd, &words, value) < 0)
 		return reading_no_memory(e);
-	if (n)
-		memcpy(more, rd->p->command, n * sizeof(*more));
-	more[n] = arena_strdup(rd->arena, value);
-	rd->p->command = more;
-	return more[n] ? 0 : reading_no_memory(e);
+	rd->p->command = (char **)(uintptr_t)words;
+	return 0;
 }
 
 TAKE(port)

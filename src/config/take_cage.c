@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "config/reading.h"
+#include "policy/policy.h"
 
 const char *const words_view[] = { "app", "host", NULL };
 
@@ -44,7 +45,12 @@ TAKE(hide)
 
 TAKE(policy)
 {
-	return reading_text(rd, &rd->p->policy, k, value, e);
+	int r = reading_text(rd, &rd->p->policy, k, value, e);
+
+	if (r < 0 || !policy_is_file(value))
+		return r;
+	rd->p->policy = reading_path(rd, value);
+	return rd->p->policy ? 0 : reading_no_memory(e);
 }
 
 const char *const words_net[] = { "host", "none", NULL };

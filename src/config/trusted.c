@@ -50,6 +50,8 @@ static int unsafe(const char *file, const char *what, const struct stat *st, str
 		       file, what, of, st->st_mode & 07777u);
 }
 
+static int check_way(const char *path, uid_t caller, struct err *e);
+
 int trusted_open(const char *path, bool by_hand, struct err *e)
 {
 	/* O_NONBLOCK: a fifo must not hold us up. */
@@ -82,10 +84,12 @@ int trusted_open(const char *path, bool by_hand, struct err *e)
 		if (!*whole)
 			break;
 	}
+	if (check_way(path, caller, e) < 0)
+		return e->code;
 	return fd_take(&fd);
 }
 
-/* ---- folders ---- */
+/* ---- the way ---- */
 
 #define LINKS_MAX 40 /* as the kernel's */
 
@@ -95,13 +99,15 @@ struct walk {
 	char at[PATH_MAX];   /* so far: a folder without links */
 	char left[PATH_MAX]; /* what is to come */
 	unsigned links;
+	uid_t caller; /* may have put things there as well; 0: nobody */
+	bool to_file; /* its end is no folder */
 };
 
-static bool folder_is_safe(const char *path, bool last)
+static bool folder_is_safe(const char *path, uid_t caller, bool last)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && is_safe(&st, 0) &&
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && is_safe(&st, caller) &&
 	       !(last && (st.st_mode & S_IWOTH));
 }
 
@@ -142,7 +148,7 @@ static bool step(struct walk *w)
 	}
 	(void)snprintf(w->at + len, sizeof(w->at) - len, "/%s", name);
 	/* In a sticky folder of everybody's root's entries stay where they are. */
-	if (lstat(w->at, &st) < 0 || st.st_uid != 0)
+	if (lstat(w->at, &st) < 0 || (st.st_uid != 0 && st.st_uid != w->caller))
 		return false;
 	if (S_ISLNK(st.st_mode)) {
 		char link[PATH_MAX];
@@ -151,19 +157,44 @@ static bool step(struct walk *w)
 		w->at[len] = '\0';
 		return follow_link(w, link);
 	}
-	return folder_is_safe(w->at, false);
+	/* A file is looked at by descriptor. */
+	if (w->to_file && !w->left[strspn(w->left, "/")])
+		return true;
+	return folder_is_safe(w->at, w->caller, false);
 }
 
 bool trusted_folder(const char *path, char *ret_other)
 {
 	struct walk w = { .at = "" };
-	bool safe = path[0] == '/' && folder_is_safe("/", false);
+	bool safe = path[0] == '/' && folder_is_safe("/", 0, false);
 
 	safe = safe && snprintf(w.left, sizeof(w.left), "%s", path) < (int)sizeof(w.left);
 	while (safe && w.left[0])
 		safe = step(&w);
-	safe = safe && folder_is_safe(w.at[0] ? w.at : "/", true);
+	safe = safe && folder_is_safe(w.at[0] ? w.at : "/", 0, true);
 	if (!safe && ret_other)
 		memcpy(ret_other, w.at[0] ? w.at : "/", strlen(w.at[0] ? w.at : "/") + 1);
 	return safe;
+}
+
+/* Whoever can put a link on the way chooses which of root's files is read: another's
+ * secrets are root's, too. */
+static int check_way(const char *path, uid_t caller, struct err *e)
+{
+	struct walk w = { .caller = caller, .to_file = true };
+	char here[PATH_MAX] = "";
+	bool safe = folder_is_safe("/", caller, false);
+
+	if (path[0] != '/' && !getcwd(here, sizeof(here)))
+		return err_sys(e, -errno, "%s: the current folder", path);
+	if (snprintf(w.left, sizeof(w.left), "%s/%s", here, path) >= (int)sizeof(w.left))
+		return err_set(e, -ENAMETOOLONG, "%s: too long", path);
+	while (safe && w.left[strspn(w.left, "/")])
+		safe = step(&w);
+	if (safe)
+		return 0;
+	return err_set(e, -EACCES,
+		       "%s: root does not trust it: others than root can change where it leads, "
+		       "at %s; a path without that link would help",
+		       path, w.at[0] ? w.at : "/");
 }

@@ -9,8 +9,9 @@
 #include "base/err.h"
 
 /* A descriptor of the regular file, read-only. As root it must be one that nobody else
- * could have changed, nor the folders above it (a sticky one, as /tmp, may be everybody's);
- * by_hand: the one who called sudo may, too. -EACCES names who could, and what would help. */
+ * could have changed, nor the folders above it (a sticky one, as /tmp, may be everybody's),
+ * nor the links on the way to it, with the folders where these are; by_hand: the one who
+ * called sudo may, too. -EACCES names who could, and what would help. */
 MUST_CHECK int trusted_open(const char *path, bool by_hand, struct err *e);
 
 /* Can nobody but root put something there? Neither into the folder (a sticky one is

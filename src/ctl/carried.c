@@ -8,7 +8,9 @@
 #include <string.h>
 
 static const struct field ctl_fields[] = {
-	FIELD(FD, ctl, fd),	   FIELD(CHARS, ctl, path),  FIELD(NUM, ctl, seq),
+	FIELD(FD, ctl, fd),
+	FIELD(CHARS, ctl, path),
+	FIELD(NUM, ctl, seq),
 	FIELD(NUM, ctl, reserved),
 };
 
@@ -44,6 +46,7 @@ static void put_client(struct image *im, json_t *o, const struct ctl_client *cl)
 	image_put(im, o, client_fields, ARRAY_LEN(client_fields), cl);
 	put_pool(im, o, "log_pool", cl->log_pool);
 	put_pool(im, o, "stop_pool", cl->stop_pool);
+	put_pool(im, o, "event_pool", cl->event_pool);
 	put_pool(im, o, "ready_pool", cl->ready_pool);
 	image_put_bytes(im, o, "in", cl->in, cl->in_len);
 	image_put_bytes(im, o, "out", cl->out, cl->out_len);
@@ -112,6 +115,7 @@ static void get_client(struct image *im, const json_t *o, struct ctl *c)
 	image_get(im, o, client_fields, ARRAY_LEN(client_fields), cl);
 	cl->log_pool = get_pool(c, o, "log_pool");
 	cl->stop_pool = get_pool(c, o, "stop_pool");
+	cl->event_pool = get_pool(c, o, "event_pool");
 	cl->ready_pool = get_pool(c, o, "ready_pool");
 	if (json_object_get(o, "refused"))
 		cl->refused = json_deep_copy(json_object_get(o, "refused"));

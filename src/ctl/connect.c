@@ -284,6 +284,29 @@ int remote_next(struct remote *r, int timeout_ms, json_t **ret, struct err *e)
 	return err < 0 ? err : 0;
 }
 
+bool remote_answers(const struct remote *r)
+{
+	struct instance_ref ref = { .forbidden = false };
+	const struct instance_refs refs = { &ref, 1 };
+	struct remote other = REMOTE_NONE;
+	json_t *line = NULL;
+	struct err e = { 0 };
+	int err;
+
+	memcpy(ref.name, r->instance, sizeof(ref.name));
+	memcpy(ref.path, r->path, sizeof(ref.path));
+	err = remote_open(&other, &refs, &e);
+	/* Of whatever version it is: that it does not know this verb is an answer. */
+	if (err == 0)
+		err = remote_ask(&other, "hello", NULL, &e);
+	if (err == 0)
+		err = remote_next(&other, CONNECT_WAIT_MS, &line, &e);
+	json_decref(line);
+	remote_close(&other);
+	/* Of another failure the first connection tells. */
+	return err != -ETIMEDOUT;
+}
+
 bool remote_is_gone(struct remote *r, int timeout_ms)
 {
 	struct pollfd p = { .fd = r->pidfd, .events = POLLIN };

@@ -51,6 +51,7 @@ struct remote {
 	char *buf;
 	size_t len, size, used; /* buf[0..used) has been handed out */
 	bool watch_stdout;	/* stop waiting when nobody reads our output any more */
+	bool own_deadline;	/* the time it may take is its user's, who tells that it is up */
 	/* Of an answer {"ok":true,KEY:VALUE}, as the master writes it, the value's text is
 	 * enough: it is not taken apart to be put together again. In buf until the next line. */
 	const char *raw_key; /* NULL: not wanted */
@@ -76,6 +77,10 @@ MUST_CHECK int remote_ask(struct remote *r, const char *verb, json_t *args, stru
 /* The next line as an object the caller owns. timeout_ms -1 waits for ever.
  * -ECONNRESET: no more lines; -EPIPE: with watch_stdout, its reader went away. */
 MUST_CHECK int remote_next(struct remote *r, int timeout_ms, json_t **ret, struct err *e);
+
+/* Is the other end alive, however long it takes for what it was asked? false: it has not
+ * answered a connection of its own within CONNECT_WAIT_MS. */
+bool remote_answers(const struct remote *r);
 
 /* Wait for the end of the master itself. True: it is gone and so is its socket. */
 bool remote_is_gone(struct remote *r, int timeout_ms);

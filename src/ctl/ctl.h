@@ -15,6 +15,7 @@
 
 #define CTL_LINE_MAX  65536
 #define CTL_QUEUE_MAX (8u << 20) /* a client that does not read is let go */
+#define CTL_OF_A_UID  64	 /* connections of one who is not root: descriptors are births */
 #define EVENTS_KEPT   1024
 #define EVENTS_BYTES  (512u << 10) /* that all of them take, at the most */
 
@@ -66,7 +67,7 @@ struct ctl_client {
 	bool want_events, want_logs, logs_err_only, want_stop;
 	bool only_waits;	 /* want_stop of `wait`: it has not asked for the stop */
 	int log_slot, stop_slot; /* -1: all */
-	const struct pool *log_pool, *stop_pool; /* NULL: all */
+	const struct pool *log_pool, *stop_pool, *event_pool; /* NULL: all */
 	bool want_ready;
 	const struct pool *ready_pool; /* NULL: all */
 	int ready_slot;		       /* -1: all */

@@ -211,6 +211,15 @@ struct ctl_client *client_new(struct ctl *c, int fd)
 	return cl;
 }
 
+static unsigned count_of(const struct ctl *c, uid_t uid)
+{
+	unsigned n = 0;
+
+	list_each(it, &c->clients)
+		n += container_of(it, struct ctl_client, node)->uid == uid;
+	return n;
+}
+
 void client_accept(struct ctl *c, int fd)
 {
 	struct ctl_client *cl = client_new(c, fd);
@@ -233,4 +242,6 @@ void client_accept(struct ctl *c, int fd)
 			    "uid %u may not talk to instance %s: root, its own user or its "
 			    "control group may",
 			    cred.uid, c->master->config->name);
+	else if (!(cl->rights & RIGHT_ROOT) && count_of(c, cred.uid) > CTL_OF_A_UID)
+		client_fail(cl, 1, "uid %u has %u connections already", cred.uid, CTL_OF_A_UID);
 }

@@ -154,7 +154,8 @@ void ctl_on_event(struct master *m, const struct event *ev)
 	list_each(it, &c->clients) {
 		struct ctl_client *cl = container_of(it, struct ctl_client, node);
 
-		if (cl->want_events && (client_rights(cl, ev->pool) & RIGHT_VIEW))
+		if (cl->want_events && (!cl->event_pool || cl->event_pool == ev->pool) &&
+		    (client_rights(cl, ev->pool) & RIGHT_VIEW))
 			client_send_text(cl, "{\"event\":", last->line, last->len, "}\n");
 	}
 	/* Not now: an event is told while what follows from it is still to be done, and who
@@ -168,13 +169,14 @@ void ctl_pool_gone(struct ctl *c, const struct pool *p)
 	list_each(it, &c->clients) {
 		struct ctl_client *cl = container_of(it, struct ctl_client, node);
 
-		if (cl->log_pool == p || cl->ready_pool == p || cl->stop_pool == p) {
+		if (cl->log_pool == p || cl->ready_pool == p || cl->stop_pool == p ||
+		    cl->event_pool == p) {
 			if (cl->want_stop && cl->stop_pool == p)
 				client_ok(cl);
 			else
 				client_fail(cl, 3, "pool %s is gone", p->conf->name);
-			cl->want_logs = cl->want_ready = cl->want_stop = false;
-			cl->log_pool = cl->ready_pool = cl->stop_pool = NULL;
+			cl->want_logs = cl->want_ready = cl->want_stop = cl->want_events = false;
+			cl->log_pool = cl->ready_pool = cl->stop_pool = cl->event_pool = NULL;
 		}
 	}
 }

@@ -82,6 +82,19 @@ int apply_read(const struct master *m, bool by_hand, bool may_be_none, struct co
 	return config_from_file(c->file, &c->given, by_hand, cs, ret, e);
 }
 
+/* Without those that the last look at all pools finds failed. */
+static unsigned count_refused(const struct apply_plan *plan)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < plan->n; i++) {
+		const struct apply_step *s = &plan->steps[i];
+
+		n += s->why.code < 0 && !(s->pool && s->pool->phase == POOL_FAILED);
+	}
+	return n;
+}
+
 static bool changes_nothing(const struct apply_plan *plan)
 {
 	for (unsigned i = 0; i < plan->n; i++)
@@ -144,7 +157,7 @@ void client_apply(struct ctl_client *cl, const char *only, const json_t *args)
 	}
 	client_send(cl, json_pack("{s:o}", "plan", plan_json(&plan)));
 	apply_note(cl, &plan);
-	cl->apply_failed = failed;
+	cl->apply_failed = count_refused(&plan);
 	cl->want_applied = true;
 	if (dry || changes_nothing(&plan) || json_is_true(json_object_get(args, "no_wait")))
 		client_applied(cl, failed);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* verbs.c - the permit table: what can be asked, and what it needs. */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "config/show.h"
 #include "ctl/ctl.h"
@@ -69,15 +71,24 @@ static uint64_t tell_missed(struct ctl_client *cl, const json_t *args)
 static void do_events(struct ctl_client *cl, const struct target *t, const json_t *args)
 {
 	int64_t since_ms = json_integer_value(json_object_get(args, "since_ms"));
-	uint64_t since = tell_missed(cl, args);
+	uint64_t since;
 
-	(void)t;
+	if (t->slot >= 0) {
+		client_fail(cl, 2,
+			    "events are shown of a pool, or of the whole instance: "
+			    "mpsup events %s",
+			    t->pool->conf->name);
+		return;
+	}
+	since = tell_missed(cl, args);
 	list_each(it, &cl->ctl->events) {
 		const struct ctl_event *e = container_of(it, struct ctl_event, node);
 
-		if (e->seq > since && e->time_ms >= since_ms && may_see(cl, e))
+		if (e->seq > since && e->time_ms >= since_ms && may_see(cl, e) &&
+		    (!t->pool || strcmp(e->pool, t->pool->conf->name) == 0))
 			client_send_text(cl, "{\"event\":", e->line, e->len, "}\n");
 	}
+	cl->event_pool = t->pool;
 	if (json_is_true(json_object_get(args, "follow")))
 		cl->want_events = true;
 	else
@@ -292,6 +303,30 @@ static const struct verb verbs[] = {
 	{ "upgrade", RIGHT_ROOT, true, verb_upgrade },
 };
 
+/* With a name that it may see: of the others nothing is shown. */
+static void no_such_pool(struct ctl_client *cl, const char *text, size_t n)
+{
+	const struct master *m = cl->ctl->master;
+	const char *first = NULL;
+	unsigned seen = 0;
+
+	for (unsigned i = 0; i < m->npools; i++)
+		if ((client_rights(cl, m->pools[i]) & RIGHT_VIEW) && seen++ == 0)
+			first = m->pools[i]->conf->name;
+	client_fail(cl, 3, "instance %s has no pool '%.*s'%s%s%s%s", m->config->name,
+		    (int)(n > 64 ? 64 : n), text, first ? "; it has '" : "", first ? first : "",
+		    first ? "'" : "", seen > 1 ? " and others" : "");
+}
+
+static void no_such_slot(struct ctl_client *cl, const struct pool *p, const char *slot)
+{
+	if (p->nslots == 0)
+		client_fail(cl, 3, "pool %s has no workers: %s", p->conf->name, p->reason);
+	else
+		client_fail(cl, 3, "pool %s has no worker '%.32s'; it has 0 to %u", p->conf->name,
+			    slot, p->nslots - 1);
+}
+
 /* POOL, POOL/SLOT or nothing; the instance part is the client's business. */
 static bool find_target(struct ctl_client *cl, const char *text, bool may_be_new,
 			struct target *ret)
@@ -312,19 +347,14 @@ static bool find_target(struct ctl_client *cl, const char *text, bool may_be_new
 	if (!ret->pool && may_be_new && !slash)
 		return true;
 	if (!ret->pool) {
-		client_fail(cl, 3, "instance %s has no pool '%.*s'; it has '%s'%s", m->config->name,
-			    (int)(n > 64 ? 64 : n), text, m->pools[0]->conf->name,
-			    m->npools > 1 ? " and others" : "");
+		no_such_pool(cl, text, n);
 		return false;
 	}
 	if (slash) {
-		char *end;
-		long slot = strtol(slash + 1, &end, 10);
+		uint64_t slot;
 
-		if (end == slash + 1 || *end || slot < 0 ||
-		    (unsigned long)slot >= ret->pool->nslots) {
-			client_fail(cl, 3, "pool %s has no worker '%.32s'; it has 0 to %u",
-				    ret->pool->conf->name, slash + 1, ret->pool->nslots - 1);
+		if (parse_u64(slash + 1, 0, INT_MAX, &slot) < 0 || slot >= ret->pool->nslots) {
+			no_such_slot(cl, ret->pool, slash + 1);
 			return false;
 		}
 		ret->slot = (int)slot;

@@ -81,6 +81,8 @@ static void change(struct ctl_client *cl, struct pool *p, const char *event,
 			    "pool %s: %s; nothing has changed", p->conf->name, e.msg);
 	else
 		answer_changes(cl, p, event, changes, old, n);
+	if (r == 0)
+		ctl_open_to_groups(cl->ctl); /* control.group may be one of them */
 	for (unsigned i = 0; i < n; i++)
 		free(old[i]);
 }
@@ -296,8 +298,14 @@ void verb_reopen(struct ctl_client *cl, const struct target *t, const json_t *ar
 {
 	struct master *m = cl->ctl->master;
 
-	(void)t;
 	(void)args;
+	/* Who has rights on one pool has none on the others' files. */
+	if (t->pool) {
+		client_fail(cl, 2,
+			    "reopen: the log files of all pools are opened again together; "
+			    "right is: mpsup reopen [INSTANCE:]");
+		return;
+	}
 	if (m->on_reopen)
 		m->on_reopen(m);
 	client_ok(cl);

@@ -53,6 +53,8 @@ void client_check_ready(struct ctl_client *cl)
 
 		if (cl->ready_pool && cl->ready_pool != p)
 			continue;
+		if (p->waits_for_address && p->phase == POOL_STARTING)
+			return;
 		if (!p->gen) { /* it has no slots that could say so */
 			cl->want_ready = false;
 			client_fail(cl, 1, "pool %s has failed: %s", p->conf->name, p->reason);

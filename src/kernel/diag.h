@@ -29,7 +29,7 @@ struct diag_connection {
 	uint64_t inode;
 	bool seen; /* scratch of diag_count() */
 	/* With DIAG_TRAFFIC, of TCP: */
-	bool queued; /* bytes wait to be read by the program, or to be taken by the client */
+	bool queued;	  /* bytes wait to be read by the program, or to be taken by the client */
 	bool owed;	  /* the client's were the last */
 	bool doubtful;	  /* or may have been */
 	uint32_t rest_ms; /* since the last bytes of either side */

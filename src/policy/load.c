@@ -203,7 +203,7 @@ static int take_key(void *ctx, yaml_node_t *key, yaml_node_t *value)
 
 /* ---- files ---- */
 
-static bool is_file(const char *name)
+bool policy_is_file(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -268,7 +268,7 @@ static int take_include(void *ctx, yaml_node_t *n)
 	if (!name)
 		return doc_error(l->doc, n, l->e, "expected the name of a policy, found %s",
 				 doc_kind(n));
-	if (is_file(name) || find(l->dirs, name, path) < 0) {
+	if (policy_is_file(name) || find(l->dirs, name, path) < 0) {
 		policy_hint(l->dirs, name, hint);
 		return doc_error(l->doc, n, l->e, "no policy '%s' in the policy folders%s", name,
 				 hint);
@@ -370,7 +370,7 @@ int policy_load(const char *name_or_file, const char *const *dirs, struct policy
 	struct policy *p;
 	int r;
 
-	if (!is_file(name_or_file)) {
+	if (!policy_is_file(name_or_file)) {
 		if (find(dirs, name_or_file, found) < 0 || strcmp(name_or_file, "groups") == 0) {
 			policy_hint(dirs, name_or_file, hint);
 			return err_set(e, -ENOENT, "no policy '%s'%s", name_or_file, hint);

@@ -7,6 +7,8 @@
 #ifndef MPSUP_POLICY_POLICY_H
 #define MPSUP_POLICY_POLICY_H
 
+#include <stdbool.h>
+
 #include "base/base.h"
 #include "base/err.h"
 #include "kernel/seccomp.h"
@@ -23,6 +25,8 @@ struct policy;
 MUST_CHECK int policy_load(const char *name_or_file, const char *const *dirs, struct policy **ret,
 			   struct err *e);
 void policy_free(struct policy *p); /* accepts NULL */
+/* Is it a file, not a name to search for? */
+bool policy_is_file(const char *name_or_file);
 
 /* Before compiling: bind(2) and listen(2) ask the listener of the filter, where the
  * policy allows them. 1; 0: it allows neither, nothing was changed. -EINVAL: mpsup

@@ -190,11 +190,8 @@ static int start(struct master *m, struct apply_step *s)
 	s->pool = p;
 	r = m->on_pool ? m->on_pool(m, p, &s->why) : 0;
 	if (r == 0)
-		r = pool_open(p, &s->why);
-	if (r < 0)
-		pool_break(p, &s->why);
-	else
-		pool_start(p);
+		return pool_come(p, &s->why);
+	pool_break(p, &s->why);
 	return r;
 }
 
@@ -205,7 +202,7 @@ static int open_again(struct apply_step *s)
 	pool_config_unref(p->conf);
 	p->conf = pool_config_ref(s->conf);
 	pool_keep_file_conf(p, s->conf);
-	if (pool_begin(p, -1, &s->why) == 0)
+	if (pool_must_wait(p) || pool_begin(p, -1, &s->why) == 0)
 		return 0;
 	pool_break(p, &s->why);
 	return s->why.code;

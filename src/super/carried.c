@@ -439,6 +439,8 @@ static bool pool_is_busy(const struct pool *p, char *what, size_t size)
 		does = "is being reloaded";
 	else if (p->retiring || p->later.armed)
 		does = "is going";
+	else if (p->waits_for_address && p->phase == POOL_STARTING)
+		does = "waits for another's address";
 	else if (!list_empty(&p->waits_for_birth))
 		does = "waits until others have started";
 	else if (!list_empty(&p->held_for_all))

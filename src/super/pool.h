@@ -13,12 +13,18 @@ void pool_free(struct pool *p); /* which has no life any more */
 /* Resolve its configuration, open its sockets, prepare its births, make its slots.
  * -errno with a sentence that has its place in the file: its world is broken. */
 MUST_CHECK int pool_open(struct pool *p, struct err *e);
+/* The same, and its start, or its break; it waits first for an address that a pool on its way
+ * out still has. */
+MUST_CHECK int pool_come(struct pool *p, struct err *e);
+bool pool_must_wait(struct pool *p);
 MUST_CHECK int pool_open_again(struct pool *p, struct err *e);
 /* Drain it, then forget it. */
 void pool_retire(struct pool *p);
 void pool_gone(struct pool *p); /* of pool_update(): its last life is over */
 /* Stop it, and start it with this configuration, which is resolved; a reference is taken. */
 void pool_replace(struct pool *p, struct pool_config *conf);
+/* Now, for it has stopped; without sockets and slots yet. */
+void pool_take_pending(struct pool *p);
 void pool_keep_file_conf(struct pool *p, struct pool_config *conf);
 /* A person has changed this key of the pool. -ENOMEM. */
 MUST_CHECK int pool_add_override(struct pool *p, const struct given *g);

@@ -28,6 +28,87 @@ int exit_status_of(int code)
 	}
 }
 
+/* ---- addresses that move from pool to pool ---- */
+
+static bool want_the_same(const struct pool_config *a, const struct pool_config *b)
+{
+	for (unsigned i = 0; i < a->nlistens; i++)
+		for (unsigned k = 0; k < b->nlistens; k++)
+			if (listen_specs_collide(&a->listens[i], &b->listens[k]))
+				return true;
+	return false;
+}
+
+/* Until its last process has gone, one that leaves has its sockets. */
+static const struct pool *holder_of(const struct pool *p)
+{
+	const struct master *m = p->master;
+
+	for (unsigned i = 0; i < m->npools; i++) {
+		const struct pool *q = m->pools[i];
+
+		if (q != p && q->gen && (q->retiring || q->pending) && q->phase != POOL_STOPPED &&
+		    want_the_same(q->conf, p->conf))
+			return q;
+	}
+	return NULL;
+}
+
+bool pool_must_wait(struct pool *p)
+{
+	const struct pool *q = holder_of(p);
+
+	p->waits_for_address = q != NULL;
+	if (!q)
+		return false;
+	p->phase = POOL_STARTING;
+	p->exit_code = 0;
+	(void)snprintf(p->reason, sizeof(p->reason),
+		       "it waits for an address that pool %s has until its last worker has gone",
+		       q->conf->name);
+	log_info("pool %s: %s", p->conf->name, p->reason);
+	return true;
+}
+
+int pool_come(struct pool *p, struct err *e)
+{
+	int r;
+
+	if (pool_must_wait(p))
+		return 0;
+	p->reason[0] = '\0';
+	r = pool_open(p, e);
+	if (r < 0)
+		pool_break(p, e);
+	else
+		pool_start(p);
+	return r;
+}
+
+/* One has given its addresses back. */
+static void wake_waiting(struct master *m)
+{
+	struct err e = { 0 };
+
+	for (unsigned i = 0; i < m->npools && !m->stopping; i++)
+		if (m->pools[i]->waits_for_address && m->pools[i]->phase == POOL_STARTING)
+			ignore(pool_come(m->pools[i], &e)); /* it has told */
+}
+
+void pool_take_pending(struct pool *p)
+{
+	timer_clear(&p->master->loop, &p->later);
+	prepare_pool_done(p);
+	pool_done(p);
+	pool_config_inherit(p->pending, p->conf);
+	pool_config_unref(p->conf);
+	p->conf = p->pending;
+	p->pending = NULL;
+	pool_init(p, p->master);
+	p->draining = p->announced = p->ever_ready = false;
+	p->exit_code = 0;
+}
+
 /* It has no life any more. Not within the event that told so: others still look at it. */
 static void on_later(struct timer *t)
 {
@@ -48,22 +129,14 @@ static void on_later(struct timer *t)
 		pool_free(p);
 		master_event(m, &ev);
 		master_check_idle(m);
+		wake_waiting(m);
 		return;
 	}
-	prepare_pool_done(p);
-	pool_done(p);
-	pool_config_inherit(p->pending, p->conf);
-	pool_config_unref(p->conf);
-	p->conf = p->pending;
-	p->pending = NULL;
-	pool_init(p, m);
-	p->draining = p->announced = p->ever_ready = false;
-	p->exit_code = 0;
-	p->reason[0] = '\0';
-	if (pool_open(p, &e) < 0)
-		pool_break(p, &e);
-	else
-		pool_start(p);
+	if (!p->pending)
+		return;
+	pool_take_pending(p);
+	ignore(pool_come(p, &e)); /* it has told */
+	wake_waiting(m);
 }
 
 void pool_gone(struct pool *p)

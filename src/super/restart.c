@@ -22,13 +22,7 @@ static bool is_meant(const struct slot *s, int slot)
  * Only this slot, or all (-1). */
 static int reopen(struct pool *p, int slot, struct err *e)
 {
-	int r;
-
-	if (p->pending) {
-		pool_gone(p);
-		return 0;
-	}
-	r = p->master->world->listen(p, e);
+	int r = p->master->world->listen(p, e);
 
 	if (r < 0)
 		return r;
@@ -55,14 +49,25 @@ static int revive(struct pool *p, int slot, struct err *e)
 	if (p->retiring)
 		return err_set(e, -EBUSY, "pool %s is not in the file any more, and on its way out",
 			       p->conf->name);
+	/* It was stopped when an apply gave it other sockets. */
+	if (p->pending && p->phase == POOL_STOPPED && !p->master->stopping)
+		pool_take_pending(p);
 	if (!p->gen && !p->master->stopping) {
-		int r = p->master->world->open(p, e);
+		int r = pool_must_wait(p) ? 0 : p->master->world->open(p, e);
 
+		if (r < 0 && p->phase != POOL_FAILED)
+			pool_break(p, e);
 		if (r < 0)
 			return r;
-		unfail(p);
+		p->draining = false; /* it may have been stopped as it was */
+		if (p->waits_for_address)
+			return 0;
+		p->phase = POOL_STARTING;
+		p->reason[0] = '\0';
 		p->exit_code = 0;
 		p->started_ms = p->master->world->now_ms();
+		for (unsigned i = 0; i < p->nslots; i++)
+			p->slots[i]->halted = !is_meant(p->slots[i], slot);
 		return 1;
 	}
 	if (p->phase == POOL_STOPPED && !p->master->stopping) {

@@ -126,6 +126,25 @@ def test_relative_places_are_meant_from_where_it_was_started(env):
     d.stop()            # and leavings are looked for
 
 
+def test_relative_paths_are_meant_from_there_at_a_reload_too(env):
+    """A daemon leaves the folder where its command line was typed."""
+    (env.dir / "run.sh").write_text("#!/bin/sh\n. ./vars.sh\nexec python3 -m http.server $1\n")
+    (env.dir / "run.sh").chmod(0o755)
+    (env.dir / "vars.sh").write_text("")
+    (env.dir / "vars.env").write_text("WORD=1\n")
+    (env.dir / "own.yaml").write_text((env.build.parent / "policy/generic.yaml").read_text())
+    port = env.port()
+    d = Daemon(env, "--port", port, "--workers", 1, "--env-file", "vars.env", "--policy", "./own.yaml",
+               "--user", "61112", "--", "sh", "run.sh", port)
+    d.expect(0)
+    for words in (["reload"], ["scale", "web", "2"], ["set", "web", "restart.limit=3/10s"],
+                  ["reload"]):
+        answer = env.client(*words, seconds=30)
+        if answer.returncode != 0:
+            raise Failed(f"{words}: {answer.stderr}")
+    d.stop()
+
+
 def test_log_file_is_no_link(env):
     (env.dir / "own.log").symlink_to(env.dir / "elsewhere")
     Daemon(env, "--port", env.port(), "--log-file", "own.log").expect(2, "own.log")

@@ -92,6 +92,12 @@ def test_two_serve_while_two_are_broken(env):
         raise Failed(f"gone: {pools['gone']['reason']}")
     if "exit 3" not in pools["crash"]["reason"]:
         raise Failed(f"crash: {pools['crash']['reason']}")
+    answer = env.client("apply")
+    if answer.returncode != 1 or "1 pool is not as" not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
+    answer = env.client("status", "gone/0")
+    if answer.returncode != 3 or "has no workers: " not in answer.stderr:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
     m.stop()
 
 
@@ -142,6 +148,7 @@ def test_a_mended_world_starts(env):
         raise Failed(f"{answer.returncode} {answer.stderr}")
     late.write_text("#!/bin/sh\nexec python3 " + str(f.app / "server.py") + " $1\n")
     late.chmod(0o755)
+    m.ctl("stop", "gone")
     m.ctl("start", "gone")
     says(port, "gone")
     if {k: v for k, v in pids(m).items() if k in ("web", "api")} != \
@@ -198,6 +205,104 @@ def test_apply_touches_only_what_differs(env):
     says(ports[0], "third")
     if http.get(ports[1], "/").outcome != http.REFUSED or pids(m)["c"] != before["c"]:
         raise Failed("the port that is given up is open, or c was touched")
+    m.stop()
+
+
+LEAVES_SLOWLY = """
+import http.server, os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(float(sys.argv[2])), os._exit(0)))
+http.server.ThreadingHTTPServer(('', int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_an_address_moves_from_pool_to_pool(env):
+    """In one apply; whoever had it may take his time to leave."""
+    f = File(env)
+    env.app(server_py=SERVER, slow_py=LEAVES_SLOWLY)
+    first, second, third = env.port(), env.port(), env.port()
+
+    def slow(name, port, seconds):
+        f.pool(name, port=port, workers=1, cwd=str(f.app),
+               command=[env.need_program("python3"), "slow.py", str(port), str(seconds)])
+
+    def apply(what):
+        answer = env.client("apply", seconds=30)
+        states = {name: state(m, name) for name in f.pools}
+        if answer.returncode != 0 or set(states.values()) != {"ready"}:
+            raise Failed(f"{what}: {answer.returncode} {answer.stderr} {states}")
+
+    slow("a", first, 0.7)
+    slow("b", second, 0)
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "b") == "ready")
+    slow("a", second, 0.7)
+    f.server("b", first)
+    f.write()
+    apply("two change places")
+    says(first, " b ")
+    slow("a", third, 0)
+    f.server("c", second)
+    f.write()
+    apply("a new pool has what another leaves")
+    says(second, " c ")
+    del f.pools["a"]
+    f.server("d", third)
+    f.write()
+    apply("a new pool has what one that goes had")
+    says(third, " d ")
+    m.stop()
+
+
+def test_one_that_waits_for_an_address(env):
+    """It is no failed pool, can be taken out of the file again, and stopped and started."""
+    f = File(env)
+    env.app(server_py=SERVER, slow_py=LEAVES_SLOWLY)
+    port = env.port()
+    f.pool("a", port=port, workers=1, cwd=str(f.app), restart={"stop_timeout": "20s"},
+           command=[env.need_program("python3"), "slow.py", str(port), "3"])
+    f.server("other", env.port())
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "other") == "ready")
+    del f.pools["a"]
+    f.server("b", port)
+    f.server("c", env.port())
+    f.write()
+    m.ctl("apply", "--no-wait")
+    if state(m, "b") != "starting" or "has until its last worker" not in m.ctl("status", "b"):
+        raise Failed(m.ctl("status", "b"))
+    m.ctl("start", "c")
+    m.ctl("stop", "b")
+    waits = env.client("start", "b", seconds=30)
+    if waits.returncode != 0 or state(m, "b") != "ready":
+        raise Failed(f"start: {waits.returncode} {waits.stderr} {state(m, 'b')}")
+    says(port, " b ")
+    m.stop()
+
+
+def test_other_sockets_for_a_stopped_pool(env):
+    """Its next start is with them, and says how it went."""
+    f = File(env)
+    first, second = env.port(), env.port()
+    f.server("a", first, workers=2)
+    f.server("other", env.port())
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "other") == "ready")
+    m.ctl("stop", "a")
+    f.server("a", second, "new", user="no-such-user")
+    f.write()
+    if env.client("apply").returncode != 1:
+        raise Failed("a user that is not there")
+    f.server("a", second, "new")
+    f.write()
+    m.ctl("apply")
+    if state(m, "a") != "stopped":
+        raise Failed("a person's stop does not hold")
+    if m.ctl("start", "a", seconds=30) != "started: 1 worker ready\n":
+        raise Failed("what start said")
+    says(second, "new a")
+    m.ctl("scale", "a", "2")
+    if not re.search(r"^    workers: 2  # mpsup set, scale$", m.ctl("config", "a"), re.M):
+        raise Failed("scale is no origin")
     m.stop()
 
 
@@ -334,6 +439,146 @@ def test_a_customers_env_file_is_not_trusted(env):
     why = next(p for p in m.status()["pools"] if p["name"] == "a")
     if why["state"] != "failed" or "env_file" not in why["reason"] or "shop.yaml:" not in why["reason"]:
         raise Failed(str(why))
+    m.stop()
+
+
+def test_a_customers_link_leads_nowhere(env):
+    """The file at its end is root's, but the one who made the link has chosen which."""
+    f = File(env)
+    secret = env.dir / "secret"
+    secret.mkdir(0o700)
+    (secret / "other.env").write_text("WORD=anothers\n")
+    theirs = env.dir / "theirs"
+    theirs.mkdir()
+    link = theirs / "env"
+    link.symlink_to(secret / "other.env")
+    port = env.port()
+    f.server("b", env.port(), "first")
+    f.server("a", port, env_file=str(link))
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "b") == "ready")
+    says(port, "anothers") # all of it is root's
+    before = pids(m)
+    f.server("a", port, env_file=str(link), credential=[f"key={link}"], workers=2)
+
+    def refused(said, word):
+        if word not in said or str(link) not in said or "shop.yaml:" not in said or pids(m) != before:
+            raise Failed(said)
+
+    f.write()
+    os.lchown(link, 61111, 61111)
+    answer = env.client("apply")
+    refused(answer.stdout + answer.stderr, "can change where it leads")
+    os.lchown(link, 0, 0)
+    os.chown(theirs, 61111, 61111)
+    answer = env.client("apply")
+    refused(answer.stdout + answer.stderr, "can change where it leads")
+    f.server("a", port, "kept", credential=[f"key={link}"])
+    f.write()
+    answer = env.client("apply")
+    refused(answer.stdout + answer.stderr, "can change where it leads")
+    f.server("a", port, "kept")
+    f.top["include"] = "theirs/more.yaml"
+    f.write()
+    (secret / "more.yaml").write_text(json.dumps({"pools": [{"name": "c", "port": env.port()}]}))
+    (theirs / "more.yaml").symlink_to("../secret/more.yaml")
+    answer = env.client("apply")
+    if answer.returncode != 2 or "can change where it leads" not in answer.stderr or pids(m) != before:
+        raise Failed(f"{answer.returncode} {answer.stderr}")
+    m.stop()
+
+
+def test_a_customers_policy_is_not_trusted(env):
+    f = File(env)
+    port = env.port()
+    theirs = env.dir / "their.yaml"
+    generic = (env.build.parent / "policy/generic.yaml").read_text()
+    theirs.write_text(generic)
+    f.server("a", port, "first", policy="their.yaml")
+    f.server("b", env.port(), "other")
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "b") == "ready")
+    before = pids(m)
+    f.server("a", port, "second", policy="their.yaml")
+    f.write()
+    os.chown(theirs, 61111, 61111)
+    answer = env.client("apply")
+    if answer.returncode != 1 or "root does not trust it" not in answer.stdout or \
+            "policy" not in answer.stdout or pids(m) != before:
+        raise Failed(f"{answer.returncode} {answer.stdout}")
+    os.chown(theirs, 0, 0)
+    answer = env.client("apply")
+    if answer.returncode != 0:
+        raise Failed(f"{answer.returncode} {answer.stdout}")
+    says(port, "second")
+    m.stop()
+
+
+def test_config_says_which_variable_won(env):
+    """The later of two wins, a file's or the pool's own."""
+    f = File(env)
+    (env.dir / "e").write_text("WORD=of-a-file\nB=of-a-file\n")
+    own, read = env.port(), env.port()
+    f.top["defaults"] = {"env": {"WORD": "of-all"}}
+    f.server("own", own, env_file="e")
+    f.pools["own"]["env"] = {"WORD": "own"}
+    f.server("read", read, env_file="e")
+    m = env.start("-c", f.write())
+
+    def look():
+        says(own, "own ")
+        says(read, "of-a-file ")
+
+    wait_until("both serve", lambda: state(m, "own") == state(m, "read") == "ready")
+    look()
+    again = env.dir / "again.yaml"
+    again.write_text(m.ctl("config"))
+    m.stop()
+    m = env.start("-c", again)
+    wait_until("both serve", lambda: state(m, "own") == state(m, "read") == "ready")
+    look()
+    m.stop()
+
+
+def test_config_holds_in_another_folder(env):
+    """Relative paths were meant from the file's folder."""
+    f = File(env)
+    (env.dir / "k").write_text("geheim")
+    (env.dir / "e").write_text("WORD=of-a-file\n")
+    (env.dir / "p.yaml").write_text((env.build.parent / "policy/generic.yaml").read_text())
+    port = env.port()
+    f.server("a", port, policy="p.yaml", env_file="e", credential={"key": "k"}, log={"file": "l"})
+    m = env.start("-c", f.write())
+    says(port, "of-a-file")
+    text = m.ctl("config")
+    for name in ("p.yaml", "e", "k", "l"):
+        if f"{env.dir}/{name}  #" not in text.replace('"', ""):
+            raise Failed(f"{name}: {text}")
+    m.stop()
+    folder = env.dir / "elsewhere"
+    folder.mkdir()
+    (folder / "again.yaml").write_text(text)
+    m = env.start("-c", folder / "again.yaml")
+    says(port, "of-a-file")
+    m.stop()
+
+
+def test_the_files_folder_is_the_workers_after_a_set_too(env):
+    f = File(env)
+    port = env.port()
+    env.app(server_py=SERVER)
+    f.path = f.app / "shop.yaml"
+    f.server("a", port)
+    del f.pools["a"]["cwd"]
+    m = env.start("-c", f.write(), cwd="/")
+    m.ctl("set", "a", "restart.limit=3/10s")
+    f.server("a", port, "second")
+    del f.pools["a"]["cwd"]
+    f.write()
+    answer = env.client("apply", seconds=30)
+    if answer.returncode != 0:
+        raise Failed(f"{answer.stdout} {answer.stderr}")
+    says(port, "second")
     m.stop()
 
 

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The verbs that change what runs, on a file of several pools; and who may use them."""
 
+import grp
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 
-from harness import Failed, wait_until
+from harness import Failed, patience, timeout, wait_until
 from harness import http, proc
 from test_file import File, pids, says, state
 
@@ -176,7 +181,8 @@ def test_groups_of_one_pool(env):
             ("games", ("restart", "web"), 0), ("games", ("scale", "web", "2"), 0),
             ("games", ("restart", "api"), 4), ("games", ("restart",), 4), ("games", ("stop",), 4),
             ("games", ("set", "web", "spares=1"), 4), ("games", ("signal", "web", "TERM"), 4),
-            ("games", ("apply",), 4), ("man", ("status", "web"), 0), ("man", ("restart", "web"), 4),
+            ("games", ("apply",), 4), ("games", ("reopen", "web"), 2), ("games", ("reopen",), 4),
+            ("games", ("status", "ap"), 3), ("man", ("status", "web"), 0), ("man", ("restart", "web"), 4),
             ("man", ("status", "api"), 4), ("man", ("logs", "api"), 4), ("nogroup", ("status",), 4)):
         answer = by(group, *args)
         if answer.returncode != code:
@@ -187,9 +193,95 @@ def test_groups_of_one_pool(env):
     for line in by("man", "events", "--json").stdout.splitlines():
         if json.loads(line)["pool"] != "web":
             raise Failed(f"one of web's viewers sees {line}")
+    if "api" in by("games", "status", "ap").stderr.replace("'ap'", ""):
+        raise Failed("who has no rights on a pool is told its name")
     if "api" in by("man", "config").stdout:
         raise Failed("config shows another pool")
     if by("man", "events", "--json").stdout == "":
         raise Failed("one of web's viewers sees no events")
     says(b, "api")
+    if by("nogroup", "status", "api").returncode != 4:
+        raise Failed("a stranger sees api")
+    m.ctl("set", "api", "control.view_group=nogroup")
+    if by("nogroup", "status", "api").returncode != 0:
+        raise Failed("whom set has given the right to look may not")
+    names = {json.loads(line)["pool"] for line in m.ctl("events", "web", "--json").splitlines()}
+    if names != {"web"} or env.client("events", "web/0").returncode != 2:
+        raise Failed(f"events of web are those of {names}")
     m.stop()
+
+
+def test_set_opens_the_socket_to_a_group(env):
+    m = env.start("-p", env.port(), "-w", 1, "--name", "shut")
+    sock = env.root / "run/mpsup/shut.sock"
+    if sock.stat().st_mode & 0o777 != 0o600:
+        raise Failed("open to all")
+    m.ctl("set", "web", "control.group=games")
+    if sock.stat().st_mode & 0o777 != 0o666:
+        raise Failed("the group cannot connect")
+    m.stop()
+
+
+def test_a_viewer_takes_no_descriptors_from_the_others(env):
+    f = File(env)
+    f.server("web", env.port())
+    f.top["control"] = {"view_group": "games"}
+    m = env.start("-c", f.write())
+    for folder in (env.root, env.root / "run", env.root / "run/mpsup"):
+        folder.chmod(0o755)
+    script = """
+import os, socket, sys, time
+os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(65534, 65534, 65534)
+held = []
+for _ in range(200):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    held.append(s)
+held[-1].settimeout(20)
+print(held[-1].recv(1000).decode(), flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", script, str(env.root / "run/mpsup/shop.sock"),
+                           str(grp.getgrnam("games").gr_gid)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as viewer:
+        said = viewer.stdout.readline()
+        held = sum(where.startswith("socket:") for where in proc.descriptors(m.pid).values())
+        m.ctl("status")
+        viewer.stdin.close()
+    if "has 64 connections already" not in said or held > 120:
+        raise Failed(f"{said} {held}")
+    m.stop()
+
+
+@timeout(90)
+def test_a_master_that_hangs_holds_no_client(env):
+    """Nor is one that only waits for its workers taken for such a one."""
+    asked = {}
+    hung = env.start("-p", env.port(), "-w", 1, "--name", "hung")
+    other = env.start("-p", env.port(), "-w", 1, "--name", "other")
+
+    def begin(*words):
+        return subprocess.Popen([env.mpsup, *words], env=env.environ(), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    patient = begin("wait", "other:web/0", "stopped")
+    os.kill(hung.pid, signal.SIGSTOP)
+    try:
+        asked = {words: begin(*words.split()) for words in (
+            "status hung:", "start hung:", "restart hung:web", "reload hung:", "apply hung:",
+            "apply --dry-run hung:", "wait hung: ready", "events -f hung:", "logs -f hung:")}
+        for words, client in asked.items():
+            _, said = client.communicate(timeout=patience(40))
+            if client.returncode != 124 or said != "mpsup: instance hung does not answer\n":
+                raise Failed(f"{words}: {client.returncode} {said}")
+        if patient.poll() is not None:
+            raise Failed(f"who waits by design was ended: {patient.returncode}")
+    finally:
+        os.kill(hung.pid, signal.SIGCONT)
+        for client in asked.values():
+            client.kill()
+    other.ctl("stop", "other:web/0")
+    if patient.communicate(timeout=patience(20)) and patient.returncode != 0:
+        raise Failed(f"wait: {patient.returncode}")
+    for m in (hung, other):
+        m.stop()

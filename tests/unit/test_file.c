@@ -324,6 +324,8 @@ static void what_is_wrong_is_named_at_its_place(void **state)
 	bad(POOL "  env: {A: [b]}\n", "a.yaml:4:12: ", "env.A: a list");
 	bad(POOL "  cwd: ${FILE_NONE}\n", "a.yaml:4:8: ", "FILE_NONE is not set");
 	bad(POOL "  cwd: ${FILE_NONE\n", "a.yaml:4:8: ", "is no variable");
+	bad(POOL "include: [\"\"]\n", "a.yaml:4:11: ", "it is empty");
+	bad(POOL "  cwd: ${FILE_NONE:-${FILE_WORD}}\n", "a.yaml:4:8: ", "is no variable");
 	bad(POOL "  cwd: ${1}\n", "a.yaml:4:8: ", "is no variable");
 	bad(POOL "  cwd: ${FILE_EMPTY}\n", "a.yaml:4:8: ", "cwd: ''");
 	bad(POOL "  agents: [x]\n", "a.yaml:4:3: ", "not built yet");
@@ -385,6 +387,50 @@ static void too_much_is_refused(void **state)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "- {name: p%d, port: %d}\n", i,
 				      i + 1);
 	bad(text, "", "more than 4096 pools");
+}
+
+/* n times a head with its number and a tail, with commas */
+static void many(char *to, const char *before, const char *head, const char *tail, unsigned n,
+		 const char *after)
+{
+	to += sprintf(to, "%s", before);
+	for (unsigned i = 0; i < n; i++)
+		to += sprintf(to, "%s%u%s,", head, i, tail);
+	(void)strcpy(to, after);
+}
+
+/* What takes the square of its number in time, libyaml's or ours, has a bound. */
+static void what_would_take_minutes_is_refused(void **state)
+{
+	char *text = malloc(200000);
+
+	(void)state;
+	assert_non_null(text);
+	many(text, POOL "  env: {", "V", ": x", 4096, "}\n");
+	good(text);
+	assert_int_equal(conf->pools[0]->nenv, 4096);
+	many(text, POOL "  env: {", "V", ": x", 4097, "}\n");
+	bad(text, "a.yaml:4:8: ", "more than 4096");
+	many(text, POOL "  command: [", "a", "", 4096, "]\n");
+	good(text);
+	assert_string_equal(conf->pools[0]->command[4095], "a4095");
+	assert_null(conf->pools[0]->command[4096]);
+	many(text, POOL "  command: [", "a", "", 4097, "]\n");
+	bad(text, "a.yaml:4:12: ", "more than 4096");
+	many(text, POOL "  command: a", " ", "", 4097, "\n");
+	bad(text, "a.yaml:4:12: ", "more than 4096");
+	many(text, POOL "  hide: [", "/a", "", 4097, "]\n");
+	bad(text, "a.yaml:4:9: ", "more than 4096");
+	many(text, POOL "  hide: [", "&a", " /a", 1001, "]\n");
+	put("a.yaml", text);
+	assert_int_equal(load("a.yaml"), -EINVAL);
+	assert_non_null(strstr(e.msg, "more than 1000 anchors"));
+	(void)memset(text, '[', 150000);
+	text[150000] = '\0';
+	put("a.yaml", text);
+	assert_int_equal(load("a.yaml"), -EINVAL);
+	assert_non_null(strstr(e.msg, "a.yaml:1:65: more than 64 lists"));
+	free(text);
 }
 
 static void who_could_change_it_decides(void **state)
@@ -479,6 +525,7 @@ int main(void)
 		T(all_is_told_at_once),
 		T(included_files_hold_pools_alone),
 		T(too_much_is_refused),
+		T(what_would_take_minutes_is_refused),
 		T(who_could_change_it_decides),
 		T(given_again_it_is_the_same),
 		T(a_sentence_gets_its_place),
