@@ -513,7 +513,7 @@ def test_a_program_that_cannot_go_on(env):
 @timeout(60)
 def test_a_program_that_is_written_to_meanwhile(env):
     """A copy in its place, after it was tried, while somebody is waited for."""
-    program, port = own_copy(env), env.port()
+    program, port = env.own_copy(), env.port()
     app = env.app(app_py="import os, time\ntime.sleep(0 if os.path.exists('quick') else 3)\n"
                          "import http.server\nhttp.server.test(port=int(os.environ['PORT']))\n",
                   quick="")
@@ -559,7 +559,7 @@ def test_another_version_goes_on(env):
 def test_a_link_is_followed_anew(env):
     """Versions side by side: the link that was called leads to the next one. One that somebody
     else can turn leads a root master nowhere."""
-    program = own_copy(env)
+    program = env.own_copy()
     old, new, ways = program.parent.parent, env.dir / "new", env.dir / "ways"
     shutil.copytree(old, new)
     (new / "bin" / "mpsup").write_bytes(program.read_bytes().replace(b"0.1.0\0", b"9.9.9\0"))
