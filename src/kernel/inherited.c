@@ -185,6 +185,19 @@ int inherited_take(struct inherited *in, const struct listener_spec *s, bool sto
 	return -1;
 }
 
+int inherited_keep(struct inherited *in, int *fd)
+{
+	struct inherited_fd *more = reallocarray(in->list, in->n + 1, sizeof(*more));
+
+	if (!more) {
+		fd_close(fd);
+		return -ENOMEM;
+	}
+	in->list = more;
+	more[in->n++] = (struct inherited_fd){ .fd = fd_take(fd), .stored = true };
+	return 0;
+}
+
 void inherited_give(struct inherited *in, int *fd)
 {
 	for (unsigned i = 0; i < in->n; i++)

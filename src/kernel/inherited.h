@@ -36,6 +36,8 @@ void inherited_close(struct inherited *in);
  * of the store. */
 int inherited_take(struct inherited *in, const struct listener_spec *s, bool stored,
 		   bool *ret_stored);
+/* One more, which is ours; takes it over. -ENOMEM: it is closed. */
+MUST_CHECK int inherited_keep(struct inherited *in, int *fd);
 /* Back, for the next one who wants it. */
 void inherited_give(struct inherited *in, int *fd);
 /* What of the store is in the way of this address, though it is not that: it is closed.

@@ -218,6 +218,45 @@ static void listener_done(struct listener *l)
 	free(l->owned);
 }
 
+static bool stays(const struct listener *l)
+{
+	const struct pool_config *next = l->pool->pending;
+
+	for (unsigned i = 0; next && i < next->nlistens; i++)
+		if (listen_specs_collide(&l->spec, &next->listens[i]))
+			return true;
+	return false;
+}
+
+void listeners_keep_open(struct pool *p)
+{
+	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+		each_seat(s, &p->listeners[i], FORM_CONFIGURED)
+		{
+			int fd = stays(s->listener) && seat_can_be_kept(s) ? seat_release(s) : -1;
+
+			if (fd >= 0)
+				ignore(inherited_keep(&p->kept, &fd));
+		}
+}
+
+void listeners_drop_kept(struct pool *p)
+{
+	struct listener_spec spec;
+	socklen_t len;
+
+	for (unsigned i = 0; i < p->kept.n; i++) {
+		spec = (struct listener_spec){ .addr.ss_family = AF_UNSPEC };
+		len = sizeof(spec.addr);
+		if (p->kept.list[i].fd >= 0 &&
+		    getsockname(p->kept.list[i].fd, (struct sockaddr *)&spec.addr, &len) == 0)
+			listener_unlink(&spec);
+	}
+	/* Shut down, so that who waits there hears. */
+	ignore((int)inherited_settle(&p->kept));
+	inherited_close(&p->kept);
+}
+
 void listeners_close(struct pool *p)
 {
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)

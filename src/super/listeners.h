@@ -21,6 +21,11 @@ MUST_CHECK int listeners_open(struct pool *p, struct err *e);
 /* Room for the sockets of so many places, without any: of an upgrade. -ENOMEM. */
 MUST_CHECK int listeners_again(struct pool *p, unsigned places);
 void listeners_close(struct pool *p);
+/* Before that, of a pool that starts again with other addresses: those sockets which stay are
+ * found by listeners_open(), so that who comes meanwhile waits. Only where all workers share
+ * one: those of a group are no longer in the order in which the kernel has them. */
+void listeners_keep_open(struct pool *p);
+void listeners_drop_kept(struct pool *p); /* what was not wanted */
 /* The pool has another configuration, with the same addresses: its strings are that one's. */
 void listeners_rebase(struct pool *p);
 /* There will be n slots; more than now. -ENOMEM: some of it may have grown. */

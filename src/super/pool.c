@@ -250,6 +250,8 @@ static void stopped(struct pool *p)
 {
 	p->phase = POOL_STOPPED;
 	p->reason[0] = '\0';
+	if (p->pending)
+		listeners_keep_open(p);
 	p->master->world->unlisten(p);
 	pool_gone(p);
 	tell(p, "pool.stop");
@@ -307,8 +309,10 @@ void pool_update(struct pool *p)
 
 void pool_stop(struct pool *p)
 {
-	if (p->draining || p->phase == POOL_STOPPED)
+	if (p->draining || p->phase == POOL_STOPPED) {
+		p->stays_stopped |= p->pending != NULL;
 		return;
+	}
 	p->draining = true;
 	p->phase = POOL_DRAINING;
 	pool_end_roll(p);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/diff.h"
+#include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
 
@@ -74,8 +75,10 @@ int pool_come(struct pool *p, struct err *e)
 {
 	int r;
 
-	if (pool_must_wait(p))
+	if (pool_must_wait(p)) {
+		listeners_drop_kept(p); /* who waits for these goes first */
 		return 0;
+	}
 	p->reason[0] = '\0';
 	r = pool_open(p, e);
 	if (r < 0)
@@ -104,6 +107,7 @@ void pool_take_pending(struct pool *p)
 	pool_config_unref(p->conf);
 	p->conf = p->pending;
 	p->pending = NULL;
+	p->stays_stopped = false;
 	pool_init(p, p->master);
 	p->draining = p->announced = p->ever_ready = false;
 	p->exit_code = 0;
@@ -134,8 +138,12 @@ static void on_later(struct timer *t)
 	}
 	if (!p->pending)
 		return;
-	pool_take_pending(p);
-	ignore(pool_come(p, &e)); /* it has told */
+	if (p->stays_stopped) {
+		listeners_drop_kept(p); /* with its next start it is another */
+	} else {
+		pool_take_pending(p);
+		ignore(pool_come(p, &e)); /* it has told */
+	}
 	wake_waiting(m);
 }
 
@@ -251,6 +259,7 @@ void pool_free(struct pool *p)
 
 	timer_clear(&m->loop, &p->later);
 	prepare_pool_done(p);
+	listeners_drop_kept(p);
 	pool_done(p);
 	pool_config_unref(p->conf);
 	pool_config_unref(p->file_conf);
@@ -277,6 +286,7 @@ int pool_open(struct pool *p, struct err *e)
 		r = err_set(e, -ENOMEM, "out of memory");
 		prepare_pool_done(p);
 	}
+	listeners_drop_kept(p);
 	if (r < 0) {
 		pool_config_place(p->conf, e);
 		return r;

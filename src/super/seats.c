@@ -220,14 +220,27 @@ static void tell_starter(const struct seat *s, bool listens)
 
 static int take_inherited(struct seat *s, const struct listener_spec *spec)
 {
-	const struct pool *p = s->listener->pool;
-	bool stored = false;
+	struct pool *p = s->listener->pool;
+	bool stored = false, shared = s->listener->nseats == 1;
 	int fd = -1;
 
-	if (!spec->join && has_its_form(s))
-		fd = inherited_take(&p->master->inherited, spec, s->listener->nseats == 1, &stored);
+	if (spec->join || !has_its_form(s))
+		return -1;
+	if (shared)
+		fd = inherited_take(&p->kept, spec, true, &stored);
+	if (fd < 0)
+		fd = inherited_take(&p->master->inherited, spec, shared, &stored);
 	s->lent = fd >= 0 && !stored;
 	return fd;
+}
+
+/* Of ours, what has the address otherwise: an earlier master's, or configuration's. */
+static bool clear_the_way(const struct seat *s, const struct listener_spec *spec)
+{
+	struct pool *p = s->listener->pool;
+	bool kept = inherited_clear(&p->kept, spec);
+
+	return inherited_clear(&p->master->inherited, spec) || kept;
 }
 
 static int open_or_hold(const struct listener_spec *spec, int *ret_fd, struct err *e)
@@ -248,8 +261,7 @@ int seat_hold(struct seat *s, struct err *e)
 	spec.join = has_open_sibling(s);
 	fd = take_inherited(s, &spec);
 	r = fd >= 0 ? 0 : open_or_hold(&spec, &fd, e);
-	/* An earlier master had it otherwise. */
-	if (r == -EADDRINUSE && inherited_clear(&s->listener->pool->master->inherited, &spec))
+	if (r == -EADDRINUSE && clear_the_way(s, &spec))
 		r = open_or_hold(&spec, &fd, e);
 	if (r < 0)
 		return r;
@@ -321,6 +333,16 @@ void seat_close(struct seat *s)
 	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
 	scm_close(&s->fd);
 	listens_no_more(s);
+}
+
+int seat_release(struct seat *s)
+{
+	if (!s->listens)
+		return -1;
+	unwatch(s);
+	tell_starter(s, false);
+	listens_no_more(s);
+	return fd_take(&s->fd);
 }
 
 void seat_silence(struct seat *s)

@@ -14,6 +14,8 @@ MUST_CHECK int seat_hold(struct seat *s, struct err *e);
 MUST_CHECK int seat_listen(struct seat *s, struct err *e);
 /* Close it; the last of its group takes its number. Harmless when closed. */
 void seat_close(struct seat *s);
+/* Its socket, open and listening as it is, for somebody else; -1: it does not listen. */
+int seat_release(struct seat *s);
 /* Who waits there and who comes is refused; the address stays ours (a unix socket's is
  * the file, which goes). Until seat_listen(). Harmless when it does not listen. */
 void seat_silence(struct seat *s);

@@ -373,7 +373,9 @@ struct pool {
 	} roll;
 	bool retiring;		     /* not in the file any more: it drains and goes */
 	struct pool_config *pending; /* it stops, and starts again with this */
+	bool stays_stopped;	     /* a person's stop while it does */
 	bool waits_for_address;	     /* for an address that one on its way out still has */
+	struct inherited kept;	     /* sockets that go on under pending, until it is open */
 	struct listener *listeners;  /* the configured ones first */
 	unsigned nlisteners, listeners_max;
 	struct total {	       /* a folder for all leaves, for a pool with limits of its own */

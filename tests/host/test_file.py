@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from harness import Failed, wait_until
+from harness import Failed, timeout, wait_until
 from harness import http, proc
 
 SERVER = """
@@ -676,3 +676,70 @@ def test_credentials_are_the_pools_own_and_read_only(env):
     m = env.start("--port", a, "--credential", f"db={secret}", "--no-sandbox", "view", "--", python, "tell.py", a,
                   cwd=f.app, ready=False)
     m.wait_exit(69)
+
+
+@timeout(90)
+def test_an_address_that_stays_waits(env):
+    """Other addresses: the pool stops and starts again, and who comes by those that stay is
+    served, if a moment later."""
+    app = env.app(app_js="""
+const http = require('http');
+for (const at of process.env.AT.split(' '))
+  http.createServer((q, s) => s.end(process.env.AT)).listen(isNaN(at) ? at : Number(at));
+""")
+    one, two, sock = env.port(), env.port(), f"{env.dir}/app.sock"
+
+    def listen(*at):
+        pool = {"port": [a for a in at if a != sock],
+                "listen": [f"unix:{a},mode=0666" for a in at if a == sock], "env": {"AT": " ".join(map(str, at))}, "workers": 2, "cwd": str(app),
+                "command": [env.need_program("node"), "app.js"]}
+        File(env).pool("web", **pool).write()
+
+    listen(one)
+    m = env.start("-c", env.dir / "shop.yaml")
+    with http.Load(one, 4, seconds=20) as load:
+        for at in ((one, two), (two, sock, one), (one, sock), (one,)):
+            listen(*at)
+            m.ctl("apply", seconds=60)
+            m.wait_workers(2)
+            for where in at:
+                answer = http.get(where)
+                if answer.text != " ".join(map(str, at)):
+                    raise Failed(f"{where}: {answer}, not {at}")
+            load.wait_more(20)
+    bad = [r for r in load.results if r.outcome != http.OK]
+    if bad or len(load.results) < 100:
+        raise Failed(f"{len(bad)} of {len(load.results)} failed: {bad[:3]}")
+    if http.get(two).outcome != http.REFUSED or os.path.exists(sock):
+        raise Failed("an address that is not wanted any more is still there")
+    m.stop()
+
+
+@timeout(60)
+def test_two_pools_swap_their_addresses(env):
+    app = env.app(app_js="require('http').createServer((q, s) => s.end(process.env.MPSUP_POOL))"
+                         ".listen(process.env.PORT);")
+    one, two = env.port(), env.port()
+
+    def ports(a, b):
+        f = File(env)
+        for name, port in (("a", a), ("b", b)):
+            f.pool(name, port=port, workers=1, cwd=str(app), command=[env.need_program("node"), "app.js"])
+        f.write()
+
+    ports(one, two)
+    m = env.start("-c", env.dir / "shop.yaml")
+    ports(two, one)
+    m.ctl("apply", seconds=60)
+    wait_until("they have each other's", lambda: http.get(one).text == "b" and http.get(two).text == "a")
+    ports(one, two)
+    m.ctl("apply", "--no-wait")
+    m.ctl("stop", "a")     # in the middle of it: that is the last word
+    wait_until("b has what it was to have", lambda: http.get(two).text == "b")
+    if state(m, "a") != "stopped" or http.get(one).outcome != http.REFUSED:
+        raise Failed(f"a is {state(m, 'a')}")
+    m.ctl("start", "a")
+    wait_until("a has it, too", lambda: http.get(one).text == "a")
+    ports(two, one)
+    m.ctl("apply", "--no-wait")
+    m.stop()
