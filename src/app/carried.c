@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "app/carried.h"
 
+#include <string.h>
+
 #include "ctl/carried.h"
 #include "kernel/image.h"
 
@@ -42,6 +44,11 @@ int run_put(struct run *run, struct carried *c, int *ret_fd, struct err *e)
 		  ARRAY_LEN(pidfile_fields), &run->pidfile);
 	image_put(&c->im, object_of(&c->im, o, "upgrade"), upgrade_fields,
 		  ARRAY_LEN(upgrade_fields), &run->upgrade);
+	if (run->shown.own.fd >= 0) {
+		image_put_bytes(&c->im, o, "log_path", run->shown.own.path,
+				strlen(run->shown.own.path) + 1);
+		image_put_fd(&c->im, o, "log", run->shown.own.fd);
+	}
 	image_put_json(&c->im, o, "terminal", json_boolean(run->shown.terminal));
 	image_put_json(&c->im, o, "from", json_string(MPSUP_VERSION));
 	return image_write(&c->im, ret_fd, e);
@@ -50,6 +57,7 @@ int run_put(struct run *run, struct carried *c, int *ret_fd, struct err *e)
 int run_get(struct run *run, struct carried *c, struct run_before *ret, struct err *e)
 {
 	const json_t *o = json_object_get(c->im.root, "app");
+	size_t len;
 
 	image_get(&c->im, json_object_get(o, "instance"), instance_fields,
 		  ARRAY_LEN(instance_fields), &run->instance);
@@ -57,6 +65,10 @@ int run_get(struct run *run, struct carried *c, struct run_before *ret, struct e
 		  &run->pidfile);
 	image_get(&c->im, json_object_get(o, "upgrade"), upgrade_fields, ARRAY_LEN(upgrade_fields),
 		  &run->upgrade);
+	ret->log_path = image_get_bytes(&c->im, o, "log_path", &len);
+	if (ret->log_path && (len == 0 || ret->log_path[len - 1]))
+		image_fail(&c->im, "log_path: not a text");
+	ret->log_fd = ret->log_path ? image_get_fd(&c->im, o, "log") : -1;
 	ret->terminal = json_is_true(json_object_get(o, "terminal"));
 	ret->from = json_string_value(json_object_get(o, "from"));
 	if (!ret->from)

@@ -14,8 +14,10 @@
 MUST_CHECK int run_put(struct run *run, struct carried *c, int *ret_fd, struct err *e);
 
 struct run_before {
-	bool terminal;	  /* lines go to it */
-	const char *from; /* version of the program that wrote it; borrowed of the image */
+	bool terminal;	      /* lines go to it */
+	const char *from;     /* version of the program that wrote it; borrowed of the image */
+	const char *log_path; /* of our own words; borrowed as well */
+	int log_fd;	      /* -1: there was none */
 };
 /* This floor's alone, before the others'. */
 MUST_CHECK int run_get(struct run *run, struct carried *c, struct run_before *ret, struct err *e);

@@ -36,14 +36,12 @@ static int open_image(struct carried *c, int argc, char **argv, struct err *e)
 	return r;
 }
 
-static int show_again(struct run *run, bool terminal, struct err *e)
+static int show_again(struct run *run, const struct run_before *before, struct err *e)
 {
 	struct master *m = &run->master;
-	int r = shown_open(&run->shown, &m->loop, m->config, e);
+	int r = shown_go_on(&run->shown, &m->loop, m->config, before->log_path, before->log_fd, e);
 
-	if (r == 0 && m->config->daemonize)
-		r = shown_open_daemon(&run->shown, e);
-	if (r == 0 && !terminal)
+	if (r == 0 && !before->terminal)
 		shown_leave_terminal(&run->shown);
 	for (unsigned i = 0; r == 0 && i < m->npools; i++)
 		r = shown_add_pool(&run->shown, m->pools[i], e);
@@ -88,7 +86,7 @@ static int resume(struct run *run, struct carried *c, struct err *e)
 	/* Executed by descriptor, it is called like that one's number (before Linux 6.14). */
 	(void)prctl(PR_SET_NAME, "mpsup");
 	title_set("mpsup: master %s", m->config->name);
-	r = show_again(run, before.terminal, e);
+	r = show_again(run, &before, e);
 	if (r < 0)
 		return r;
 	leaf_watch_all(m);

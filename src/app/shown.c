@@ -89,7 +89,7 @@ static int open_own(struct shown *s, const char *path, struct err *e)
 		       logfile_open(&s->own, s->loop, whole, NULL, e);
 }
 
-int shown_open(struct shown *s, struct loop *loop, const struct config *c, struct err *e)
+static void take_over(struct shown *s, struct loop *loop, const struct config *c)
 {
 	*s = (struct shown){ .config = c, .loop = loop, .terminal = true, .own = LOGFILE_NONE };
 	s->pools = (struct poollogs){ .loop = loop,
@@ -106,25 +106,55 @@ int shown_open(struct shown *s, struct loop *loop, const struct config *c, struc
 	sink_init(&s->err, loop, STDERR_FILENO);
 	log_setup(c->log_level, c->log_format);
 	log_to(write_log, s);
+}
+
+int shown_open(struct shown *s, struct loop *loop, const struct config *c, struct err *e)
+{
+	take_over(s, loop, c);
 	return c->log_file ? open_own(s, c->log_file, e) : 0;
+}
+
+static int make_dir(struct shown *s, struct err *e)
+{
+	paths_log_dir(s->pools.dir, sizeof(s->pools.dir), s->config->name);
+	return paths_make(s->pools.dir, 0750, e); /* for root and its group alone */
+}
+
+static void set_bound(struct shown *s)
+{
+	s->own.rotate_bytes = LOG_ROTATE_BYTES;
+	s->own.keep = LOG_KEEP;
 }
 
 int shown_open_daemon(struct shown *s, struct err *e)
 {
-	char path[PATH_MAX], *dir = s->pools.dir;
-	int r;
+	int r = make_dir(s, e);
+	char path[PATH_MAX];
 
-	paths_log_dir(dir, sizeof(s->pools.dir), s->config->name);
-	r = paths_make(dir, 0750, e); /* for root and its group alone */
 	if (r < 0)
 		return err_wrap(e, "log folder");
 	if (s->own.fd < 0) {
-		(void)snprintf(path, sizeof(path), "%s/mpsup.log", dir);
+		(void)snprintf(path, sizeof(path), "%s/mpsup.log", s->pools.dir);
 		r = open_own(s, path, e);
-		s->own.rotate_bytes = LOG_ROTATE_BYTES;
-		s->own.keep = LOG_KEEP;
+		set_bound(s);
 	}
 	return r;
+}
+
+int shown_go_on(struct shown *s, struct loop *loop, const struct config *c, const char *path,
+		int fd, struct err *e)
+{
+	struct err ignored;
+
+	take_over(s, loop, c);
+	/* Nobody ends because a folder of logs is gone: pools say so when they miss it. */
+	if (c->daemonize)
+		ignore(make_dir(s, &ignored));
+	if (fd < 0)
+		return 0;
+	if (c->daemonize && !c->log_file)
+		set_bound(s);
+	return logfile_go_on(&s->own, loop, path, fd, e);
 }
 
 int shown_add_pool(struct shown *s, struct pool *p, struct err *e)

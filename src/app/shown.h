@@ -24,6 +24,10 @@ MUST_CHECK int shown_open(struct shown *s, struct loop *loop, const struct confi
 			  struct err *e);
 /* A daemon's files are named after the instance: once that is settled. */
 MUST_CHECK int shown_open_daemon(struct shown *s, struct err *e);
+/* The same two after an upgrade: our own file is the one that was open then. Takes over fd;
+ * -1: there was none. -ENOMEM. */
+MUST_CHECK int shown_go_on(struct shown *s, struct loop *loop, const struct config *c,
+			   const char *path, int fd, struct err *e);
 void shown_close(struct shown *s);
 
 /* What waits for a slow reader: now, or never by us. */

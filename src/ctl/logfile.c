@@ -26,21 +26,27 @@ static int open_own(const char *path, struct err *e)
 	return fd < 0 ? err_sys(e, -errno, "log file %s", path) : fd;
 }
 
-int logfile_reopen(struct logfile *f, struct err *e)
+static void use(struct logfile *f, int fd)
 {
 	struct stat st = { 0 };
-	int fd = f->owner ? logplace_open(f->owner, f->path, e) : open_own(f->path, e);
 
-	if (fd < 0 && f->owner)
-		pool_config_place(f->owner, e);
-	if (fd < 0)
-		return fd;
 	(void)fstat(fd, &st);
 	fd_close(&f->fd);
 	f->fd = f->sink.fd = fd;
 	f->regular = S_ISREG(st.st_mode);
 	f->bytes = f->regular && st.st_size > 0 ? (uint64_t)st.st_size : 0;
 	f->sink.broken = f->torn = false;
+}
+
+int logfile_reopen(struct logfile *f, struct err *e)
+{
+	int fd = f->owner ? logplace_open(f->owner, f->path, e) : open_own(f->path, e);
+
+	if (fd < 0 && f->owner)
+		pool_config_place(f->owner, e);
+	if (fd < 0)
+		return fd;
+	use(f, fd);
 	return 0;
 }
 
@@ -64,6 +70,18 @@ int logfile_open(struct logfile *f, struct loop *loop, const char *path, struct 
 	if (r < 0)
 		logfile_close(f);
 	return r;
+}
+
+int logfile_go_on(struct logfile *f, struct loop *loop, const char *path, int fd, struct err *e)
+{
+	sink_init(&f->sink, loop, -1);
+	f->path = strdup(path);
+	if (!f->path) {
+		fd_close(&fd);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	use(f, fd);
+	return 0;
 }
 
 /* ---- rotation ---- */

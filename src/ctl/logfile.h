@@ -34,6 +34,10 @@ struct logfile {
 /* On LOGFILE_NONE, with rotate_bytes and keep set or set later; path is absolute. */
 MUST_CHECK int logfile_open(struct logfile *f, struct loop *loop, const char *path,
 			    struct pool_config *owner, struct err *e);
+/* The master's own, as the program before us had it open, wherever it is by now: its folder
+ * may be gone, or another one have its name. Takes over fd. -ENOMEM. */
+MUST_CHECK int logfile_go_on(struct logfile *f, struct loop *loop, const char *path, int fd,
+			     struct err *e);
 void logfile_set_owner(struct logfile *f, struct pool_config *owner);
 /* After somebody renamed it (USR1). On failure the old one is kept. */
 MUST_CHECK int logfile_reopen(struct logfile *f, struct err *e);

@@ -346,6 +346,41 @@ def test_usr2_and_pidfile(env):
 
 
 @timeout(60)
+def test_its_log_goes_along(env):
+    """The file that is open, wherever it is: a daemon has left the folder that its name begins
+    at, and that folder may be gone."""
+    place, port = env.dir / "logs", env.port()
+    place.mkdir()
+    def start(*args):
+        done = subprocess.run(
+            [env.mpsup, "run", "--port", str(port), "--workers", "1", "--daemonize",
+             "--pidfile", place / "pid", "--log-file", "logs/own.log", *args], cwd=env.dir,
+            env=env.environ(), timeout=20, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(f"{done}")
+        return int((place / "pid").read_text())
+    pid = start()
+    try:
+        for n in (1, 2):
+            upgrade(env)
+            if (place / "own.log").read_text().count("upgraded: ") != n:
+                raise Failed((place / "own.log").read_text())
+        (place / "own.log").rename(place / "old.log")
+        upgrade(env)
+        if (place / "own.log").exists() or (place / "old.log").read_text().count("upgraded") != 3:
+            raise Failed("it does not write to the file that it had")
+        os.kill(pid, signal.SIGUSR1)
+        wait_until("it opens its file anew", (place / "own.log").exists)
+        shutil.rmtree(place)
+        upgrade(env)
+        if http.get(port).outcome != http.OK:
+            raise Failed("nobody answers")
+    finally:
+        env.client("stop", seconds=20)
+    wait_until("it has ended", lambda: not proc.exists(pid))
+
+
+@timeout(60)
 def test_while_the_pool_starts(env):
     """It waits for births; a second one that is asked for meanwhile is the same."""
     app = env.app(app_py=f"""
