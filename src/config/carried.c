@@ -160,29 +160,47 @@ static void get_devices(struct image *im, const json_t *o, const char *name, str
 		image_get(im, json_array_get(list, i), fields, ARRAY_LEN(fields), &l->io[i]);
 }
 
-static void put_owners(struct image *im, json_t *o, const struct pool_config *p)
+/* The addresses as they are used: server-starter's are narrower than they were written. */
+static const struct field listen_fields[] = {
+	FIELD(NUM, listen_spec, uid),	   FIELD(NUM, listen_spec, gid),
+	FIELD(KEPT, listen_spec, shown),   FIELD(RAW, listen_spec, addr),
+	FIELD(NUM, listen_spec, addr_len), FIELD(NUM, listen_spec, dual_stack),
+};
+
+static void put_listens(struct image *im, json_t *o, const struct pool_config *p)
 {
-	static const struct field fields[] = {
-		FIELD(NUM, listen_spec, uid),
-		FIELD(NUM, listen_spec, gid),
-	};
 	json_t *list = json_array();
 
-	image_put_json(im, o, "owners", list);
+	image_put_json(im, o, "listens", list);
 	for (unsigned i = 0; i < p->nlistens; i++)
-		image_put(im, image_add(im, list), fields, ARRAY_LEN(fields), &p->listens[i]);
+		image_put(im, image_add(im, list), listen_fields, ARRAY_LEN(listen_fields),
+			  &p->listens[i]);
 }
 
-static void get_owners(struct image *im, const json_t *o, struct pool_config *p)
+static void get_listens(struct image *im, const json_t *o, struct pool_config *p)
 {
-	static const struct field fields[] = {
-		FIELD(NUM, listen_spec, uid),
-		FIELD(NUM, listen_spec, gid),
-	};
-	const json_t *list = json_object_get(o, "owners");
+	const json_t *list = json_object_get(o, "listens");
 
 	for (unsigned i = 0; i < p->nlistens; i++)
-		image_get(im, json_array_get(list, i), fields, ARRAY_LEN(fields), &p->listens[i]);
+		image_get(im, json_array_get(list, i), listen_fields, ARRAY_LEN(listen_fields),
+			  &p->listens[i]);
+}
+
+/* Nobody need have asked for it: recycle_memory has it, too. */
+static void put_memory_high(struct image *im, json_t *o, const struct limits *l)
+{
+	if (l->asked & LIMIT_BIT(LIMIT_MEMORY_HIGH))
+		image_put_json(im, o, "memory_high", json_integer((json_int_t)l->memory_high));
+}
+
+static void get_memory_high(const json_t *o, struct limits *l)
+{
+	const json_t *v = json_object_get(o, "memory_high");
+
+	if (!v)
+		return;
+	l->asked |= LIMIT_BIT(LIMIT_MEMORY_HIGH);
+	l->memory_high = (uint64_t)json_integer_value(v);
 }
 
 void pool_config_put(struct image *im, json_t *o, const struct pool_config *p)
@@ -194,7 +212,8 @@ void pool_config_put(struct image *im, json_t *o, const struct pool_config *p)
 	givens_put(im, given, &p->given);
 	image_put(im, o, found, ARRAY_LEN(found), p);
 	put_env(im, o, p);
-	put_owners(im, o, p);
+	put_listens(im, o, p);
+	put_memory_high(im, o, &p->limits);
 	put_devices(im, o, "io", &p->limits);
 	put_devices(im, o, "total_io", &p->total);
 	image_put_bytes(im, o, "gids", p->gids, p->ngids * sizeof(*p->gids));
@@ -244,7 +263,8 @@ struct pool_config *pool_config_get(struct image *im, const json_t *o)
 	im->arena = &p->arena;
 	image_get(im, o, found, ARRAY_LEN(found), p);
 	get_env(im, o, p);
-	get_owners(im, o, p);
+	get_listens(im, o, p);
+	get_memory_high(o, &p->limits);
 	get_devices(im, o, "io", &p->limits);
 	get_devices(im, o, "total_io", &p->total);
 	get_gids(im, o, p);
