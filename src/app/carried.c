@@ -2,8 +2,11 @@
 #define _GNU_SOURCE
 #include "app/carried.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "ctl/carried.h"
 #include "kernel/image.h"
 
@@ -23,12 +26,53 @@ static const struct field upgrade_fields[] = {
 	FIELD(NUM, upgrade, asked_ms),
 };
 
+static const struct field state_fields[] = {
+	FIELD(NUM, state, saved_ms),
+	FIELD(NUM, state, changed),
+	FIELD(NUM, state, refused),
+	FIELD(NUM, state, said),
+};
+
 static json_t *object_of(struct image *im, json_t *o, const char *name)
 {
 	json_t *a = json_object();
 
 	image_put_json(im, o, name, a);
 	return a;
+}
+
+static void put_state(struct image *im, json_t *o, const struct state *s)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	bool whole = false;
+
+	image_put(im, o, state_fields, ARRAY_LEN(state_fields), s);
+	if (f) {
+		kept_write(&s->kept, clock_real_ms(), f);
+		whole = !ferror(f);
+		whole = fclose(f) == 0 && whole;
+	}
+	if (!whole)
+		image_fail(im, "out of memory");
+	else
+		image_put_bytes(im, o, "kept", text, len);
+	free(text);
+}
+
+void state_get(struct image *im, struct state *s, struct master *m)
+{
+	const json_t *o = json_object_get(json_object_get(im->root, "app"), "state");
+	struct err e = { 0 };
+	const char *text;
+	size_t len;
+
+	state_init(s, m);
+	image_get(im, o, state_fields, ARRAY_LEN(state_fields), s);
+	text = image_get_bytes(im, o, "kept", &len);
+	if (text && kept_parse(text, len, &s->kept, &e) < 0)
+		image_fail(im, "what is kept of usage: %s", e.msg);
 }
 
 int run_put(struct run *run, struct carried *c, int *ret_fd, struct err *e)
@@ -44,6 +88,7 @@ int run_put(struct run *run, struct carried *c, int *ret_fd, struct err *e)
 		  ARRAY_LEN(pidfile_fields), &run->pidfile);
 	image_put(&c->im, object_of(&c->im, o, "upgrade"), upgrade_fields,
 		  ARRAY_LEN(upgrade_fields), &run->upgrade);
+	put_state(&c->im, object_of(&c->im, o, "state"), &run->state);
 	if (run->shown.own.fd >= 0) {
 		image_put_bytes(&c->im, o, "log_path", run->shown.own.path,
 				strlen(run->shown.own.path) + 1);

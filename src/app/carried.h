@@ -21,5 +21,7 @@ struct run_before {
 };
 /* This floor's alone, before the others'. */
 MUST_CHECK int run_get(struct run *run, struct carried *c, struct run_before *ret, struct err *e);
+/* What state.json will say, which its disk need not have yet: pools that are gone, too. */
+void state_get(struct image *im, struct state *s, struct master *m);
 
 #endif

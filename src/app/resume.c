@@ -91,7 +91,10 @@ static int resume(struct run *run, struct carried *c, struct err *e)
 		return r;
 	leaf_watch_all(m);
 	pins_again(m);
-	state_open(&run->state, m);
+	state_get(&c->im, &run->state, m);
+	r = image_result(&c->im, e);
+	if (r < 0)
+		return r;
 	r = ctl_get(&c->im, json_object_get(c->im.root, "ctl"), &run->ctl, m, e);
 	if (r < 0)
 		return r;
@@ -144,6 +147,8 @@ int cmd_upgrade_check(int argc, char **argv)
 		r = run_get(run, &c, &before, &e);
 	if (r == 0) {
 		master_get(&c, &run->master);
+		if (run->master.config)
+			state_get(&c.im, &run->state, &run->master);
 		r = image_result(&c.im, &e);
 	}
 	if (r == 0)

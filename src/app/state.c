@@ -99,15 +99,20 @@ static void refuse(struct state *s, const struct err *e)
 
 static void on_time(struct timer *t);
 
+void state_init(struct state *s, struct master *m)
+{
+	*s = (struct state){ .master = m };
+	timer_init(&s->timer, on_time);
+	paths_state_dir(s->dir, sizeof(s->dir), m->config->name);
+}
+
 void state_open(struct state *s, struct master *m)
 {
 	AUTO_FD int dir_fd = -1;
 	struct err e = { 0 };
 	int r;
 
-	*s = (struct state){ .master = m };
-	timer_init(&s->timer, on_time);
-	paths_state_dir(s->dir, sizeof(s->dir), m->config->name);
+	state_init(s, m);
 	r = open_dir(s, &dir_fd, &e);
 	if (r < 0 && r != -ENOENT)
 		refuse(s, &e);

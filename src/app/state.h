@@ -20,6 +20,8 @@ struct state {
 	bool changed, refused, said;
 };
 
+/* With nothing in it. */
+void state_init(struct state *s, struct master *m);
 /* Read it: nothing is refused, what cannot be believed is named and left aside. */
 void state_open(struct state *s, struct master *m);
 /* Events go on with their numbers. */

@@ -346,6 +346,33 @@ def test_usr2_and_pidfile(env):
 
 
 @timeout(60)
+def test_usage_of_a_pool_that_is_gone(env):
+    """It is written once a minute: until then nobody has it but the master."""
+    pools = f"""
+version: 1
+name: shop
+pools:
+  - {{name: a, listen: "127.0.0.1:{env.port()}", workers: 1}}
+"""
+    app = env.app(shop_yaml=f"""{pools}
+  - {{name: b, listen: "127.0.0.1:{env.port()}", workers: 1}}
+""")
+    m = env.start("-c", app / "shop.yaml", cwd=app)
+    state = env.dir / "root/var/lib/mpsup/shop/state.json"
+    wait_until("it is written", state.exists)
+    os.kill(m.pool("b")["workers"][0]["pid"], signal.SIGKILL)
+    m.ctl("wait", "b", "ready")
+    (app / "shop.yaml").write_text(pools)
+    m.ctl("apply")
+    wait_until("it is gone", lambda: [p["name"] for p in m.status()["pools"]] == ["a"], 20)
+    upgrade(env)
+    m.stop()
+    kept = json.loads(state.read_text())["pools"]
+    if kept["b"]["deaths"] != 2 or "gone" not in kept["b"] or kept["a"]["births"] != 1:
+        raise Failed(f"{kept}")
+
+
+@timeout(60)
 def test_its_log_goes_along(env):
     """The file that is open, wherever it is: a daemon has left the folder that its name begins
     at, and that folder may be gone."""
