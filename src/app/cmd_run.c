@@ -2,6 +2,7 @@
 /* cmd_run.c - `mpsup run`: wire the rooms, run the loop, give everything back. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -360,12 +361,26 @@ static int read_options(struct run *run, int argc, char **argv)
 	return status;
 }
 
+/* Started with one of them closed, what is opened first would have its number, and get what
+ * is said there: the log, say, in somebody's socket. */
+static void hold_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 struct run *run_new(void)
 {
 	struct run *run = calloc(1, sizeof(*run));
 
 	if (!run)
 		return NULL;
+	hold_stdio();
 	signals_block();
 	/* What is large and short goes back to the system: an answer to `status`, say. */
 	(void)mallopt(M_MMAP_THRESHOLD, 65536);

@@ -345,6 +345,21 @@ def test_usr2_and_pidfile(env):
         raise Failed("the pid file was left")
 
 
+def test_closed_standard_descriptors(env):
+    """None of its own takes their numbers: neither its log nor an upgrade meets it there."""
+    for which, redirects in (((0, 1, 2), "<&- >&- 2>&-"), ((2,), "2>&-")):
+        port = env.port()
+        m = env.start("--port", port, "--workers", 1, ready=False,
+                      under=("sh", "-c", f'exec "$@" {redirects}', "sh"))
+        wait_until("it serves", lambda p=port: http.get(p).outcome == http.OK)
+        for _ in range(2):
+            taken = [os.readlink(f"/proc/{m.pid}/fd/{n}") for n in which]
+            if any(t != "/dev/null" for t in taken):
+                raise Failed(f"{which} are {taken}")
+            upgrade(env)
+        m.stop()
+
+
 @timeout(60)
 def test_usage_of_a_pool_that_is_gone(env):
     """It is written once a minute: until then nobody has it but the master."""
