@@ -390,6 +390,8 @@ void carried_done(struct carried *c)
 
 /* ---- quiet ---- */
 
+/* Who calls at its EINHORN_SOCK_PATH is not waited for: it could call for ever, and all that
+ * can be said there is said by a worker that is ready. The exec hangs up. */
 static bool life_is_busy(const struct life *l, char *what, size_t size)
 {
 	char name[LIFE_NAME_BYTES];
@@ -406,8 +408,6 @@ static bool life_is_busy(const struct life *l, char *what, size_t size)
 		does = "has messages that are not read yet";
 	else if (!channel_is_plain(&l->channel))
 		does = "has not taken what is sent to it";
-	else if (l->acks.fd >= 0)
-		does = "is speaking";
 	if (does)
 		(void)snprintf(what, size, "%s (pid %d) %s", life_name(l, name), (int)l->pid, does);
 	return does;

@@ -600,6 +600,44 @@ def test_a_hung_native_worker(env):
 
 
 @timeout(60)
+def test_workers_that_call_all_the_time(env):
+    """At their EINHORN_SOCK_PATH, half a word in every call."""
+    app = env.app(app_py="""
+import os, socket, threading
+def call():
+    while True:
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(os.environ["EINHORN_SOCK_PATH"])
+                s.send(b'{"comm')
+                s.recv(1)
+            except OSError:
+                pass
+for _ in range(2):
+    threading.Thread(target=call, daemon=True).start()
+s = socket.socket(fileno=3)
+while True:
+    c, _ = s.accept()
+    c.recv(9999)
+    c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nhere")
+    c.close()
+""")
+    port = env.port()
+    m = env.start("--port", port, "--workers", 6, "--protocol", "systemd", "--compat", "einhorn",
+                  "--", env.need_program("python3"), "app.py", cwd=app)
+    old = [w["pid"] for w in m.wait_workers(6, seconds=30)]
+    time.sleep(0.5)
+    began = time.monotonic()
+    for _ in range(3):
+        upgrade(env)
+    if time.monotonic() - began > 15:
+        raise Failed("they were waited for")
+    if pids(m) != old or http.get(port).outcome != http.OK:
+        raise Failed("somebody noticed")
+    m.stop()
+
+
+@timeout(60)
 def test_a_reload_in_the_middle(env):
     """It is waited for; who waits for its last word gets that from the new program."""
     app = env.app(app_js="""
