@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/carried.h"
+#include "app/paths.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -287,6 +290,31 @@ static int on_verb(struct ctl *c, struct err *e)
 	return r;
 }
 
+/* For a root master: nobody else may say where a link leads to. */
+static bool folder_is_ours(const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	slash[slash == dir] = '\0';
+	return geteuid() != 0 || trusted_folder(dir, NULL);
+}
+
+/* Where versions lie side by side a link is the way to the one that is in use: it is what
+ * was called that is asked again, and not what it led to then. */
+static bool called_by(char path[PATH_MAX])
+{
+	const char *called = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+	struct stat own, st;
+
+	return called && paths_absolute(path, called) == 0 && strncmp(path, "/dev/", 5) != 0 &&
+	       strncmp(path, "/proc/", 6) != 0 && stat("/proc/self/exe", &own) == 0 &&
+	       stat(path, &st) == 0 && st.st_dev == own.st_dev && st.st_ino == own.st_ino &&
+	       folder_is_ours(path);
+}
+
 void upgrade_init(struct run *run)
 {
 	struct upgrade *u = &run->upgrade;
@@ -296,7 +324,7 @@ void upgrade_init(struct run *run)
 	run->ctl.upgrade = on_verb;
 	run->ctl.upgrader = run;
 	/* As long as it is still the one that we are: after an upgrade the image has it. */
-	if (u->path[0])
+	if (u->path[0] || called_by(u->path))
 		return;
 	n = readlink("/proc/self/exe", u->path, sizeof(u->path) - 1);
 	u->path[n > 0 ? n : 0] = '\0';

@@ -537,6 +537,30 @@ def test_another_version_goes_on(env):
     m.stop()
 
 
+def test_a_link_is_followed_anew(env):
+    """Versions side by side: the link that was called leads to the next one. One that somebody
+    else can turn leads a root master nowhere."""
+    program = own_copy(env)
+    old, new, ways = program.parent.parent, env.dir / "new", env.dir / "ways"
+    shutil.copytree(old, new)
+    (new / "bin" / "mpsup").write_bytes(program.read_bytes().replace(b"0.1.0\0", b"9.9.9\0"))
+    ways.mkdir()
+    for owner, version in ((0, "9.9.9"), (65534, "0.1.0")) if os.geteuid() == 0 else (
+            (os.geteuid(), "9.9.9"),):
+        os.chown(ways, owner, -1)
+        link = ways / "current"
+        link.symlink_to(old)
+        env.build = link / "bin"
+        m = env.start("--port", env.port(), "--workers", 1)
+        link.unlink()
+        link.symlink_to(new)
+        for _ in range(2):
+            if upgrade(env)["to"] != version:
+                raise Failed(f"{m.log()} without {version}")
+        m.stop()
+        link.unlink()
+
+
 def test_not_while_it_stops_and_not_for_everybody(env):
     m = env.start("--port", env.port(), "--workers", 1)
     done = env.client("upgrade", "web")
