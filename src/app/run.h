@@ -5,6 +5,7 @@
 #define MPSUP_APP_RUN_H
 
 #include <limits.h>
+#include <time.h>
 
 #include "app/daemon.h"
 #include "app/instance.h"
@@ -23,9 +24,10 @@ struct upgrade {
 		UPGRADE_CHECK, /* it is tried with what it would get */
 		UPGRADE_WAIT,  /* for the master to be quiet */
 	} step;
-	char path[PATH_MAX]; /* of our own program, as it was at our start */
-	int exe_fd;	     /* of the one there now, as it was checked */
-	struct pidfd child;  /* of the check */
+	char path[PATH_MAX];	 /* of our own program, as it was at our start */
+	int exe_fd;		 /* of the one there now, as it was checked */
+	struct timespec written; /* when it was, then */
+	struct pidfd child;	 /* of the check */
 	struct source child_src, said_src;
 	int said_fd;
 	char said[600];

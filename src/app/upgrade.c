@@ -73,6 +73,18 @@ PRINTF(2, 3) static void fail(struct upgrade *u, const char *fmt, ...)
 	ctl_not_upgraded(&run_of(u)->ctl, why);
 }
 
+/* By a copy into its place, which would end us half way: what is executed is what was tried. */
+static int still_as_tried(const struct upgrade *u, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(u->exe_fd, &st) < 0)
+		return err_sys(e, -errno, "%s", u->path);
+	if (st.st_mtim.tv_sec != u->written.tv_sec || st.st_mtim.tv_nsec != u->written.tv_nsec)
+		return err_set(e, -EAGAIN, "%s was written to after it had been tried", u->path);
+	return 0;
+}
+
 static void go(struct upgrade *u)
 {
 	struct run *run = run_of(u);
@@ -83,6 +95,8 @@ static void go(struct upgrade *u)
 	AUTO_FD int fd = -1;
 	int r = run_put(run, &c, &fd, &e);
 
+	if (r == 0)
+		r = still_as_tried(u, &e);
 	if (r == 0) {
 		log_debug("upgrade: %u descriptors and %zu bytes go along", c.im.nfds, c.im.len);
 		shown_flush(&run->shown);
@@ -245,6 +259,8 @@ static bool is_script(int fd)
 /* As root one that only root can have put there. */
 static int open_program(struct upgrade *u, struct err *e)
 {
+	struct stat st;
+
 	if (!u->path[0])
 		return err_set(e, -ENOENT, "where this program is cannot be told");
 	u->exe_fd = trusted_open(u->path, false, e);
@@ -256,6 +272,9 @@ static int open_program(struct upgrade *u, struct err *e)
 			       u->path);
 	if (faccessat(u->exe_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0)
 		return err_sys(e, -errno, "%s", u->path);
+	if (fstat(u->exe_fd, &st) < 0)
+		return err_sys(e, -errno, "%s", u->path);
+	u->written = st.st_mtim;
 	return 0;
 }
 

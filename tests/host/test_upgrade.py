@@ -521,6 +521,36 @@ def test_a_program_that_cannot_go_on(env):
     m.stop()
 
 
+@timeout(60)
+def test_a_program_that_is_written_to_meanwhile(env):
+    """A copy in its place, after it was tried, while somebody is waited for."""
+    program, port = own_copy(env), env.port()
+    app = env.app(app_py="import os, time\ntime.sleep(0 if os.path.exists('quick') else 3)\n"
+                         "import http.server\nhttp.server.test(port=int(os.environ['PORT']))\n",
+                  quick="")
+    m = env.start("--port", port, "--workers", 1, "--", env.need_program("python3"), "app.py",
+                  cwd=app)
+    (app / "quick").unlink()
+    good = program.read_bytes()
+    client = shutil.copy2(program, env.dir / "client")
+    put(program, good)
+    old = m.wait_workers(1)[0]["pid"]
+    os.kill(old, signal.SIGKILL)
+    wait_until("another one starts", lambda: m.workers()[0]["pid"] not in (None, old))
+    asked = subprocess.Popen([client, "upgrade"], env=env.environ(), stderr=subprocess.PIPE,
+                             text=True)
+    wait_until("it waits", lambda: "upgrade waits" in m.log(), 10)
+    program.write_bytes(good[:len(good) // 2])
+    said = asked.communicate(timeout=30)[1]
+    if asked.returncode != 1 or "written to after" not in said:
+        raise Failed(f"{asked.returncode}: {said}")
+    put(program, good)
+    upgrade(env)
+    if http.get(port).outcome != http.OK:
+        raise Failed("nobody answers")
+    m.stop()
+
+
 def test_another_version_goes_on(env):
     """The program is replaced by a rename, as a package does it: the path is what counts."""
     program, port = own_copy(env), env.port()
