@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "super/listeners.h"
 #include "super/pool.h"
+#include "super/seats.h"
 
 #define STATUS_MS 1000 /* a crash loop is not news a hundred times a second */
 
@@ -69,15 +70,25 @@ static const char *stored_name(const struct listener *l, char name[96])
 	return name;
 }
 
-/* A socket that all workers share: who waits in its queue outlives a killed master. Those
- * of a group would come back without the order in which the kernel has them. */
+/* A socket that all workers share: who waits in its queue outlives a killed master. */
 static void store(const struct upward *u, const struct listener *l)
 {
 	const struct seat *s = l->seats[FORM_CONFIGURED];
 	char name[96];
 
-	if (l->nseats == 1 && s && s->listens && !s->lent)
+	if (s && seat_can_be_kept(s))
 		sdnotify_store(&u->to, s->fd, stored_name(l, name));
+}
+
+/* What an earlier master gave into the store and nobody has a use for: by name, and so
+ * before others come there with the same one. */
+static void forget_stale(const struct upward *u)
+{
+	const struct inherited *in = &u->master->inherited;
+
+	for (unsigned i = 0; i < in->n; i++)
+		if (in->list[i].stale)
+			sdnotify_tell(&u->to, "FDSTOREREMOVE=1\nFDNAME=%s", in->list[i].name);
 }
 
 void upward_open(struct upward *u, struct master *m)
@@ -94,6 +105,7 @@ void upward_open(struct upward *u, struct master *m)
 			strerror(-r));
 	if (u->to.watchdog_usec > 0)
 		on_watchdog(&u->watchdog);
+	forget_stale(u);
 	for (unsigned i = 0; i < m->npools; i++)
 		for (unsigned k = 0; m->pools[i]->listeners && k < listeners_count(m->pools[i]);
 		     k++)

@@ -14,8 +14,10 @@
 #include "kernel/listener.h"
 
 struct inherited_fd {
-	int fd;	     /* owned; -1: taken */
+	int fd;	     /* owned; -1: taken, or gone */
 	bool stored; /* ours, of the store; else somebody else's, who listens on */
+	bool stale;  /* it is of no use, and the store still has it */
+	char *name;  /* its FDNAME; owned; NULL but for stored */
 };
 
 struct inherited {
@@ -30,10 +32,15 @@ struct inherited {
 MUST_CHECK int inherited_open(struct inherited *in);
 /* Closes what is left: it is nobody's. */
 void inherited_close(struct inherited *in);
-/* The one that listens on this address; the caller owns it. -1: there is none. */
-int inherited_take(struct inherited *in, const struct listener_spec *s, bool *ret_stored);
+/* The one that listens on this address; the caller owns it. -1: there is none. stored: also
+ * of the store. */
+int inherited_take(struct inherited *in, const struct listener_spec *s, bool stored,
+		   bool *ret_stored);
 /* Back, for the next one who wants it. */
 void inherited_give(struct inherited *in, int *fd);
+/* What of the store is in the way of this address, though it is not that: it is closed.
+ * false: there was none. */
+bool inherited_clear(struct inherited *in, const struct listener_spec *s);
 /* After all had their chance: those of the store that nobody took are closed. Returns how
  * many others are left. */
 unsigned inherited_settle(struct inherited *in);

@@ -195,17 +195,45 @@ static bool has_open_sibling(const struct seat *s)
 }
 
 /* Programs that open their socket themselves decide its form, and this one has it. */
+static bool has_its_form(const struct seat *s)
+{
+	enum protocol proto = s->listener->pool->conf->protocol;
+
+	return s->form == FORM_CONFIGURED && proto != PROTO_BIND && proto != PROTO_AUTO;
+}
+
+/* Those of a group would come back without the order in which the kernel has them. */
+bool seat_can_be_kept(const struct seat *s)
+{
+	return s->listens && !s->lent && s->listener->nseats == 1 && has_its_form(s);
+}
+
+/* That it is closed also of one whose pool has another protocol by now. */
+static void tell_starter(const struct seat *s, bool listens)
+{
+	struct master *m = s->listener->pool->master;
+	bool shared = s->listens && !s->lent && s->listener->nseats == 1;
+
+	if (m->on_socket && (listens ? seat_can_be_kept(s) : shared))
+		m->on_socket(m, s, listens);
+}
+
 static int take_inherited(struct seat *s, const struct listener_spec *spec)
 {
 	const struct pool *p = s->listener->pool;
 	bool stored = false;
 	int fd = -1;
 
-	if (!spec->join && s->form == FORM_CONFIGURED && p->conf->protocol != PROTO_BIND &&
-	    p->conf->protocol != PROTO_AUTO)
-		fd = inherited_take(&p->master->inherited, spec, &stored);
+	if (!spec->join && has_its_form(s))
+		fd = inherited_take(&p->master->inherited, spec, s->listener->nseats == 1, &stored);
 	s->lent = fd >= 0 && !stored;
 	return fd;
+}
+
+static int open_or_hold(const struct listener_spec *spec, int *ret_fd, struct err *e)
+{
+	return spec->addr.ss_family == AF_UNIX ? listener_open(spec, ret_fd, e) :
+						 listener_hold(spec, ret_fd, e);
 }
 
 int seat_hold(struct seat *s, struct err *e)
@@ -219,12 +247,10 @@ int seat_hold(struct seat *s, struct err *e)
 		return 0;
 	spec.join = has_open_sibling(s);
 	fd = take_inherited(s, &spec);
-	if (fd >= 0)
-		r = 0;
-	else if (spec.addr.ss_family == AF_UNIX)
-		r = listener_open(&spec, &fd, e);
-	else
-		r = listener_hold(&spec, &fd, e);
+	r = fd >= 0 ? 0 : open_or_hold(&spec, &fd, e);
+	/* An earlier master had it otherwise. */
+	if (r == -EADDRINUSE && inherited_clear(&s->listener->pool->master->inherited, &spec))
+		r = open_or_hold(&spec, &fd, e);
 	if (r < 0)
 		return r;
 	if (s->listener->nseats > 1 && !spec.join)
@@ -258,8 +284,7 @@ int seat_listen(struct seat *s, struct err *e)
 	r = seat_watch(s);
 	if (r < 0)
 		return err_sys(e, r, "watch %s", spec.shown);
-	if (l->nseats == 1 && !s->lent && l->pool->master->on_socket)
-		l->pool->master->on_socket(l->pool->master, s, true);
+	tell_starter(s, true);
 	return 0;
 }
 
@@ -291,8 +316,7 @@ void seat_close(struct seat *s)
 		listens_no_more(s);
 		return;
 	}
-	if (s->listens && s->listener->nseats == 1 && s->listener->pool->master->on_socket)
-		s->listener->pool->master->on_socket(s->listener->pool->master, s, false);
+	tell_starter(s, false);
 	listener_unlink(&spec);
 	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
 	scm_close(&s->fd);
@@ -307,6 +331,7 @@ void seat_silence(struct seat *s)
 		seat_close(s); /* shut down, it would never listen again */
 	} else {
 		unwatch(s);
+		tell_starter(s, false);
 		(void)shutdown(s->fd, SHUT_RDWR);
 		listens_no_more(s);
 	}

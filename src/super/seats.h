@@ -20,6 +20,8 @@ void seat_silence(struct seat *s);
 /* Make this closed one what another of its form is, with all who wait there; the other
  * one is closed then. */
 MUST_CHECK int seat_adopt(struct seat *s, struct seat *from);
+/* Would the next master take it out of our starter's hands, with who waits in its queue? */
+bool seat_can_be_kept(const struct seat *s);
 void seat_restore(struct seat *s);
 /* One that listens: see to it that it stays so. Of seat_listen(), and of an upgrade. */
 MUST_CHECK int seat_watch(struct seat *s);

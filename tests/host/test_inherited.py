@@ -5,6 +5,7 @@ outlive a master, with those who wait in their queues."""
 import os
 import signal
 import socket
+import threading
 import time
 
 from harness import Failed, http, programs, timeout, wait_until
@@ -27,20 +28,81 @@ class Held:
         return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
 
 
-def start(env, held, port, *command, **more):
-    # The harness closes what it does not know: the starter gets the socket from us by pidfd.
-    pull = ("python3", "-c", f"""
-import ctypes, os, sys
+def pull(fds):
+    """The harness closes what it does not know: the starter gets these from us by pidfd."""
+    return ("python3", "-c", f"""
+import ctypes, fcntl, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 pidfd = libc.syscall(434, {os.getpid()}, 0)
-fd = libc.syscall(438, pidfd, {held.socket.fileno()}, 0)
-os.close(pidfd)
-if fd != 3:
-    os.dup2(fd, 3); os.close(fd)
-os.set_inheritable(3, True)
+got = [fcntl.fcntl(libc.syscall(438, pidfd, fd, 0), fcntl.F_DUPFD, 1000) for fd in {fds}]
+os.closerange(3, 1000)
+for n, fd in enumerate(got):
+    os.dup2(fd, 3 + n)
+os.closerange(1000, 2000)
 os.execvp(sys.argv[1], sys.argv[1:])
 """)
-    return env.start("--port", port, "--workers", 2, *command, under=(*pull, *STARTER), **more)
+
+
+def start(env, held, port, *command, **more):
+    return env.start("--port", port, "--workers", 2, *command,
+                     under=(*pull([held.socket.fileno()]), *STARTER), **more)
+
+
+class Store:
+    """What systemd does for a service with FileDescriptorStoreMax=: it keeps what it is given,
+    and starts the next master with that. It looks at none of them (FDPOLL=0)."""
+
+    def __init__(self, env):
+        self.env, self.kept = env, []
+        self.path = env.dir / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.reader = threading.Thread(target=self.read, daemon=True)
+
+    def __enter__(self):
+        self.reader.start()
+        return self
+
+    def __exit__(self, *_):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"OVER=1", str(self.path))
+        self.reader.join(10)
+        self.socket.close()
+        for _, s in self.kept:
+            s.close()
+
+    def read(self):
+        said = {}
+        while "OVER" not in said:
+            data, fds, _, _ = socket.recv_fds(self.socket, 4096, 8)
+            said = dict(line.split("=", 1) for line in data.decode().splitlines())
+            if said.get("FDSTOREREMOVE") == "1":
+                for gone in [k for k in self.kept if k[0] == said["FDNAME"]]:
+                    self.kept.remove(gone)
+                    gone[1].close()
+            for fd in fds:
+                s = socket.socket(fileno=fd)
+                inode = os.fstat(fd).st_ino
+                if any(os.fstat(k.fileno()).st_ino == inode for _, k in self.kept):
+                    s.close()
+                else:
+                    self.kept.append((said["FDNAME"], s))
+
+    def start(self, *command, **more):
+        fds = [s.fileno() for _, s in self.kept]
+        names = ":".join(name for name, _ in self.kept)
+        starter = ("sh", "-c", f"export LISTEN_PID=$$ LISTEN_FDS={len(fds)} "
+                   f'LISTEN_FDNAMES={names}; exec "$@"', "sh")
+        return self.env.start(*command, under=(*pull(fds), *starter),
+                              env={"NOTIFY_SOCKET": str(self.path)}, **more)
+
+    def where(self):
+        return [s.getsockname()[1] for _, s in self.kept]
+
+
+def kill(m):
+    m.send(signal.SIGKILL)
+    m.wait_exit(-signal.SIGKILL)
 
 
 def check(env, program, *args):
@@ -98,3 +160,61 @@ def test_what_nobody_wants_is_told(env):
     m.stop()
     wait_until("it listens", held.listens)
     held.socket.close()
+
+
+@timeout(60)
+def test_the_store_has_what_the_next_master_takes(env):
+    """Programs that open their socket themselves get one of the next master's: one that is in
+    the store would be in its way, and it could never start."""
+    for protocol in ("bind", "auto"):
+        port = env.port()
+        app, command = programs.http_server(env, port)
+        with Store(env) as store:
+            for end in (kill, kill, lambda m: m.stop()):
+                m = store.start("--port", port, "--workers", 2, "--protocol", protocol, "--balance",
+                                "shared", "--", *command, "--bind", "::", cwd=app)
+                if http.get(port).outcome != http.OK:
+                    raise Failed(f"{protocol}: it does not serve")
+                end(m)
+            if store.kept:
+                raise Failed(f"{protocol}: {store.kept} are kept")
+        store.path.unlink()
+
+
+@timeout(60)
+def test_what_is_stale_leaves_the_store(env):
+    """The address is another one, or in another form, after a master was killed."""
+    first, second = env.port(), env.port()
+    with Store(env) as store:
+        for n, (listen, port) in enumerate((
+                (("--port", first), first), (("--port", second), second),
+                (("--listen", f"127.0.0.1:{second}"), second), (("--port", first), first),
+                (("--port", first, "--balance", "reuseport"), None), (("--port", first), first))):
+            m = store.start(*listen, "--workers", 1)
+            if http.get(port or first).outcome != http.OK:
+                raise Failed(f"{listen}: it does not serve")
+            kept = [port] if port else []
+            wait_until(f"{n}: {port} alone is kept", lambda k=kept: store.where() == k)
+            m.ctl("upgrade", seconds=20)
+            wait_until("still", lambda k=kept: store.where() == k)
+            kill(m)
+        store.start("--port", first, "--workers", 1).stop()
+
+
+@timeout(60)
+def test_a_failed_pools_socket_leaves_the_store(env):
+    port = env.port()
+    with Store(env) as store:
+        m = store.start("--port", port, "--workers", 1, "--demo", "--restart-limit", "1/60s",
+                        "--on-failed", "hold")
+        wait_until("it is kept", lambda: store.where() == [port])
+        for _ in range(2):
+            os.kill(m.wait_workers(1)[0]["pid"], signal.SIGKILL)
+            time.sleep(0.3)
+        wait_until("it has failed", lambda: m.pool()["state"] == "failed")
+        wait_until("it is not kept", lambda: store.where() == [])
+        m.ctl("reset")
+        m.wait_workers(1)
+        wait_until("it is again", lambda: store.where() == [port])
+        m.stop()
+        wait_until("nothing is", lambda: store.where() == [])
