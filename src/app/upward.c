@@ -47,7 +47,7 @@ static void tell_status(struct upward *u)
 		return;
 	memcpy(u->last, now, sizeof(now));
 	u->told_ms = clock_boot_ms();
-	sdnotify_tell(&u->to, "STATUS=%s", now);
+	sdnotify_mention(&u->to, "STATUS=%s", now);
 }
 
 static void on_status(struct timer *t)
@@ -60,7 +60,7 @@ static void on_watchdog(struct timer *t)
 	struct upward *u = container_of(t, struct upward, watchdog);
 
 	/* That this runs means that the loop does. */
-	sdnotify_tell(&u->to, "WATCHDOG=1");
+	sdnotify_mention(&u->to, "WATCHDOG=1");
 	timer_set(&u->master->loop, t, clock_boot_ms() + u->to.watchdog_usec / 2000);
 }
 
@@ -71,7 +71,7 @@ static const char *stored_name(const struct listener *l, char name[96])
 }
 
 /* A socket that all workers share: who waits in its queue outlives a killed master. */
-static void store(const struct upward *u, const struct listener *l)
+static void store(struct upward *u, const struct listener *l)
 {
 	const struct seat *s = l->seats[FORM_CONFIGURED];
 	char name[96];
@@ -82,13 +82,19 @@ static void store(const struct upward *u, const struct listener *l)
 
 /* What an earlier master gave into the store and nobody has a use for: by name, and so
  * before others come there with the same one. */
-static void forget_stale(const struct upward *u)
+static void forget_stale(struct upward *u)
 {
 	const struct inherited *in = &u->master->inherited;
 
 	for (unsigned i = 0; i < in->n; i++)
 		if (in->list[i].stale)
 			sdnotify_tell(&u->to, "FDSTOREREMOVE=1\nFDNAME=%s", in->list[i].name);
+}
+
+static void tell_ready(struct upward *u)
+{
+	describe(u, u->last, sizeof(u->last));
+	sdnotify_tell(&u->to, "READY=1\nMAINPID=%d\nSTATUS=%s", (int)getpid(), u->last);
 }
 
 void upward_open(struct upward *u, struct master *m)
@@ -98,7 +104,7 @@ void upward_open(struct upward *u, struct master *m)
 	*u = (struct upward){ .master = m };
 	timer_init(&u->status, on_status);
 	timer_init(&u->watchdog, on_watchdog);
-	r = sdnotify_open(&u->to);
+	r = sdnotify_open(&u->to, &m->loop);
 	if (r < 0)
 		log_warn(
 			"NOTIFY_SOCKET cannot be reached (%s): the service manager is told nothing",
@@ -110,6 +116,9 @@ void upward_open(struct upward *u, struct master *m)
 		for (unsigned k = 0; m->pools[i]->listeners && k < listeners_count(m->pools[i]);
 		     k++)
 			store(u, &m->pools[i]->listeners[k]);
+	/* Before an upgrade that word may have waited. */
+	if (m->announced)
+		tell_ready(u);
 }
 
 void upward_socket(struct upward *u, const struct seat *s, bool listens)
@@ -135,7 +144,7 @@ void upward_close(struct upward *u)
 
 /* A start takes as long as its boots take, each with --ready-timeout: the manager's own
  * patience (TimeoutStartSec=) would end the third of five. */
-static void ask_for_time(const struct upward *u, const struct event *ev)
+static void ask_for_time(struct upward *u, const struct event *ev)
 {
 	sdnotify_tell(&u->to, "EXTEND_TIMEOUT_USEC=%" PRIu64,
 		      (ev->pool->conf->ready_timeout_ms + ev->pool->conf->backoff_max_ms) * 1000);
@@ -148,8 +157,7 @@ void upward_event(struct upward *u, const struct event *ev)
 	if (!u->master || u->to.fd < 0)
 		return;
 	if (strcmp(ev->name, "master.ready") == 0) {
-		describe(u, u->last, sizeof(u->last));
-		sdnotify_tell(&u->to, "READY=1\nMAINPID=%d\nSTATUS=%s", (int)getpid(), u->last);
+		tell_ready(u);
 		return;
 	}
 	if (strcmp(ev->name, "master.stop") == 0)

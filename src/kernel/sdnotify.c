@@ -3,11 +3,13 @@
 #include "kernel/sdnotify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,7 +26,7 @@ static uint64_t watchdog_of_us(void)
 	return strtoull(usec, NULL, 10);
 }
 
-int sdnotify_open(struct sdnotify *n)
+int sdnotify_open(struct sdnotify *n, struct loop *loop)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -32,6 +34,8 @@ int sdnotify_open(struct sdnotify *n)
 	size_t len = path ? strlen(path) : 0;
 
 	*n = SDNOTIFY_NONE;
+	n->loop = loop;
+	list_init(&n->waiting);
 	if (!len)
 		return 0;
 	if ((*path != '/' && *path != '@') || len >= sizeof(a.sun_path))
@@ -49,12 +53,80 @@ int sdnotify_open(struct sdnotify *n)
 	return 0;
 }
 
+/* ---- words that wait ---- */
+
+struct waiting {
+	struct list node;
+	int fd; /* -1: none */
+	size_t len;
+	char text[];
+};
+
+static int post(const struct sdnotify *n, const char *text, size_t len, int fd)
+{
+	ssize_t r = scm_send(n->fd, text, len, &fd, fd >= 0);
+
+	return r < 0 ? (int)r : 0;
+}
+
+static void drop(struct sdnotify *n, struct waiting *w)
+{
+	list_remove(&w->node);
+	n->nwaiting--;
+	fd_close(&w->fd);
+	free(w);
+}
+
+static void on_room(struct source *s, uint32_t events)
+{
+	struct sdnotify *n = container_of(s, struct sdnotify, src);
+
+	(void)events;
+	while (!list_empty(&n->waiting)) {
+		struct waiting *w = container_of(n->waiting.next, struct waiting, node);
+
+		if (post(n, w->text, w->len, w->fd) == -EAGAIN)
+			return;
+		drop(n, w); /* also of a manager that is gone */
+	}
+	source_remove(n->loop, s);
+}
+
+static void keep(struct sdnotify *n, const char *text, size_t len, int fd)
+{
+	struct waiting *w = n->nwaiting < SDNOTIFY_WAITING ? malloc(sizeof(*w) + len) : NULL;
+
+	if (!w)
+		return;
+	w->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	w->len = len;
+	memcpy(w->text, text, len);
+	list_append(&n->waiting, &w->node);
+	n->nwaiting++;
+	if ((fd >= 0 && w->fd < 0) ||
+	    (!n->src.live && source_add(n->loop, &n->src, n->fd, EPOLLOUT, on_room) < 0))
+		drop(n, w);
+}
+
+static void post_or_keep(struct sdnotify *n, const char *text, size_t len, int fd)
+{
+	if (!list_empty(&n->waiting) || post(n, text, len, fd) == -EAGAIN)
+		keep(n, text, len, fd);
+}
+
+/* ---- what is said ---- */
+
 void sdnotify_close(struct sdnotify *n)
 {
+	if (n->fd < 0)
+		return;
+	source_remove(n->loop, &n->src);
+	list_each(it, &n->waiting)
+		drop(n, container_of(it, struct waiting, node));
 	fd_close(&n->fd);
 }
 
-void sdnotify_tell(const struct sdnotify *n, const char *fmt, ...)
+void sdnotify_tell(struct sdnotify *n, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -66,15 +138,30 @@ void sdnotify_tell(const struct sdnotify *n, const char *fmt, ...)
 	len = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (len > 0 && (size_t)len < sizeof(text))
-		ignore((int)send(n->fd, text, (size_t)len, MSG_NOSIGNAL));
+		post_or_keep(n, text, (size_t)len, -1);
 }
 
-void sdnotify_store(const struct sdnotify *n, int fd, const char *name)
+void sdnotify_mention(const struct sdnotify *n, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	int len;
+
+	if (n->fd < 0 || !list_empty(&n->waiting))
+		return;
+	va_start(ap, fmt);
+	len = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (len > 0 && (size_t)len < sizeof(text))
+		ignore(post(n, text, (size_t)len, -1));
+}
+
+void sdnotify_store(struct sdnotify *n, int fd, const char *name)
 {
 	char text[200];
 	/* Not looked at: a worker may shut it down, and we listen again. */
 	int len = snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 
 	if (n->fd >= 0 && len > 0 && (size_t)len < sizeof(text))
-		ignore((int)scm_send(n->fd, text, (size_t)len, &fd, 1));
+		post_or_keep(n, text, (size_t)len, fd);
 }

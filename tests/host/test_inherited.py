@@ -2,6 +2,7 @@
 """Sockets that mpsup's own starter holds (a .socket unit): they are used as they are, and
 outlive a master, with those who wait in their queues."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -53,7 +54,7 @@ class Store:
     and starts the next master with that. It looks at none of them (FDPOLL=0)."""
 
     def __init__(self, env):
-        self.env, self.kept = env, []
+        self.env, self.kept, self.said = env, [], []
         self.path = env.dir / "notify"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(self.path))
@@ -76,6 +77,7 @@ class Store:
         while "OVER" not in said:
             data, fds, _, _ = socket.recv_fds(self.socket, 4096, 8)
             said = dict(line.split("=", 1) for line in data.decode().splitlines())
+            self.said += said
             if said.get("FDSTOREREMOVE") == "1":
                 for gone in [k for k in self.kept if k[0] == said["FDNAME"]]:
                     self.kept.remove(gone)
@@ -218,3 +220,24 @@ def test_a_failed_pools_socket_leaves_the_store(env):
         wait_until("it is again", lambda: store.where() == [port])
         m.stop()
         wait_until("nothing is", lambda: store.where() == [])
+
+
+@timeout(60)
+def test_a_manager_that_does_not_read(env):
+    """Its queue may be short, and full of what others say: nothing that counts is lost there."""
+    ports = [env.port() for _ in range(3)]
+    store = Store(env)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(5000):
+                s.sendto(b"OTHER=1", str(store.path))
+    m = store.start(*(a for p in ports for a in ("--port", p)), "--workers", 2)
+    m.ctl("upgrade", seconds=20)
+    with store:
+        wait_until("all are kept", lambda: sorted(store.where()) == sorted(ports))
+        wait_until("it is ready", lambda: "READY" in store.said)
+        m.ctl("stop", "web")
+        wait_until("none is", lambda: not store.kept)
+        m.stop()
+        wait_until("it was told", lambda: "STOPPING" in store.said)
