@@ -69,6 +69,8 @@ void state_get(struct image *im, struct state *s, struct master *m)
 	size_t len;
 
 	state_init(s, m);
+	if (!o && !im->check) /* an older image: what the disk has is better than nothing */
+		state_open(s, m);
 	image_get(im, o, state_fields, ARRAY_LEN(state_fields), s);
 	text = image_get_bytes(im, o, "kept", &len);
 	if (text && kept_parse(text, len, &s->kept, &e) < 0)

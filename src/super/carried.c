@@ -408,8 +408,6 @@ static bool life_is_busy(const struct life *l, char *what, size_t size)
 		does = "is starting";
 	else if (!list_empty(&l->bus.waiters) || !list_empty(&l->bus.waits))
 		does = "has messages that are not read yet";
-	else if (!channel_is_plain(&l->channel))
-		does = "has not taken what is sent to it";
 	if (does)
 		(void)snprintf(what, size, "%s (pid %d) %s", life_name(l, name), (int)l->pid, does);
 	return does;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* carried_life.c - one process, its descriptors, and what is known of it. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
+#include "kernel/scm.h"
 #include "super/acks.h"
 #include "super/binds.h"
 #include "super/carried.h"
@@ -141,6 +143,33 @@ static void get_queries(struct image *im, const json_t *list, struct channel *ch
 			  ARRAY_LEN(query_fields), &ch->queries[ch->nqueries]);
 }
 
+/* Sockets that were sent to it, by their place. */
+static void put_fds(struct image *im, json_t *o, const struct channel_word *w)
+{
+	json_t *list = json_object();
+	char place[16];
+
+	image_put_json(im, o, "fds", list);
+	for (unsigned i = 0; i < w->nfds; i++) {
+		(void)snprintf(place, sizeof(place), "%u", i);
+		image_put_fd(im, list, place, w->fds[i]);
+	}
+}
+
+static unsigned get_fds(struct image *im, const json_t *list, int fds[SCM_FDS_MAX])
+{
+	unsigned n = 0;
+	char place[16] = "0";
+
+	while (n < SCM_FDS_MAX && json_object_get(list, place)) {
+		fds[n] = image_get_fd(im, list, place);
+		if (fds[n] < 0)
+			break;
+		(void)snprintf(place, sizeof(place), "%u", ++n);
+	}
+	return n;
+}
+
 static void put_words(struct image *im, json_t *o, const struct channel *ch)
 {
 	json_t *list = json_array();
@@ -152,6 +181,8 @@ static void put_words(struct image *im, json_t *o, const struct channel *ch)
 
 		image_put_bytes(im, to, "bytes", w.bytes, w.len);
 		image_put_json(im, to, "message", json_boolean(w.is_message));
+		if (w.nfds > 0)
+			put_fds(im, to, &w);
 	}
 }
 
@@ -172,11 +203,16 @@ static void get_words(struct image *im, const json_t *list, struct channel *ch)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *o = json_array_get(list, i);
 		struct channel_word w = { 0 };
+		int fds[SCM_FDS_MAX];
 
 		w.bytes = image_get_bytes(im, o, "bytes", &w.len);
 		w.is_message = json_is_true(json_object_get(o, "message"));
+		w.nfds = get_fds(im, json_object_get(o, "fds"), fds);
+		w.fds = fds;
 		if (w.bytes)
 			channel_say_again(ch, &w);
+		for (unsigned k = 0; k < w.nfds; k++)
+			fd_close(&fds[k]);
 	}
 }
 

@@ -198,16 +198,6 @@ void channel_out_clear(struct channel *ch)
 
 /* ---- of an upgrade ---- */
 
-bool channel_is_plain(const struct channel *ch)
-{
-	if (ch->fd < 0)
-		return true;
-	list_each(it, &ch->out.queue)
-		if (container_of(it, struct waiting, node)->nfds > 0)
-			return false;
-	return true;
-}
-
 bool channel_waiting(const struct channel *ch, unsigned i, struct channel_word *ret)
 {
 	if (ch->fd < 0)
@@ -219,7 +209,9 @@ bool channel_waiting(const struct channel *ch, unsigned i, struct channel_word *
 			continue;
 		*ret = (struct channel_word){ .bytes = w->packet->bytes + w->sent,
 					      .len = w->packet->len - w->sent,
-					      .is_message = w->is_message };
+					      .is_message = w->is_message,
+					      .fds = w->fds,
+					      .nfds = w->nfds };
 		return true;
 	}
 	return false;
@@ -230,7 +222,7 @@ void channel_say_again(struct channel *ch, const struct channel_word *w)
 	struct packet *p = packet_new("", w->bytes, w->len, "");
 
 	if (p)
-		ignore(add(ch, p, w->is_message, NULL, 0));
+		ignore(add(ch, p, w->is_message, w->fds, w->nfds));
 	packet_unref(p);
 }
 

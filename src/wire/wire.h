@@ -199,18 +199,18 @@ void packet_unref(struct packet *p); /* NULL is allowed */
 
 /* ---- of an upgrade ---- */
 
-/* Nothing waits there to be sent that a copy of it would not have: no descriptor. */
-bool channel_is_plain(const struct channel *ch);
 struct channel_word {
 	const char *bytes; /* borrowed: what of it is not sent yet */
 	size_t len;
 	bool is_message;
+	const int *fds; /* borrowed: those that go with its first byte */
+	unsigned nfds;
 };
 /* The i-th of those that wait to be sent; false: there are no more. */
 bool channel_waiting(const struct channel *ch, unsigned i, struct channel_word *ret);
 /* The same in a new channel. What does not fit any more is lost, as its reader would be. */
 void channel_say_again(struct channel *ch, const struct channel_word *w);
-/* Half a line that was read; whole ones in it are heard with the next that comes. -ENOMEM. */
+/* Half a line that was read; whole ones in it are heard from the loop. -ENOMEM. */
 MUST_CHECK int channel_read_again(struct channel *ch, const void *half, size_t len);
 
 /* Do not listen to it, or again. What it says meanwhile waits in its socket, and so does

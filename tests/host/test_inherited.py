@@ -195,9 +195,10 @@ def test_what_is_stale_leaves_the_store(env):
             m = store.start(*listen, "--workers", 1)
             if http.get(port or first).outcome != http.OK:
                 raise Failed(f"{listen}: it does not serve")
-            wait_until(f"{n}: {port} alone is kept", lambda p=port: store.where() == ([p] if p else []))
+            kept = [port] if port else []
+            wait_until(f"{n}: {port} alone is kept", lambda k=kept: store.where() == k)
             m.ctl("upgrade", seconds=20)
-            wait_until("still", lambda p=port: store.where() == ([p] if p else []))
+            wait_until("still", lambda k=kept: store.where() == k)
             kill(m)
         store.start("--port", first, "--workers", 1).stop()
 

@@ -643,6 +643,30 @@ def test_a_hung_native_worker(env):
 
 
 @timeout(60)
+def test_a_worker_that_does_not_take_its_socket(env):
+    """A handle waits for it to read, and goes along."""
+    app, port = env.fixture("node_peer.py"), env.port()
+    m = env.start("--port", port, "--workers", 2, "--protocol", "node-cluster", "--env",
+                  "HOSTILE=handle-waits", "--drain-timeout", "1s", "--", env.need_program("python3"), "node_peer.py",
+                  cwd=app.parent)
+    old = [w["pid"] for w in m.wait_workers(2)]
+    time.sleep(1.5)
+    began = time.monotonic()
+    before = holdings(m)
+    for _ in range(3):
+        upgrade(env)
+    if time.monotonic() - began > 20:
+        raise Failed("it was waited for")
+    wait_as_before(m, before)
+    # Both accept from the same socket: sooner or later the one that is to read now does.
+    wait_until("it has its handle", lambda: [http.get(port, "/read", 5).text for _ in range(4)] and
+               sum(holdings(m).values()) < sum(before.values()), 20)
+    if pids(m) != old:
+        raise Failed(f"{old} became {m.workers()}")
+    m.stop()
+
+
+@timeout(60)
 def test_workers_that_call_all_the_time(env):
     """At their EINHORN_SOCK_PATH, half a word in every call."""
     app = env.app(app_py="""

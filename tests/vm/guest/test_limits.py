@@ -526,3 +526,23 @@ def test_who_waits_outlives_a_killed_master(env):
         env.client("stop", "web")
         wait_until("it is not kept any more", lambda: show(unit, "NFileDescriptorStore") == "0")
         subprocess.run(["systemctl", "stop", unit], check=True)
+
+
+@timeout(90)
+def test_a_program_with_its_own_socket_comes_back(env):
+    """What is in the store is in nobody's way, also when the options are others."""
+    port = env.port()
+    program = f"-- /usr/bin/python3 -m http.server {port} --bind ::"
+    with shipped(env, f"--port {port} -w 1 --protocol bind --balance shared {program}") as unit:
+        for n, options in enumerate((f"--port {port} -w 1", f"--port {port} -w 1 --balance "
+                                     "reuseport", f"--listen 127.0.0.1:{port} -w 1")):
+            master = status_of(env)["master"]["pid"]
+            (env.dir / "options").write_text(
+                f"MPSUP_OPTIONS={options}\nMPSUP_ROOT={env.root}\n", encoding="utf-8")
+            os.kill(master, signal.SIGKILL)
+            wait_until("another master", lambda was=master: status_of(env)["master"]["pid"] != was,
+                       30)
+            if http.get(("127.0.0.1", port)).outcome != http.OK:
+                raise Failed(f"{n}: it does not serve\n{journal(unit)}")
+            wait_until("what is of use is kept, and no more", lambda k=n: show(
+                unit, "NFileDescriptorStore") == ("0" if k == 1 else "1"), 20)

@@ -2,13 +2,14 @@
 """Another program in the master's place where it is a service with all controllers."""
 
 import json
+import os
 import signal
 import subprocess
 import time
 
 from harness import Failed, http, timeout, wait_until
 from test_limits import (MIB, first_worker, journal, leaf_file, make_hungry, read, shipped, show,
-                         status_of)
+                         start_hungry, status_of)
 from test_total import start, workers
 
 
@@ -68,4 +69,25 @@ def test_limits_of_worker_and_pool_are_met_afterwards(env):
     death = m.wait_event("worker.exit", seconds=40, pool="mine", slot=1)
     if death["reason"] != "oom":
         raise Failed(f"its certificate: {death}")
+    m.stop()
+
+
+@timeout(90)
+def test_who_is_born_afterwards_is_recycled_too(env):
+    m, port, (first, second) = start_hungry(env, "some", "--recycle-memory", "40M", "--memory",
+                                            "128M")
+    m.ctl("upgrade", seconds=60)
+    os.kill(first["pid"], signal.SIGKILL)
+    new = wait_until("another one", lambda: next(
+        (w for w in m.workers(state="ready") if w["pid"] not in (first["pid"], second["pid"])),
+        None), 30)
+    if read(leaf_file(new, "memory.high")) != str(40 * MIB):
+        raise Failed(f"memory.high is {read(leaf_file(new, 'memory.high'))}")
+    make_hungry(new)
+    wait_until("it is recycled", lambda: [
+        e for e in m.events() if e["event"] == "worker.exit" and e["pid"] == new["pid"] and
+        e["reason"] == "recycle_memory"], 40)
+    m.wait_workers(2)
+    if http.get(port).outcome != http.OK:
+        raise Failed("nobody answers")
     m.stop()
