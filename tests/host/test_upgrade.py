@@ -747,6 +747,7 @@ def test_a_stop_wins(env):
     m.wait_workers(2)
     (app / "quick").unlink()
     os.kill(m.workers()[0]["pid"], signal.SIGKILL)
+    wait_until("the next one boots", lambda: m.workers()[0]["state"] == "starting")
     asked = subprocess.Popen([env.mpsup, "upgrade"], env=env.environ(), stderr=subprocess.PIPE,
                              text=True)
     wait_until("it waits", lambda: "upgrade waits" in m.log(), 10)
