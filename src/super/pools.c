@@ -107,6 +107,7 @@ void pool_take_pending(struct pool *p)
 	pool_init(p, p->master);
 	p->draining = p->announced = p->ever_ready = false;
 	p->exit_code = 0;
+	wake_waiting(p->master);
 }
 
 /* It has no life any more. Not within the event that told so: others still look at it. */
@@ -136,7 +137,6 @@ static void on_later(struct timer *t)
 		return;
 	pool_take_pending(p);
 	ignore(pool_come(p, &e)); /* it has told */
-	wake_waiting(m);
 }
 
 void pool_gone(struct pool *p)
