@@ -62,6 +62,7 @@ bool pool_must_wait(struct pool *p)
 	if (!q)
 		return false;
 	p->phase = POOL_STARTING;
+	p->draining = false; /* it may have been stopped as it was, broken */
 	p->exit_code = 0;
 	(void)snprintf(p->reason, sizeof(p->reason),
 		       "it waits for an address that pool %s has until its last worker has gone",

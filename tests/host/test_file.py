@@ -272,9 +272,14 @@ def test_one_that_waits_for_an_address(env):
         raise Failed(m.ctl("status", "b"))
     m.ctl("start", "c")
     m.ctl("stop", "b")
-    waits = env.client("start", "b", seconds=30)
+    if state(m, "b") != "stopped":
+        raise Failed(state(m, "b"))
+    answer = env.client("apply", "--no-wait")
+    if answer.returncode != 0 or state(m, "b") != "starting":
+        raise Failed(f"{answer.returncode} {answer.stderr} {state(m, 'b')}")
+    waits = env.client("wait", "b", "ready", "--timeout", "20s", seconds=30)
     if waits.returncode != 0 or state(m, "b") != "ready":
-        raise Failed(f"start: {waits.returncode} {waits.stderr} {state(m, 'b')}")
+        raise Failed(f"wait: {waits.returncode} {waits.stderr} {state(m, 'b')}")
     says(port, " b ")
     m.stop()
 
