@@ -91,9 +91,12 @@ static void wake_waiting(struct master *m)
 {
 	struct err e = { 0 };
 
-	for (unsigned i = 0; i < m->npools && !m->stopping; i++)
-		if (m->pools[i]->waits_for_address && m->pools[i]->phase == POOL_STARTING)
-			ignore(pool_come(m->pools[i], &e)); /* it has told */
+	for (unsigned i = 0; i < m->npools && !m->stopping; i++) {
+		struct pool *p = m->pools[i];
+
+		if (p->waits_for_address && p->phase == POOL_STARTING && !p->retiring)
+			ignore(pool_come(p, &e)); /* it has told */
+	}
 }
 
 void pool_take_pending(struct pool *p)
