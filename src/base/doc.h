@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 #define DOC_MAX_BYTES	(1u << 20)
-#define DOC_MAX_DEPTH	64   /* of lists and mappings in each other */
+#define DOC_MAX_DEPTH	64 /* of lists and mappings in each other */
 #define DOC_MAX_ANCHORS 1000
 
 struct doc {

@@ -62,10 +62,8 @@ void givens_get(struct image *im, const json_t *array, struct arena *a, struct g
 /* ---- a pool's ---- */
 
 static const struct field origin[] = {
-	FIELD(KEPT, pool_config, name),
-	FIELD(KEPT, pool_config, file),
-	FIELD(KEPT, pool_config, dir),
-	FIELD(NUM, pool_config, line),
+	FIELD(KEPT, pool_config, name),	 FIELD(KEPT, pool_config, file),
+	FIELD(KEPT, pool_config, dir),	 FIELD(NUM, pool_config, line),
 	FIELD(NUM, pool_config, column),
 };
 

@@ -74,8 +74,9 @@ static void do_events(struct ctl_client *cl, const struct target *t, const json_
 	uint64_t since;
 
 	if (t->slot >= 0) {
-		client_fail(cl, 2, "events are shown of a pool, or of the whole instance: "
-				   "mpsup events %s",
+		client_fail(cl, 2,
+			    "events are shown of a pool, or of the whole instance: "
+			    "mpsup events %s",
 			    t->pool->conf->name);
 		return;
 	}

@@ -301,8 +301,9 @@ void verb_reopen(struct ctl_client *cl, const struct target *t, const json_t *ar
 	(void)args;
 	/* Who has rights on one pool has none on the others' files. */
 	if (t->pool) {
-		client_fail(cl, 2, "reopen: the log files of all pools are opened again together; "
-				   "right is: mpsup reopen [INSTANCE:]");
+		client_fail(cl, 2,
+			    "reopen: the log files of all pools are opened again together; "
+			    "right is: mpsup reopen [INSTANCE:]");
 		return;
 	}
 	if (m->on_reopen)
