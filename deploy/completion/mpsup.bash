@@ -106,6 +106,7 @@ _mpsup_argument() {
     case $1:$2 in
     status:1) _mpsup_kind target ;;
     logs:1) _mpsup_kind target ;;
+    events:1) _mpsup_kind target ;;
     stop:1) _mpsup_kind target ;;
     reload:1) _mpsup_kind target ;;
     upgrade:1) _mpsup_kind instance ;;

@@ -68,12 +68,13 @@ int cmd_events(int argc, char **argv)
 	};
 	const struct usage usage = {
 		.verb = "events",
-		.args = "[INSTANCE:][POOL]",
+		.args = "[TARGET]",
 		.opts = opts,
-		.text = "Show what happened: births, deaths and their reasons, limits, who asked "
-			"for what.\nThe last 1024 events are kept, fewer when they are long; their "
-			"numbers go on over\nrestarts of the instance. Who comes back with the number of "
-			"the last one that it saw\nmisses none, or is told.\n",
+		.text = "Show what happened, in one pool or in all: births, deaths and their "
+			"reasons, limits, who\nasked for what. The last 1024 events are kept, fewer "
+			"when they are long; their numbers go\non over restarts of the instance. "
+			"Who comes back with the number of the last one that it saw\nmisses none, "
+			"or is told.\n",
 	};
 	const char *target;
 	json_t *ask;

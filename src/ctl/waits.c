@@ -88,7 +88,7 @@ void client_check_stopped(struct ctl_client *cl)
 	if (cl->stop_slot < 0) {
 		if (p->phase != POOL_STOPPED)
 			return;
-	} else {
+	} else if ((unsigned)cl->stop_slot < p->nslots_made) { /* else it is another pool by now */
 		const struct slot *s = p->slots[cl->stop_slot];
 
 		if (slot_is_wanted(s) && cl->only_waits)

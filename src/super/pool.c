@@ -102,6 +102,7 @@ void pool_done(struct pool *p)
 	p->nslots = p->nslots_made = 0;
 	p->slots = NULL;
 	p->boot_stderr = NULL;
+	p->boot_stderr_len = 0;
 }
 
 unsigned pool_count_ready(const struct pool *p)

@@ -63,6 +63,7 @@ bool pool_must_wait(struct pool *p)
 	if (!q)
 		return false;
 	p->phase = POOL_STARTING;
+	p->draining = false; /* it may have been stopped as it was, broken */
 	p->exit_code = 0;
 	(void)snprintf(p->reason, sizeof(p->reason),
 		       "it waits for an address that pool %s has until its last worker has gone",
@@ -93,9 +94,12 @@ static void wake_waiting(struct master *m)
 {
 	struct err e = { 0 };
 
-	for (unsigned i = 0; i < m->npools && !m->stopping; i++)
-		if (m->pools[i]->waits_for_address && m->pools[i]->phase == POOL_STARTING)
-			ignore(pool_come(m->pools[i], &e)); /* it has told */
+	for (unsigned i = 0; i < m->npools && !m->stopping; i++) {
+		struct pool *p = m->pools[i];
+
+		if (p->waits_for_address && p->phase == POOL_STARTING && !p->retiring)
+			ignore(pool_come(p, &e)); /* it has told */
+	}
 }
 
 void pool_take_pending(struct pool *p)
@@ -111,6 +115,7 @@ void pool_take_pending(struct pool *p)
 	pool_init(p, p->master);
 	p->draining = p->announced = p->ever_ready = false;
 	p->exit_code = 0;
+	wake_waiting(p->master);
 }
 
 /* It has no life any more. Not within the event that told so: others still look at it. */
@@ -140,11 +145,11 @@ static void on_later(struct timer *t)
 		return;
 	if (p->stays_stopped) {
 		listeners_drop_kept(p); /* with its next start it is another */
-	} else {
-		pool_take_pending(p);
-		ignore(pool_come(p, &e)); /* it has told */
+		wake_waiting(m);
+		return;
 	}
-	wake_waiting(m);
+	pool_take_pending(p);
+	ignore(pool_come(p, &e)); /* it has told */
 }
 
 void pool_gone(struct pool *p)

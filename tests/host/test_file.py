@@ -5,8 +5,10 @@ what differs; what runs can be written down as a file that does the same."""
 import json
 import os
 import re
+import socket
+import subprocess
 
-from harness import Failed, timeout, wait_until
+from harness import Failed, patience, timeout, wait_until
 from harness import http, proc
 
 SERVER = """
@@ -272,10 +274,41 @@ def test_one_that_waits_for_an_address(env):
         raise Failed(m.ctl("status", "b"))
     m.ctl("start", "c")
     m.ctl("stop", "b")
-    waits = env.client("start", "b", seconds=30)
+    if state(m, "b") != "stopped":
+        raise Failed(state(m, "b"))
+    answer = env.client("apply", "--no-wait")
+    if answer.returncode != 0 or state(m, "b") != "starting":
+        raise Failed(f"{answer.returncode} {answer.stderr} {state(m, 'b')}")
+    waits = env.client("wait", "b", "ready", "--timeout", "20s", seconds=30)
     if waits.returncode != 0 or state(m, "b") != "ready":
-        raise Failed(f"start: {waits.returncode} {waits.stderr} {state(m, 'b')}")
+        raise Failed(f"wait: {waits.returncode} {waits.stderr} {state(m, 'b')}")
     says(port, " b ")
+    m.stop()
+
+
+def test_who_waits_for_a_slot_that_is_no_more(env):
+    """Its pool has stopped, and cannot begin anew."""
+    f = File(env)
+    env.app(server_py=SERVER, slow_py=LEAVES_SLOWLY)
+    first, taken = env.port(), env.port()
+    f.pool("a", port=first, workers=1, cwd=str(f.app),
+           command=[env.need_program("python3"), "slow.py", str(first), "0.7"])
+    f.server("other", env.port())
+    m = env.start("-c", f.write())
+    wait_until("both serve", lambda: state(m, "a") == state(m, "other") == "ready")
+    with socket.create_server(("", taken)):
+        f.server("a", taken)
+        f.write()
+        m.ctl("apply", "--no-wait")
+        clients = [subprocess.Popen([env.mpsup, *words], env=env.environ(), stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                   for words in (("wait", "a/0", "stopped"), ("stop", "a/0"))]
+        wait_until("a is broken", lambda: state(m, "a") == "failed")
+        m.ctl("restart", "other", seconds=30)
+        for client in clients:
+            _, said = client.communicate(timeout=patience(20))
+            if client.returncode != 0:
+                raise Failed(f"{client.args}: {client.returncode} {said}")
     m.stop()
 
 

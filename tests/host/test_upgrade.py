@@ -319,6 +319,43 @@ pools:
     m.stop()
 
 
+def test_a_pool_that_has_become_another_and_was_not_born(env):
+    """What the one before said at its end is forgotten whole."""
+    ports = [env.port() for _ in range(4)]
+    app = env.app(busy_py="import http.server, sys, time\n"
+                  "while time.process_time() < 1.5: pass\n"
+                  "http.server.HTTPServer(('', int(sys.argv[1])), http.server.BaseHTTPRequestHandler)"
+                  ".serve_forever()\n")
+    file = app / "shop.yaml"
+
+    def write(rest, more=""):
+        file.write_text(f"""
+version: 1
+name: shop
+parallel: 1
+pools:
+  - {{name: a, listen: "127.0.0.1:{ports[0]}", workers: 1}}
+  - {{name: b, workers: 1, restart: {{backoff: 1ms..1ms}}, {rest}}}
+{more}
+""")
+
+    write(f'listen: "127.0.0.1:{ports[1]}", command: [sh, -c, "echo boom >&2; exit 3"]')
+    m = env.start("-c", file, cwd=app)
+    wait_until("b has failed", lambda: m.status()["pools"][1]["state"] == "failed")
+    write(f'listen: "127.0.0.1:{ports[2]}"',
+          f'  - {{name: busy, port: {ports[3]}, workers: 1, command: [python3, busy.py, "{ports[3]}"]}}')
+    m.ctl("apply", "--no-wait")
+    m.ctl("stop", "b")
+    upgrade(env)
+    if m.status()["pools"][1]["usage"]["births"] != 5:
+        raise Failed("b was born: this shows nothing")
+    m.ctl("start", "b")
+    for i in (0, 2):
+        if http.get(("127.0.0.1", ports[i])).outcome != http.OK:
+            raise Failed(f"port {ports[i]}")
+    m.stop()
+
+
 def test_unix_socket(env):
     where = env.dir / "x.sock"
     m = env.start("--listen", f"unix:{where}", "--workers", 2)
