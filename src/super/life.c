@@ -342,13 +342,18 @@ static void stop_by_signal(struct life *l)
 	dispatch_update(l->pool);
 }
 
+/* Nobody takes over before it leaves: it is waited for. */
+static bool is_waited_for(enum reason why)
+{
+	return why == REASON_STOP || why == REASON_RESTART;
+}
+
 /* A stop of all waits for less than one that nobody notices. */
 static uint64_t time_to_drain(const struct life *l, enum reason why)
 {
 	uint64_t ms = l->pool->conf->drain_timeout_ms;
-	bool all = why == REASON_STOP || why == REASON_RESTART;
 
-	return all && ms > STOP_DRAIN_MS ? STOP_DRAIN_MS : ms;
+	return is_waited_for(why) && ms > STOP_DRAIN_MS ? STOP_DRAIN_MS : ms;
 }
 
 /* By its protocol's word, or watched while others serve. false: it knows signals only. */
@@ -395,6 +400,10 @@ void life_stop(struct life *l, enum reason why)
 		life_kill(l, why);
 	else
 		stop_by_signal(l);
+	/* The signal is all that it knows of draining: what it has begun it may finish. */
+	if (l->state == LIFE_STOPPING && l->was_ready && !is_waited_for(why) &&
+	    drain_ms > l->pool->conf->stop_timeout_ms)
+		deadline_in(l, drain_ms);
 }
 
 void life_emptied(struct life *l)
@@ -416,8 +425,9 @@ void life_observed(struct life *l)
 /* What is open still is ended with it. */
 static void count_cut(struct life *l)
 {
-	int64_t n = l->master->world->busy(l);
+	int64_t n = l->drained ? 0 : l->master->world->busy(l);
 
+	l->drained = true; /* or counted */
 	if (n <= 0)
 		return;
 	l->pool->usage.connections_cut += (uint64_t)n;
@@ -429,6 +439,7 @@ static void on_deadline(struct timer *t)
 {
 	struct life *l = container_of(t, struct life, deadline);
 	char name[LIFE_NAME_BYTES];
+	bool late;
 
 	switch (l->state) {
 	case LIFE_STARTING:
@@ -450,15 +461,17 @@ static void on_deadline(struct timer *t)
 		life_kill(l, REASON_READY_TIMEOUT);
 		break;
 	case LIFE_DRAINING:
-		if (!l->drained)
-			count_cut(l);
-		if (!l->asked && !l->drained)
+		late = !l->drained;
+		count_cut(l);
+		if (!l->asked && late)
 			l->asked = REASON_DRAIN_TIMEOUT;
 		else if (!l->asked && !l->suicide)
 			l->asked = REASON_STOP;
 		stop_by_signal(l);
 		break;
 	case LIFE_STOPPING:
+		if (l->was_ready)
+			count_cut(l);
 		life_kill(l, REASON_STOP_TIMEOUT);
 		break;
 	case LIFE_KILLED:

@@ -231,6 +231,36 @@ def test_who_never_ends_is_cut_and_counted(env):
     m.stop()
 
 
+POLITE = ANSWER.replace("http.server.ThreadingHTTPServer(", """import signal, threading
+class S(http.server.ThreadingHTTPServer):
+    daemon_threads = False
+s = S(""").replace(".serve_forever()", """
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=s.shutdown).start())
+s.serve_forever()
+s.server_close()""")
+
+
+@timeout(60)
+def test_who_drains_at_a_signal_has_the_time_to(env):
+    app, port = env.app(server_py=POLITE), env.port()
+    m = env.start("--port", port, "--workers", 1, "--drain", "signal", "--stop-timeout", "500ms", "--",
+                  env.need_program("python3"), "server.py", cwd=app)
+    answer = http.background(port, "/slow")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1)
+    reload(env, "--wait", "drained")
+    got = answer()
+    if got.outcome != http.OK or m.pool()["usage"]["connections_cut"]:
+        raise Failed(str(got))
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        s.sendall(b"GET / HT")
+        wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1)
+        m.ctl("set", "web", "drain_timeout=1s")
+        verdict = reload(env, "--wait", "drained")
+    if verdict["cut"] != 1 or m.pool()["usage"]["connections_cut"] != 1:
+        raise Failed(f"{verdict} {m.pool()['usage']}")
+    m.stop()
+
+
 @timeout(60)
 def test_shared_socket_drains_by_signal(env):
     m, port, _ = python(env, "--balance", "shared")
