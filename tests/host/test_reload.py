@@ -4,6 +4,7 @@ hanging, and a version that does not get ready changes nothing."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -418,6 +419,30 @@ def test_a_generation_keeps_its_version(env):
     reload(env)
     for _ in range(10):
         says(port, "three 2")
+    m.stop()
+
+
+@timeout(60)
+def test_a_generation_keeps_large_files(env):
+    app, port = env.app(server_py=ANSWER + "#" * (3 << 20)), env.port()
+    program = app / "program"        # larger than what is copied of programs
+    shutil.copyfile(env.need_program("python3"), program)
+    program.chmod(0o755)
+    m = env.start("--port", port, "--workers", 2, "--", "./program", "server.py", cwd=app)
+    m.wait_workers(2)
+    with open(app / "server.py", "r+") as f:
+        f.write("raise SystemExit('the new one')\n")                     # in place
+    (app / "new").write_text("#!/bin/sh\necho the new one\nexit 1\n")
+    (app / "new").chmod(0o755)
+    (app / "new").rename(program)                                        # over it
+    for slot in (0, 1, 0):
+        replaced(m, slot)
+    for _ in range(10):
+        says(port, " 1")
+    if "the new one" in m.output() or m.events("worker.boot_failure"):
+        raise Failed("versions are mixed")
+    if "the new one" not in (reload(env, code=1)["stderr"] or "") + m.output():
+        raise Failed("it was to be the new one")
     m.stop()
 
 
