@@ -505,6 +505,31 @@ def test_an_apply_that_went_back_is_tried_again(env):
     m.stop()
 
 
+@timeout(60)
+def test_a_port_that_is_taken_stops_nobody(env):
+    app, port, other = env.app(server_py=ANSWER), env.port(), env.port()
+    m = env.start("-c", write(env, app, port))
+    m.wait_workers(2)
+    before = pids(m)
+    with socket.socket() as s:
+        s.bind(("0.0.0.0", other))
+        s.listen()
+        write(env, app, other)
+        verdict = reload(env, code=1)
+        if verdict["result"] != "refused" or "in use" not in verdict["reason"] or pids(m) != before:
+            raise Failed(f"{verdict}: {before} became {pids(m)}")
+        says(port, " 1")
+    if reload(env)["generation"] != 2 or set(pids(m)) & set(before):
+        raise Failed("the port is free now")
+    says(other, " 2")
+    (app / "server.py").write_text("raise SystemExit('broken')\n")
+    write(env, app, port)            # other sockets: nobody to go back to, but a verdict
+    verdict = reload(env, code=1)
+    if verdict["result"] != "refused" or not verdict["reason"]:
+        raise Failed(str(verdict))
+    m.wait_exit(70)
+
+
 # ---- in the middle of it (traps 33) ----
 
 SLOW = "import time\ntime.sleep(1.5)\n" + ANSWER
