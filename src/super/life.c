@@ -332,13 +332,21 @@ void life_kill(struct life *l, enum reason why)
 	dispatch_update(l->pool);
 }
 
+/* How one leaves goes with its program: the next generation's may be another. */
+static const struct pool_config *own_conf(const struct life *l)
+{
+	if (l->gen == l->pool->gen)
+		return l->pool->conf; /* as a person has changed it since */
+	return l->gen->left_conf ? l->gen->left_conf : l->gen->conf;
+}
+
 static void stop_by_signal(struct life *l)
 {
 	if (life_step(l, EV_SIGNAL) < 0)
 		return;
 	watchdog_stop(l);
-	l->master->world->signal(l, l->pool->conf->stop_signal);
-	deadline_in(l, l->pool->conf->stop_timeout_ms);
+	l->master->world->signal(l, own_conf(l)->stop_signal);
+	deadline_in(l, own_conf(l)->stop_timeout_ms);
 	dispatch_update(l->pool);
 }
 
@@ -360,7 +368,7 @@ static uint64_t time_to_drain(const struct life *l, enum reason why)
 static bool drain(struct life *l, uint64_t ms)
 {
 	const struct world *w = l->master->world;
-	enum drain_mode mode = l->pool->conf->drain;
+	enum drain_mode mode = own_conf(l)->drain;
 	bool watch = !l->pool->draining; /* others take over meanwhile */
 
 	if (l->state != LIFE_READY || mode == DRAIN_SIGNAL)
@@ -402,7 +410,7 @@ void life_stop(struct life *l, enum reason why)
 		stop_by_signal(l);
 	/* The signal is all that it knows of draining: what it has begun it may finish. */
 	if (l->state == LIFE_STOPPING && l->was_ready && !is_waited_for(why) &&
-	    drain_ms > l->pool->conf->stop_timeout_ms)
+	    drain_ms > own_conf(l)->stop_timeout_ms)
 		deadline_in(l, drain_ms);
 }
 

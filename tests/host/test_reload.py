@@ -506,6 +506,34 @@ def test_an_apply_that_went_back_is_tried_again(env):
 
 
 @timeout(60)
+def test_the_old_one_leaves_in_its_own_way(env):
+    app, port = env.app(server_py=ANSWER), env.port()
+    m = env.start("-c", write(env, app, port, restart={"stop_signal": "USR1", "drain": "signal"}))
+    m.wait_workers(2)
+    write(env, app, port, env={"WORD": "new"}, restart={"drain_idle": "100ms"})
+    reload(env, "--wait", "drained")
+    ends = [e["signal"] for e in m.events("worker.exit")]
+    if ends != [signal.SIGUSR1] * 2:
+        raise Failed(str(m.events("worker.exit")))
+    (app / "server.py").write_text("import time, os\nif os.environ['MPSUP_WORKER'] == '1': exit(1)\n" + ANSWER)
+    write(env, app, port, env={"WORD": "third"}, restart={"stop_signal": "USR2", "drain": "signal", "surge": 1})
+    reload(env, "--wait", "drained", code=1)
+    wait_until("those of before serve", lambda: {w["generation"] for w in m.workers()} == {2}, 20)
+    ends = {e["generation"]: e["signal"] for e in m.events("worker.exit")}
+    if ends[2] != signal.SIGTERM or ends[3] != signal.SIGUSR2:
+        raise Failed(str(ends))
+    (app / "server.py").write_text(ANSWER)
+    m.ctl("set", "web", "stop_signal=USR1")      # and a restart is another generation, too
+    seen = len(m.events("worker.exit"))
+    m.ctl("restart", "web", seconds=30)
+    m.wait_workers(2)
+    ends = [e["signal"] for e in m.events("worker.exit")[seen:]]
+    if ends != [signal.SIGUSR1] * 2:
+        raise Failed(f"after a restart: {ends}")
+    m.stop()
+
+
+@timeout(60)
 def test_a_port_that_is_taken_stops_nobody(env):
     app, port, other = env.app(server_py=ANSWER), env.port(), env.port()
     m = env.start("-c", write(env, app, port))
