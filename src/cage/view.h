@@ -55,14 +55,16 @@ struct view_credential {
 #define VIEW_PRELOAD "/dev/.mpsup/preload.cjs"
 
 /* A file of the command itself, as it is when the mold is built: whoever is born of this
- * generation runs that one, whatever is deployed over it meanwhile. Small files are
- * copied, since a deploy may write into them; of others the inode is kept. */
+ * generation runs that one, whatever is deployed over it meanwhile. Files that a deploy may
+ * write into are copied; of large ones, and of programs, which the kernel does not let
+ * anybody write into while they run, the inode is kept. */
 struct view_pin {
 	const char *path; /* absolute, no symlink in it */
 	bool copy;
 };
 #define VIEW_PINS_MAX	8
-#define VIEW_PIN_BYTES	(1u << 20) /* that are copied, of each */
+#define VIEW_PIN_BYTES	(16u << 20) /* that are copied, of each */
+#define VIEW_PIN_EXEC	(1u << 20)  /* and of a program */
 #define VIEW_PIN_FORMAT "/dev/.mpsup/pinned/%u"
 
 /* What is done: plain data, strings in the arena. */

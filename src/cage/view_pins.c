@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -36,7 +38,7 @@ static bool is_systems(const char *path)
 	return false;
 }
 
-static int plan_one(struct view *v, struct arena *a, const char *dir, const char *name)
+static int plan_one(struct view *v, struct arena *a, const char *dir, const char *name, size_t most)
 {
 	char path[PATH_MAX], real[PATH_MAX];
 	struct stat st;
@@ -54,17 +56,16 @@ static int plan_one(struct view *v, struct arena *a, const char *dir, const char
 	kept = arena_strdup(a, real);
 	if (!kept)
 		return -ENOMEM;
-	v->pins[v->npins++] =
-		(struct view_pin){ .path = kept, .copy = st.st_size <= (off_t)VIEW_PIN_BYTES };
+	v->pins[v->npins++] = (struct view_pin){ .path = kept, .copy = st.st_size <= (off_t)most };
 	return 0;
 }
 
 int view_plan_pins(const struct view_request *req, struct arena *arena, struct view *v)
 {
-	int r = req->exec_path ? plan_one(v, arena, "/", req->exec_path) : 0;
+	int r = req->exec_path ? plan_one(v, arena, "/", req->exec_path, VIEW_PIN_EXEC) : 0;
 
 	for (int i = 1; r == 0 && req->argv && req->argv[0] && req->argv[i]; i++)
-		r = plan_one(v, arena, req->cwd, req->argv[i]);
+		r = plan_one(v, arena, req->cwd, req->argv[i], VIEW_PIN_BYTES);
 	return r;
 }
 
@@ -127,7 +128,7 @@ int view_make_pins(const struct view *v, int *fds)
 	if (mkdir("dev/.mpsup/pinned", 0755) < 0)
 		return -errno;
 	r = mount_tmpfs("dev/.mpsup/pinned", MS_NOSUID | MS_NODEV,
-			"mode=0755,size=20m,nr_inodes=64");
+			"mode=0755,size=260m,nr_inodes=64");
 	for (unsigned i = 0; r == 0 && i < v->npins; i++) {
 		if (fds[i] < 0)
 			continue; /* gone since: the program will say so itself */
@@ -140,6 +141,43 @@ int view_make_pins(const struct view *v, int *fds)
 
 /* ---- each birth ---- */
 
+#define PINNED "/dev/.mpsup/pinned"
+
+static int copy_all(int from, int to)
+{
+	struct stat st;
+	ssize_t n;
+
+	while ((n = sendfile(to, from, NULL, 1 << 24)) > 0)
+		;
+	if (n < 0 || fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 ||
+	    fchmod(to, st.st_mode & 0777) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The inode that is kept has lost this name, and the kernel binds none such to another place.
+ * So a worker that is born after the deploy has a copy of its own. */
+static int put_nameless(const char *place, const char *path)
+{
+	AUTO_FD int from = open(place, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), to = -1;
+	int r;
+
+	if (from < 0 || access(path, F_OK) < 0)
+		return 0; /* it is gone, or hidden from this view: not for want of a name */
+	r = mount_tmpfs(PINNED, MS_NOSUID | MS_NODEV, "mode=0700,nr_inodes=8");
+	if (r < 0)
+		return r;
+	to = open(PINNED "/0", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0400);
+	r = to < 0 ? -errno : copy_all(from, to);
+	fd_close(&to); /* who writes to it would keep it from being executed */
+	if (r == 0)
+		r = mount_bind(AT_FDCWD, PINNED "/0", AT_FDCWD, path, ATTR_RO, false);
+	if (umount2(PINNED, MNT_DETACH) < 0 && r == 0)
+		r = -errno;
+	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+}
+
 int view_put_pins(const struct view *v)
 {
 	char place[] = "/dev/.mpsup/pinned/0";
@@ -149,6 +187,8 @@ int view_put_pins(const struct view *v)
 
 		place[sizeof(place) - 2] = (char)('0' + i);
 		r = mount_bind(AT_FDCWD, place, AT_FDCWD, v->pins[i].path, ATTR_RO, false);
+		if (r == -ENOENT && !v->pins[i].copy)
+			r = put_nameless(place, v->pins[i].path);
 		/* Not there: the file is gone, or hidden from this view. */
 		if (r < 0 && r != -ENOENT && r != -ENOTDIR)
 			return r;

@@ -33,6 +33,10 @@ static json_t *of_pool(const struct pool *p)
 		return verdict_json(p->conf->name, "rolled_back", &p->roll, pool_roll_reason(p));
 	if (p->phase == POOL_FAILED)
 		return verdict_json(p->conf->name, "refused", NULL, p->reason);
+	/* It was to be the only one of an instance that ends with it. */
+	if (p->master->stopping && !p->ever_ready)
+		return verdict_json(p->conf->name, "refused", NULL,
+				    "its new workers never got ready, and the instance ends");
 	return verdict_json(p->conf->name, "ok", &p->roll, "");
 }
 

@@ -269,6 +269,9 @@ static int change(struct master *m, struct apply_step *s)
 		r = pool_adopt(p, conf, &s->why);
 	if (r == 0 && (s->action == APPLY_ROLL || s->anew))
 		r = roll(m, s, conf);
+	/* What can be known before is no reason to stop those who serve. */
+	if (r == 0 && s->action == APPLY_REPLACE)
+		r = listeners_try(m, conf, &s->why);
 	if (r == 0 && s->action == APPLY_REPLACE)
 		pool_replace(p, conf);
 	if (r < 0) {

@@ -332,30 +332,43 @@ void life_kill(struct life *l, enum reason why)
 	dispatch_update(l->pool);
 }
 
+/* How one leaves goes with its program: the next generation's may be another. */
+static const struct pool_config *own_conf(const struct life *l)
+{
+	if (l->gen == l->pool->gen)
+		return l->pool->conf; /* as a person has changed it since */
+	return l->gen->left_conf ? l->gen->left_conf : l->gen->conf;
+}
+
 static void stop_by_signal(struct life *l)
 {
 	if (life_step(l, EV_SIGNAL) < 0)
 		return;
 	watchdog_stop(l);
-	l->master->world->signal(l, l->pool->conf->stop_signal);
-	deadline_in(l, l->pool->conf->stop_timeout_ms);
+	l->master->world->signal(l, own_conf(l)->stop_signal);
+	deadline_in(l, own_conf(l)->stop_timeout_ms);
 	dispatch_update(l->pool);
+}
+
+/* Nobody takes over before it leaves: it is waited for. */
+static bool is_waited_for(enum reason why)
+{
+	return why == REASON_STOP || why == REASON_RESTART;
 }
 
 /* A stop of all waits for less than one that nobody notices. */
 static uint64_t time_to_drain(const struct life *l, enum reason why)
 {
 	uint64_t ms = l->pool->conf->drain_timeout_ms;
-	bool all = why == REASON_STOP || why == REASON_RESTART;
 
-	return all && ms > STOP_DRAIN_MS ? STOP_DRAIN_MS : ms;
+	return is_waited_for(why) && ms > STOP_DRAIN_MS ? STOP_DRAIN_MS : ms;
 }
 
 /* By its protocol's word, or watched while others serve. false: it knows signals only. */
 static bool drain(struct life *l, uint64_t ms)
 {
 	const struct world *w = l->master->world;
-	enum drain_mode mode = l->pool->conf->drain;
+	enum drain_mode mode = own_conf(l)->drain;
 	bool watch = !l->pool->draining; /* others take over meanwhile */
 
 	if (l->state != LIFE_READY || mode == DRAIN_SIGNAL)
@@ -395,6 +408,10 @@ void life_stop(struct life *l, enum reason why)
 		life_kill(l, why);
 	else
 		stop_by_signal(l);
+	/* The signal is all that it knows of draining: what it has begun it may finish. */
+	if (l->state == LIFE_STOPPING && l->was_ready && !is_waited_for(why) &&
+	    drain_ms > own_conf(l)->stop_timeout_ms)
+		deadline_in(l, drain_ms);
 }
 
 void life_emptied(struct life *l)
@@ -416,8 +433,9 @@ void life_observed(struct life *l)
 /* What is open still is ended with it. */
 static void count_cut(struct life *l)
 {
-	int64_t n = l->master->world->busy(l);
+	int64_t n = l->drained ? 0 : l->master->world->busy(l);
 
+	l->drained = true; /* or counted */
 	if (n <= 0)
 		return;
 	l->pool->usage.connections_cut += (uint64_t)n;
@@ -429,6 +447,7 @@ static void on_deadline(struct timer *t)
 {
 	struct life *l = container_of(t, struct life, deadline);
 	char name[LIFE_NAME_BYTES];
+	bool late;
 
 	switch (l->state) {
 	case LIFE_STARTING:
@@ -450,15 +469,17 @@ static void on_deadline(struct timer *t)
 		life_kill(l, REASON_READY_TIMEOUT);
 		break;
 	case LIFE_DRAINING:
-		if (!l->drained)
-			count_cut(l);
-		if (!l->asked && !l->drained)
+		late = !l->drained;
+		count_cut(l);
+		if (!l->asked && late)
 			l->asked = REASON_DRAIN_TIMEOUT;
 		else if (!l->asked && !l->suicide)
 			l->asked = REASON_STOP;
 		stop_by_signal(l);
 		break;
 	case LIFE_STOPPING:
+		if (l->was_ready)
+			count_cut(l);
 		life_kill(l, REASON_STOP_TIMEOUT);
 		break;
 	case LIFE_KILLED:

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "kernel/steer.h"
 #include "super/pool.h"
@@ -205,6 +207,45 @@ int listeners_open(struct pool *p, struct err *e)
 
 		/* A program that opens its socket itself says when it listens. */
 		r = listener_begin(l, at_once, e);
+	}
+	return r;
+}
+
+static in_port_t port_of(const struct sockaddr_storage *a)
+{
+	if (a->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)(const void *)a)->sin_port;
+	return a->ss_family == AF_INET6 ?
+		       ((const struct sockaddr_in6 *)(const void *)a)->sin6_port :
+		       0;
+}
+
+/* By a pool that may be about to give it up, or by who started us. */
+static bool is_ours(const struct master *m, const struct listen_spec *s)
+{
+	bool ours = port_of(&s->addr) == 0 || m->inherited.n > 0;
+
+	for (unsigned i = 0; i < m->npools; i++)
+		for (unsigned k = 0; m->pools[i]->listeners && k < m->pools[i]->nlisteners; k++)
+			ours |= port_of(&m->pools[i]->listeners[k].spec.addr) == port_of(&s->addr);
+	return ours;
+}
+
+int listeners_try(const struct master *m, const struct pool_config *conf, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < conf->nlistens; i++) {
+		const struct listen_spec *s = &conf->listens[i];
+		struct listener_spec spec = { .shown = s->shown,
+					      .addr = s->addr,
+					      .addr_len = s->addr_len,
+					      .dual_stack = s->dual_stack,
+					      .backlog = conf->backlog };
+		AUTO_FD int fd = -1;
+
+		if (!is_ours(m, s))
+			r = listener_hold(&spec, &fd, e);
 	}
 	return r;
 }

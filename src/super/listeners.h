@@ -18,6 +18,9 @@
 #define LIVE_WORDS(n) (((n) + 63) / 64) /* of pool->live */
 
 MUST_CHECK int listeners_open(struct pool *p, struct err *e);
+/* Whether the addresses that none of the pools has could be had; nothing is kept. -errno with
+ * a sentence: somebody else listens there, or this host has no such address. */
+MUST_CHECK int listeners_try(const struct master *m, const struct pool_config *conf, struct err *e);
 /* Room for the sockets of so many places, without any: of an upgrade. -ENOMEM. */
 MUST_CHECK int listeners_again(struct pool *p, unsigned places);
 void listeners_close(struct pool *p);

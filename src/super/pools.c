@@ -82,11 +82,13 @@ int pool_come(struct pool *p, struct err *e)
 	}
 	p->reason[0] = '\0';
 	r = pool_open(p, e);
-	if (r < 0)
+	if (r < 0) {
 		pool_break(p, e);
-	else
-		pool_start(p);
-	return r;
+		return r;
+	}
+	p->roll.generation = p->generation; /* for the verdict */
+	pool_start(p);
+	return 0;
 }
 
 /* One has given its addresses back. */

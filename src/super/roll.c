@@ -19,10 +19,19 @@
 #define WORDS_BYTES 4096
 #define WORDS_LINES 20
 
+static void keep(struct pool_config **in, struct pool_config *conf)
+{
+	pool_config_ref(conf);
+	pool_config_unref(*in);
+	*in = conf;
+}
+
 static void take_generation(struct pool *p, struct generation *g)
 {
 	struct pool_config *conf = pool_config_ref(g->left_conf ? g->left_conf : g->conf);
 
+	if (p->gen)
+		keep(&p->gen->left_conf, p->conf);
 	pool_config_inherit(conf, p->conf); /* its uid, on the way back too */
 	pool_config_unref(p->conf);
 	p->conf = conf;
@@ -105,18 +114,10 @@ static void roll_reset(struct pool *p)
 	p->roll = (struct roll){ .next = p->roll.next, .generation = p->gen->number };
 }
 
-static void keep(struct pool_config **in, struct pool_config *conf)
-{
-	pool_config_ref(conf);
-	pool_config_unref(*in);
-	*in = conf;
-}
-
 static void begin(struct pool *p, struct generation *g)
 {
 	struct generation *old = p->gen;
 
-	keep(&old->left_conf, p->conf);
 	take_generation(p, g);
 	roll_reset(p);
 	p->rolled_from = old;
@@ -145,6 +146,7 @@ static void drop_next(struct pool *p)
 
 void pool_roll(struct pool *p, struct generation *g)
 {
+	struct generation *old = p->gen;
 	struct err e;
 
 	p->generation = g->number;
@@ -162,8 +164,8 @@ void pool_roll(struct pool *p, struct generation *g)
 		begin(p, g);
 		return;
 	}
-	generation_unref(p->gen); /* there is nothing to go back to */
 	take_generation(p, g);
+	generation_unref(old); /* there is nothing to go back to */
 	roll_reset(p);
 	if (p->phase == POOL_FAILED && pool_begin(p, -1, &e) < 0)
 		log_error("pool %s: %s", p->conf->name, e.msg);

@@ -4,6 +4,7 @@ hanging, and a version that does not get ready changes nothing."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -231,6 +232,36 @@ def test_who_never_ends_is_cut_and_counted(env):
     m.stop()
 
 
+POLITE = ANSWER.replace("http.server.ThreadingHTTPServer(", """import signal, threading
+class S(http.server.ThreadingHTTPServer):
+    daemon_threads = False
+s = S(""").replace(".serve_forever()", """
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=s.shutdown).start())
+s.serve_forever()
+s.server_close()""")
+
+
+@timeout(60)
+def test_who_drains_at_a_signal_has_the_time_to(env):
+    app, port = env.app(server_py=POLITE), env.port()
+    m = env.start("--port", port, "--workers", 1, "--drain", "signal", "--stop-timeout", "500ms", "--",
+                  env.need_program("python3"), "server.py", cwd=app)
+    answer = http.background(port, "/slow")
+    wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1)
+    reload(env, "--wait", "drained")
+    got = answer()
+    if got.outcome != http.OK or m.pool()["usage"]["connections_cut"]:
+        raise Failed(str(got))
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        s.sendall(b"GET / HT")
+        wait_until("it is accepted", lambda: m.workers()[0]["connections"] == 1)
+        m.ctl("set", "web", "drain_timeout=1s")
+        verdict = reload(env, "--wait", "drained")
+    if verdict["cut"] != 1 or m.pool()["usage"]["connections_cut"] != 1:
+        raise Failed(f"{verdict} {m.pool()['usage']}")
+    m.stop()
+
+
 @timeout(60)
 def test_shared_socket_drains_by_signal(env):
     m, port, _ = python(env, "--balance", "shared")
@@ -391,6 +422,30 @@ def test_a_generation_keeps_its_version(env):
     m.stop()
 
 
+@timeout(60)
+def test_a_generation_keeps_large_files(env):
+    app, port = env.app(server_py=ANSWER + "#" * (3 << 20)), env.port()
+    program = app / "program"        # larger than what is copied of programs
+    shutil.copyfile(env.need_program("python3"), program)
+    program.chmod(0o755)
+    m = env.start("--port", port, "--workers", 2, "--", "./program", "server.py", cwd=app)
+    m.wait_workers(2)
+    with open(app / "server.py", "r+") as f:
+        f.write("raise SystemExit('the new one')\n")                     # in place
+    (app / "new").write_text("#!/bin/sh\necho the new one\nexit 1\n")
+    (app / "new").chmod(0o755)
+    (app / "new").rename(program)                                        # over it
+    for slot in (0, 1, 0):
+        replaced(m, slot)
+    for _ in range(10):
+        says(port, " 1")
+    if "the new one" in m.output() or m.events("worker.boot_failure"):
+        raise Failed("versions are mixed")
+    if "the new one" not in (reload(env, code=1)["stderr"] or "") + m.output():
+        raise Failed("it was to be the new one")
+    m.stop()
+
+
 # ---- the file ----
 
 def write(env_, app, port, **keys):
@@ -448,6 +503,59 @@ def test_an_apply_that_went_back_is_tried_again(env):
     if "as it is" not in m.ctl("apply"):
         raise Failed("it is as the file says now")
     m.stop()
+
+
+@timeout(60)
+def test_the_old_one_leaves_in_its_own_way(env):
+    app, port = env.app(server_py=ANSWER), env.port()
+    m = env.start("-c", write(env, app, port, restart={"stop_signal": "USR1", "drain": "signal"}))
+    m.wait_workers(2)
+    write(env, app, port, env={"WORD": "new"}, restart={"drain_idle": "100ms"})
+    reload(env, "--wait", "drained")
+    ends = [e["signal"] for e in m.events("worker.exit")]
+    if ends != [signal.SIGUSR1] * 2:
+        raise Failed(str(m.events("worker.exit")))
+    (app / "server.py").write_text("import time, os\nif os.environ['MPSUP_WORKER'] == '1': exit(1)\n" + ANSWER)
+    write(env, app, port, env={"WORD": "third"}, restart={"stop_signal": "USR2", "drain": "signal", "surge": 1})
+    reload(env, "--wait", "drained", code=1)
+    wait_until("those of before serve", lambda: {w["generation"] for w in m.workers()} == {2}, 20)
+    ends = {e["generation"]: e["signal"] for e in m.events("worker.exit")}
+    if ends[2] != signal.SIGTERM or ends[3] != signal.SIGUSR2:
+        raise Failed(str(ends))
+    (app / "server.py").write_text(ANSWER)
+    m.ctl("set", "web", "stop_signal=USR1")      # and a restart is another generation, too
+    seen = len(m.events("worker.exit"))
+    m.ctl("restart", "web", seconds=30)
+    m.wait_workers(2)
+    ends = [e["signal"] for e in m.events("worker.exit")[seen:]]
+    if ends != [signal.SIGUSR1] * 2:
+        raise Failed(f"after a restart: {ends}")
+    m.stop()
+
+
+@timeout(60)
+def test_a_port_that_is_taken_stops_nobody(env):
+    app, port, other = env.app(server_py=ANSWER), env.port(), env.port()
+    m = env.start("-c", write(env, app, port))
+    m.wait_workers(2)
+    before = pids(m)
+    with socket.socket() as s:
+        s.bind(("0.0.0.0", other))
+        s.listen()
+        write(env, app, other)
+        verdict = reload(env, code=1)
+        if verdict["result"] != "refused" or "in use" not in verdict["reason"] or pids(m) != before:
+            raise Failed(f"{verdict}: {before} became {pids(m)}")
+        says(port, " 1")
+    if reload(env)["generation"] != 2 or set(pids(m)) & set(before):
+        raise Failed("the port is free now")
+    says(other, " 2")
+    (app / "server.py").write_text("raise SystemExit('broken')\n")
+    write(env, app, port)            # other sockets: nobody to go back to, but a verdict
+    verdict = reload(env, code=1)
+    if verdict["result"] != "refused" or not verdict["reason"]:
+        raise Failed(str(verdict))
+    m.wait_exit(70)
 
 
 # ---- in the middle of it (traps 33) ----
