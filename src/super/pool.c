@@ -57,6 +57,7 @@ void pool_init(struct pool *p, struct master *m)
 	list_init(&p->held_for_all);
 	list_init(&p->waits_for_birth);
 	slot_init(&p->spare_slot, p, 0);
+	timer_init(&p->roll_timer, pool_roll_on_timer);
 }
 
 int pool_make_slots(struct pool *p)

@@ -45,6 +45,7 @@ void slot_twin_died(struct slot *s, struct life *l, const struct death *d);
  * pool.reload. The sockets stay. */
 void pool_roll(struct pool *p, struct generation *g);
 void pool_roll_step(struct pool *p); /* of pool_update() */
+void pool_roll_on_timer(struct timer *t);
 /* Its twin is ready, and waits for those that take over with it. */
 bool pool_roll_gathers(const struct slot *s);
 void pool_end_roll(struct pool *p);

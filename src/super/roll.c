@@ -204,6 +204,7 @@ int pool_renew(struct pool *p, struct err *e)
 
 static void drop(struct pool *p)
 {
+	timer_clear(&p->master->loop, &p->roll_timer);
 	generation_unref(p->rolled_from);
 	p->rolled_from = NULL;
 }

@@ -12,7 +12,8 @@
 #include "super/roll.h"
 #include "super/total.h"
 
-#define LEAST_AT_ONCE 2 /* without surge: or a quarter of the workers */
+#define LEAST_AT_ONCE 2	   /* without surge: or a quarter of the workers */
+#define SETTLE_MS     1000 /* after the last one: who dies at once says no, too */
 
 struct survey {
 	unsigned booting, ready; /* twins of the new generation */
@@ -151,6 +152,34 @@ static void end_spares(struct pool *p)
 	}
 }
 
+static bool old_ones_leave(const struct pool *p)
+{
+	for (unsigned i = 0; i < p->nslots; i++)
+		list_each(it, &p->slots[i]->beside)
+			if (container_of(it, struct life, node)->gen == p->rolled_from)
+				return true;
+	return false;
+}
+
+/* As long as there is somebody to go back to, for a moment. */
+static bool settles(struct pool *p)
+{
+	struct master *m = p->master;
+	uint64_t now = m->world->now_ms();
+
+	if (p->roll.over_ms == 0)
+		p->roll.over_ms = now;
+	if (p->roll.back || !old_ones_leave(p) || now >= p->roll.over_ms + SETTLE_MS)
+		return false;
+	timer_set(&m->loop, &p->roll_timer, p->roll.over_ms + SETTLE_MS);
+	return true;
+}
+
+void pool_roll_on_timer(struct timer *t)
+{
+	pool_update(container_of(t, struct pool, roll_timer));
+}
+
 /* true: something was begun, and more may follow. */
 static bool step(struct pool *p)
 {
@@ -174,7 +203,7 @@ static bool step(struct pool *p)
 		take_over(p);
 		return true;
 	}
-	if (!v.next && !v.unsettled)
+	if (!v.next && !v.unsettled && !settles(p))
 		roll_finish(p);
 	return false;
 }

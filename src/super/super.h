@@ -366,11 +366,13 @@ struct pool {
 		bool proved;		 /* a worker of the new generation was ready */
 		bool said_waits;	 /* that too many still drain */
 		bool failed;		 /* verdict: the one before serves again */
+		uint64_t over_ms;	 /* the last one has taken over; 0: not yet */
 		unsigned generation;	 /* the new one's number */
 		unsigned replaced, cut;	 /* workers; connections that were not finished */
 		char *reason;		 /* why it failed, owned; NULL */
 		char *words;		 /* the last lines of stderr of who failed, owned; NULL */
 	} roll;
+	struct timer roll_timer;     /* it has taken over, and the old ones leave still */
 	bool retiring;		     /* not in the file any more: it drains and goes */
 	struct pool_config *pending; /* it stops, and starts again with this */
 	bool stays_stopped;	     /* a person's stop while it does */

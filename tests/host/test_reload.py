@@ -895,6 +895,20 @@ def test_so_many_at_once_as_surge_says(env):
 
 
 @timeout(60)
+def test_the_last_one_dies_at_once(env):
+    """Ready is not all: the verdict waits for a moment, while there is somebody to go back to."""
+    m, port, script = python(env, workers=1)
+    script.write_text(ANSWER.replace("import http", "import threading, os\n"
+                                     "threading.Timer(.6, lambda: os._exit(7)).start()\nimport http", 1))
+    verdict = reload(env, code=1)
+    if verdict["result"] != "rolled_back" or "before the old one had left: exit 7" not in verdict["reason"]:
+        raise Failed(str(verdict))
+    wait_until("the old one serves", lambda: [w["generation"] for w in m.workers(state="ready")] == [1])
+    says(port, " 1")
+    m.stop()
+
+
+@timeout(60)
 def test_a_ready_twin_that_dies_takes_the_others_back(env):
     """Those that wait for the slowest one, and serve already: their clients are not cut."""
     app = env.app(app_js="""

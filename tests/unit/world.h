@@ -397,7 +397,7 @@ static inline void check_timers(void)
 			const struct pool *p = &w.pools[k];
 
 			known |= t == &p->later || t == &p->spare_slot.timer ||
-				 t == &p->dispatch.pause;
+				 t == &p->roll_timer || t == &p->dispatch.pause;
 			for (unsigned i = 0; i < p->nslots; i++)
 				known |= t == &p->slots[i]->timer;
 		}
