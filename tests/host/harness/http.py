@@ -128,19 +128,36 @@ class KeepAlive:
         self.close()
 
 
-class Keeping:
+class _Clients:
+    """Threads that ask from the beginning of a `with` to its end."""
+
+    def __init__(self, parallel, ask):
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=ask, daemon=True) for _ in range(parallel)]
+
+    def __enter__(self):
+        for t in self._threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for t in self._threads:
+            t.join()
+
+
+class Keeping(_Clients):
     """`with Keeping(port, 4) as kept:` clients that each keep a connection, and ask again and
     again. A new one follows an answer that says `Connection: close`; a request is repeated
     when a connection that was used before is closed without an answer (RFC 9112, 9.3.1), and
     that is counted. Whatever else happens is a problem."""
 
     def __init__(self, where, parallel, pause=0.0):
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
+        super().__init__(parallel, self._run)
         self.answers = self.repeats = self.polite = 0
         self.problems = []
         self._args = (where, pause)
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(parallel)]
 
     def _count(self, name):
         with self._lock:
@@ -174,16 +191,6 @@ class Keeping:
                 with self._lock:
                     self.problems.append(repr(e))
 
-    def __enter__(self):
-        for t in self._threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for t in self._threads:
-            t.join()
-
 
 def many(where, count, parallel, path="/", seconds=10.0):
     """count requests, `parallel` at a time, each on a connection of its own."""
@@ -209,31 +216,19 @@ def many(where, count, parallel, path="/", seconds=10.0):
     return results
 
 
-class Load:
+class Load(_Clients):
     """`with Load(port, 8) as load:` clients that ask again and again until the end."""
 
     def __init__(self, where, parallel, path="/", seconds=10.0):
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
+        super().__init__(parallel, self._ask)
         self.results = []
         self._args = (where, path, seconds)
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(parallel)]
 
     def _ask(self):
         while not self._stop.is_set():
             answer = get(*self._args)
             with self._lock:
                 self.results.append(answer)
-
-    def __enter__(self):
-        for t in self._threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for t in self._threads:
-            t.join()
 
     def count(self, outcome):
         with self._lock:
