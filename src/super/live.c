@@ -349,7 +349,7 @@ static int live_ask(struct life *l)
 static int live_drain(struct life *l, uint64_t timeout_ms)
 {
 	/* A socket that it opened itself is closed by no word of its protocol. */
-	if (!l->gen->wire->drain || binds_has_taken(l))
+	if (!observe_has_word(l) || binds_has_taken(l))
 		return -EOPNOTSUPP;
 	return l->channel.fd < 0 ? -EPIPE : l->gen->wire->drain(&l->channel, timeout_ms);
 }

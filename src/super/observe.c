@@ -74,6 +74,13 @@ int64_t observe_busy(struct life *l)
 	return look(l, 0, &k) < 0 || k.busy < 0 ? -1 : k.busy + k.waiting;
 }
 
+bool observe_has_word(const struct life *l)
+{
+	const struct wire *w = l->gen->wire;
+
+	return w->drain && (!w->drains_by_preload || l->gen->cage.preloads);
+}
+
 static void look_in(struct life *l)
 {
 	timer_set(&l->master->loop, &l->observe.look, now(l) + l->observe.step_ms);
@@ -116,7 +123,7 @@ void observe_done(struct life *l)
 
 int observe_begin(struct life *l, bool word)
 {
-	if (word && (!l->gen->wire->drain || binds_has_taken(l)))
+	if (word && (!observe_has_word(l) || binds_has_taken(l)))
 		return -EOPNOTSUPP;
 	if (!listeners_steer_away(l))
 		return -EOPNOTSUPP;

@@ -14,6 +14,8 @@
 void observe_init(struct life *l);
 void observe_done(struct life *l); /* harmless when it is not watched */
 
+/* Its protocol has a word that asks it to leave, and it understands it. */
+bool observe_has_word(const struct life *l);
 /* world.observe, world.busy: see struct world. */
 MUST_CHECK int observe_begin(struct life *l, bool word);
 int64_t observe_busy(struct life *l);

@@ -47,9 +47,10 @@ static int node_ipc_hand_over(struct channel *ch, const struct wire_hello *h)
 
 static int node_ipc_drain(struct channel *ch, uint64_t timeout_ms)
 {
-	(void)ch;
+	static const char line[] = "{\"cmd\":\"NODE_MPSUP\",\"act\":\"leave\"}\n";
+
 	(void)timeout_ms;
-	return -EOPNOTSUPP; /* the tutorial's worker knows no such word: by signal */
+	return channel_say(ch, line, sizeof(line) - 1, NULL, 0);
 }
 
 static int answered(struct channel *ch, const char *cmd)
@@ -87,8 +88,13 @@ const struct wire wire_node_ipc = {
 	.sock_type = SOCK_STREAM,
 	.hand_over_ms = 1000,
 	.env_name = "NODE_CHANNEL_FD",
+	.closes_when_drained = true,
 	.hand_over = node_ipc_hand_over,
 	.drain = node_ipc_drain,
+	.drains_by_preload = true,
+	.preload = node_leave,
+	.preload_env = "NODE_OPTIONS",
+	.preload_option = "--require",
 	.ask = node_ask,
 	.on_input = node_ipc_input,
 	.message_before = "",

@@ -83,6 +83,7 @@ struct wire {
 	bool notifies;		  /* the channel is a socket that the child makes: NOTIFY_SOCKET */
 	bool wants_id;		  /* NODE_UNIQUE_ID, never used twice, in the environment */
 	bool closes_when_drained; /* asked to leave, it closes its channel after its servers */
+	bool drains_by_preload;	  /* the word is the preload's: without it there is none */
 	bool parks_by_itself;	  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);

@@ -84,7 +84,16 @@ static void a_hand_over_of_nothing_is_refused(void **state)
 	assert_int_equal(wire_node_ipc.hand_over(&x.ch, &h), -EPIPE);
 	h.promoted = true;
 	assert_int_equal(wire_node_ipc.hand_over(&x.ch, &h), -EPIPE);
-	assert_int_equal(wire_node_ipc.drain(&x.ch, 1), -EOPNOTSUPP);
+	assert_int_equal(wire_node_ipc.drain(&x.ch, 1), -EPIPE);
+}
+
+/* Who hears it is the preload. */
+static void its_word_to_leave(void **state)
+{
+	(void)state;
+	assert_true(wire_node_ipc.drains_by_preload && wire_node_ipc.preload);
+	assert_int_equal(wire_node_ipc.drain(&x.ch, 1), 0);
+	reads("{\"cmd\":\"NODE_MPSUP\",\"act\":\"leave\"}\n", 0);
 }
 
 static void a_deaf_program_does_not_block(void **state)
@@ -677,6 +686,7 @@ int main(void)
 		I(a_promoted_spare_learns_its_slot),
 		I(an_ack_before_the_handle_is_no_ready),
 		I(a_hand_over_of_nothing_is_refused),
+		I(its_word_to_leave),
 		I(a_deaf_program_does_not_block),
 		I(the_second_handle_finds_nobody),
 		I(messages_of_the_program),

@@ -165,6 +165,32 @@ def check_kept_connections(env, which):
     m.stop()
 
 
+def check_ipc_leaves(env, which):
+    """Node closes nothing for a program that got its server as a message; we do."""
+    node, port = Node(env, which), env.port()
+    m = node.start("ipc_kept.js", "--workers", 2, "--port", port, "--protocol", "node-ipc")
+    m.wait_workers(2)
+    if ask(port) != "none":
+        raise Failed("its options are not its own")
+    with http.KeepAlive(port) as silent, http.Keeping(port, 3) as kept, http.Load(port, 3) as load:
+        silent.get()
+        for generation in range(2, 5):
+            slow = http.background(port, "/slow")
+            load.wait_more(5)
+            m.ctl("reload", "--wait", "drained", seconds=30)
+            if slow().text != "none" or {w["generation"] for w in m.workers()} != {generation}:
+                raise Failed(f"{slow()} {m.workers()}")
+    bad = [r for r in load.results if r.outcome != http.OK]
+    if kept.problems or kept.repeats or kept.polite < 3 or bad:
+        raise Failed(f"{bad[:3]}, {kept.problems[:3]}, {kept.repeats} of {kept.answers} repeated, "
+                     f"{kept.polite} were told")
+    slow = http.background(port, "/slow")
+    wait_until("it has arrived", lambda: sum(w["connections"] for w in m.workers()), 10)
+    m.stop()
+    if slow().text != "none" or "its channel is closed" not in m.output():
+        raise Failed(f"{slow()}:\n{m.output()}")
+
+
 def check_watchdog(env, which):
     node, port = Node(env, which), env.port()
     m = node.start("life.js", "--workers", 2, "--port", port, "--watchdog", "600ms")
