@@ -26,10 +26,12 @@ def _measure(bench, what, port, reload, rounds):
             reload()
             took.append(1000 * (time.monotonic() - begun))
         load.wait_more(20)
-    bad = sum(r.outcome != http.OK or r.status != 200 for r in load.results)
+    bad = [r for r in load.results if r.outcome != http.OK or r.status != 200]
     bench.show(f"{what}: one reload", took)
     bench.value(f"    requests, one a connection ({rounds} reloads)", len(load.results), "   ")
-    bench.value("    of them failed", bad, "   ", "0")
+    bench.value("    of them failed", len(bad), "   ", "0")
+    for answer in bad[:3]:
+        print(f"        {answer}", flush=True)
     bench.value("    requests on kept connections", kept.answers, "   ")
     bench.value("    repeated on a new one, as every client must", kept.repeats, "   ")
     bench.value("    of them failed", len(kept.problems), "   ", "0")
@@ -58,8 +60,7 @@ def _ours(env, bench, what, program, rounds):
     port = env.port()
     app, command = program(env, port) if program else (None, ())
     # Kept connections that never rest hold an old worker as long as this.
-    m = env.start("--port", port, "-w", 2, "--drain-timeout", "2s", "--drain-idle", "200ms",
-                  *(("--", *command) if command else ()), **({"cwd": app} if app else {}), seconds=40)
+    m = env.start("--port", port, "-w", 2, "--drain-timeout", "2s", *(("--", *command) if command else ()), **({"cwd": app} if app else {}), seconds=40)
     m.wait_workers(2)
     _measure(bench, f"mpsup, {what}", port, lambda: m.ctl("reload", seconds=60), rounds)
     if what in ("built-in worker", "Node"):
