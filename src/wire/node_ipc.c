@@ -45,13 +45,6 @@ static int node_ipc_hand_over(struct channel *ch, const struct wire_hello *h)
 	return send_next_handle(ch);
 }
 
-static int node_ipc_drain(struct channel *ch, uint64_t timeout_ms)
-{
-	(void)ch;
-	(void)timeout_ms;
-	return -EOPNOTSUPP; /* the tutorial's worker knows no such word: by signal */
-}
-
 static int answered(struct channel *ch, const char *cmd)
 {
 	bool handed = ch->waiting_ack;
@@ -88,7 +81,6 @@ const struct wire wire_node_ipc = {
 	.hand_over_ms = 1000,
 	.env_name = "NODE_CHANNEL_FD",
 	.hand_over = node_ipc_hand_over,
-	.drain = node_ipc_drain,
 	.ask = node_ask,
 	.on_input = node_ipc_input,
 	.message_before = "",
