@@ -3,8 +3,14 @@
 #include "kernel/steer.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
 
 #define GOLDEN 2654435761u /* 2^32 / the golden ratio: spreads neighbours (Knuth) */
 
@@ -111,6 +117,37 @@ int steer_attach(int fd, const struct sock_filter *insns, unsigned short len)
 	struct sock_fprog prog = { .len = len, .filter = (struct sock_filter *)insns };
 
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0 ?
+		       -errno :
+		       0;
+}
+
+/* return SK_DROP. Returns its descriptor or -errno. */
+static int load_refusal(void)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = SK_DROP },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr;
+	long fd;
+
+	memset(&attr, 0, sizeof(attr)); /* the kernel refuses bytes that it does not know */
+	attr.prog_type = BPF_PROG_TYPE_SK_REUSEPORT;
+	attr.insns = (uint64_t)(uintptr_t)insns;
+	attr.insn_cnt = ARRAY_LEN(insns);
+	attr.license = (uint64_t)(uintptr_t) "MIT";
+	fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)); /* close-on-exec by itself */
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int steer_refuse(int fd)
+{
+	AUTO_FD int program = load_refusal();
+
+	if (program < 0)
+		return program;
+	/* The group has a reference of its own. */
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &program, sizeof(program)) < 0 ?
 		       -errno :
 		       0;
 }

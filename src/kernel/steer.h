@@ -33,4 +33,11 @@ MUST_CHECK int steer_program(const struct steer_seat *seats, unsigned n, bool by
 /* Put the program on the group that fd belongs to. 0 or -errno. */
 MUST_CHECK int steer_attach(int fd, const struct sock_filter *insns, unsigned short len);
 
+/* Let the kernel refuse new connections on that group, as if nobody listened there: the
+ * client gets a reset. Who waits in a queue can be accepted still. It is a program of
+ * BPF_PROG_TYPE_SK_REUSEPORT that answers SK_DROP (Linux 4.19, include/uapi/linux/bpf.h;
+ * SO_ATTACH_REUSEPORT_EBPF, socket(7)); it lasts as long as the group has a member, or
+ * until steer_attach(). 0 or -errno: bpf(2) needs CAP_BPF or CAP_SYS_ADMIN. */
+MUST_CHECK int steer_refuse(int fd);
+
 #endif

@@ -305,6 +305,7 @@ static const struct field pool_fields[] = {
 	FIELD(NUM, pool, ever_ready),
 	FIELD(NUM, pool, announced),
 	FIELD(NUM, pool, draining),
+	FIELD(NUM, pool, refuses),
 	FIELD(INT, pool, exit_code),
 	FIELD(NUM, pool, started_ms),
 	FIELD(NUM, pool, roll.failed),

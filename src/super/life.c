@@ -364,12 +364,14 @@ static uint64_t time_to_drain(const struct life *l, enum reason why)
 	return is_waited_for(why) && ms > STOP_DRAIN_MS ? STOP_DRAIN_MS : ms;
 }
 
-/* By its protocol's word, or watched while others serve. false: it knows signals only. */
+/* By its protocol's word, or watched while others serve or, in a stop, new connections are
+ * refused. false: the signal at once. */
 static bool drain(struct life *l, uint64_t ms)
 {
 	const struct world *w = l->master->world;
 	enum drain_mode mode = own_conf(l)->drain;
-	bool watch = !l->pool->draining; /* others take over meanwhile */
+	bool watch = !l->pool->draining || l->pool->refuses; /* none of its own comes meanwhile */
+	int r;
 
 	if (l->state != LIFE_READY || mode == DRAIN_SIGNAL)
 		return false;
@@ -378,7 +380,11 @@ static bool drain(struct life *l, uint64_t ms)
 		return true;
 	if (mode != DRAIN_OBSERVE && w->drain(l, ms) == 0)
 		return true;
-	return mode != DRAIN_PROTOCOL && watch && w->observe(l, false) == 0;
+	if (mode == DRAIN_PROTOCOL || !watch)
+		return false;
+	r = w->observe(l, false);
+	l->drained = r > 0; /* nobody is there, and nobody can come */
+	return r == 0;
 }
 
 void life_stop(struct life *l, enum reason why)

@@ -59,7 +59,7 @@ unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max);
 /* The same of one place: those that nobody else has. */
 size_t listeners_of_place(const struct pool *p, unsigned place, int *fds, size_t max);
 /* Do new connections go past this worker, which leaves, because each has sockets of its
- * own and others serve? */
+ * own and others serve, or all are refused? */
 bool listeners_steer_away(const struct life *l);
 
 /* Before a birth that finds them: as systemd gives them, blocking, and whatever the last
@@ -68,6 +68,9 @@ void listeners_lend(const struct life *l);
 
 /* New connections go to slots that have a ready worker. Cheap when nothing changed. */
 void listeners_steer(struct pool *p);
+/* world.refuse: see struct world. -EOPNOTSUPP: not for a socket of all workers, nor for one
+ * that is lent. While pool->refuses it holds for those that join, too. */
+MUST_CHECK int listeners_refuse(struct pool *p);
 /* Nobody will take what waits for this slot for long: its sockets are closed, so that
  * the clients hear of it; they are opened again with its next worker. The last one keeps
  * the address, and goes to the slot that has a worker first. */

@@ -392,6 +392,7 @@ const struct world world_real = {
 	.hand_over = live_hand_over,
 	.drain = live_drain,
 	.observe = observe_begin,
+	.refuse = listeners_refuse,
 	.busy = observe_busy,
 	.ask = live_ask,
 	.signal = live_signal,

@@ -15,6 +15,9 @@
 /* A handshake that had begun with its socket may still come to it. */
 #define LEAST_MS	 1000
 #define LEAST_MS_TO_WORD 250
+/* In a stop a person waits, and nobody can begin anything new. */
+#define STOP_IDLE_MS	 500
+#define STOP_LOOK_MAX_MS 250
 #define SOCKETS_MAX	 64 /* of one worker */
 #define PIDS_MAX	 1024
 
@@ -57,12 +60,24 @@ static int look(const struct life *l, uint64_t idle_ms, struct look *ret)
 	return 0;
 }
 
+static bool in_a_stop(const struct life *l)
+{
+	return l->pool->refuses;
+}
+
+static uint64_t idle_ms(const struct life *l)
+{
+	uint64_t ms = l->gen->conf->drain_idle_ms;
+
+	return in_a_stop(l) && ms > STOP_IDLE_MS ? STOP_IDLE_MS : ms;
+}
+
 /* Who closes its socket at a word must have emptied its queue first. */
 static int64_t left(struct life *l)
 {
 	struct look k;
 
-	if (look(l, l->gen->conf->drain_idle_ms, &k) < 0 || k.busy < 0)
+	if (look(l, idle_ms(l), &k) < 0 || k.busy < 0)
 		return l->observe.word ? 0 : -1;
 	return l->observe.word ? k.waiting : k.busy + k.waiting;
 }
@@ -83,16 +98,26 @@ bool observe_has_word(const struct life *l)
 
 static void look_in(struct life *l)
 {
+	uint64_t max = in_a_stop(l) ? STOP_LOOK_MAX_MS : LOOK_MAX_MS;
+
+	if (l->observe.step_ms > max)
+		l->observe.step_ms = max;
 	timer_set(&l->master->loop, &l->observe.look, now(l) + l->observe.step_ms);
 	l->observe.step_ms += l->observe.step_ms / 2;
-	if (l->observe.step_ms > LOOK_MAX_MS)
-		l->observe.step_ms = LOOK_MAX_MS;
+}
+
+static bool is_over(const struct life *l)
+{
+	uint64_t least = l->observe.word ? LEAST_MS_TO_WORD : LEAST_MS;
+
+	if (l->observe.quiet < QUIET_LOOKS)
+		return false;
+	return in_a_stop(l) || now(l) >= l->observe.began_ms + least;
 }
 
 static void on_look(struct timer *t)
 {
 	struct life *l = container_of(t, struct life, observe.look);
-	uint64_t least = l->observe.word ? LEAST_MS_TO_WORD : LEAST_MS;
 
 	if (l->state != LIFE_DRAINING)
 		return;
@@ -100,7 +125,8 @@ static void on_look(struct timer *t)
 		l->observe.quiet = 0;
 	} else {
 		l->observe.step_ms = LOOK_FIRST_MS;
-		if (++l->observe.quiet >= QUIET_LOOKS && now(l) >= l->observe.began_ms + least) {
+		l->observe.quiet++;
+		if (is_over(l)) {
 			if (l->observe.word)
 				life_emptied(l);
 			else
@@ -123,16 +149,21 @@ void observe_done(struct life *l)
 
 int observe_begin(struct life *l, bool word)
 {
+	int64_t n;
+
 	if (word && (!observe_has_word(l) || binds_has_taken(l)))
 		return -EOPNOTSUPP;
 	if (!listeners_steer_away(l))
 		return -EOPNOTSUPP;
-	if (observe_busy(l) < 0) /* no diag modules: nothing would ever be seen */
+	l->observe.word = word;
+	n = in_a_stop(l) ? left(l) : observe_busy(l);
+	if (n < 0) /* no diag modules: nothing would ever be seen */
 		return -EOPNOTSUPP;
+	if (n == 0 && in_a_stop(l))
+		return 1;
 	l->observe.began_ms = now(l);
 	l->observe.step_ms = LOOK_FIRST_MS;
 	l->observe.quiet = 0;
-	l->observe.word = word;
 	look_in(l);
 	return 0;
 }

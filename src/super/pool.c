@@ -255,6 +255,7 @@ static void stopped(struct pool *p)
 	if (p->pending)
 		listeners_keep_open(p);
 	p->master->world->unlisten(p);
+	p->refuses = false; /* its next sockets are others */
 	pool_gone(p);
 	tell(p, "pool.stop");
 	master_check_ready(p->master);
@@ -317,6 +318,7 @@ void pool_stop(struct pool *p)
 	}
 	p->draining = true;
 	p->phase = POOL_DRAINING;
+	p->refuses = p->master->world->refuse(p) == 0;
 	pool_end_roll(p);
 	timer_clear(&p->master->loop, &p->spare_slot.timer);
 	for (unsigned i = 0; i < p->nslots; i++)

@@ -320,10 +320,11 @@ static void lost_in_hand_over(struct slot *s)
 		slot_birth(s);
 }
 
-/* In a stop of the whole pool all sockets are closed, and at its end. */
+/* In a stop of the whole pool all sockets are closed, and at its end: sooner where others
+ * may take their time until then. */
 static void vacate_if_halted(struct slot *s)
 {
-	if (s->halted && !s->pool->draining)
+	if (s->pool->draining ? s->pool->refuses : s->halted)
 		listeners_vacate(s);
 }
 

@@ -151,10 +151,52 @@ static bool live_changed(struct pool *p)
 	return changed;
 }
 
+/* The .socket unit of one that is lent listens on when we have gone. */
+static bool can_refuse(const struct listener *l)
+{
+	if (l->nseats < 2)
+		return false;
+	for (unsigned f = 0; f < FORMS; f++)
+		each_seat(s, l, f) if (s->lent) return false;
+	return true;
+}
+
+static int refuse(const struct listener *l)
+{
+	int r = 0;
+
+	for (unsigned f = 0; f < FORMS && r == 0; f++) {
+		int fd = any_socket(l, f);
+
+		r = fd < 0 ? 0 : steer_refuse(fd); /* where nobody listens all are refused */
+	}
+	if (r < 0)
+		log_debug("%s: new connections of %s cannot be refused: %s", l->pool->conf->name,
+			  l->spec.shown, strerror(-r));
+	return r;
+}
+
+int listeners_refuse(struct pool *p)
+{
+	int r = p->listeners && p->nlisteners > 0 ? 0 : -EOPNOTSUPP;
+
+	/* All or none: who could still be reached would never be done. */
+	for (unsigned i = 0; r == 0 && i < p->nlisteners; i++)
+		r = can_refuse(&p->listeners[i]) ? 0 : -EOPNOTSUPP;
+	for (unsigned i = 0; r == 0 && i < p->nlisteners; i++)
+		r = refuse(&p->listeners[i]);
+	return r;
+}
+
 void listeners_steer(struct pool *p)
 {
 	if (!p->listeners || !p->slots || !live_changed(p))
 		return;
+	/* Nobody is chosen any more, and one may have joined, or come back as a new group. */
+	if (p->refuses) {
+		ignore(listeners_refuse(p));
+		return;
+	}
 	for (unsigned i = 0; i < p->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++)
 			if (p->listeners[i].nseats > 1 && p->listeners[i].nlistening[f] > 1)
@@ -166,7 +208,8 @@ static void steer_first(struct seat *s)
 {
 	struct listener *l = s->listener;
 
-	if (l->nseats > 1 && l->nlistening[s->form] == 1 && l->pool->slots && l->pool->live)
+	if (l->nseats > 1 && l->nlistening[s->form] == 1 && l->pool->slots && l->pool->live &&
+	    !l->pool->refuses)
 		steer_form(l, s->form);
 }
 
@@ -210,7 +253,7 @@ bool listeners_steer_away(const struct life *l)
 		if (p->listeners[i].nseats < 2)
 			return false;
 	listeners_steer(l->pool);
-	return p->listeners && p->nlisteners > 0 && any_live(p);
+	return p->listeners && p->nlisteners > 0 && (p->refuses || any_live(p));
 }
 
 /* Nothing goes there while it is closed, and the numbers are right again after it. */

@@ -104,8 +104,12 @@ struct world {
 	int (*hand_over)(struct life *l);
 	int (*drain)(struct life *l, uint64_t timeout_ms);
 	/* Watch its connections until they are done: life_observed(); or, before a word, its
-	 * queue until it is empty: life_emptied(). -EOPNOTSUPP: new ones would still come. */
+	 * queue until it is empty: life_emptied(). 1: in a stop, and there is nothing to wait
+	 * for; it is not watched. -EOPNOTSUPP: new ones would still come. */
 	int (*observe)(struct life *l, bool word);
+	/* Nobody can connect to it any more; who waits in a queue can be accepted. -errno:
+	 * at least one of its sockets cannot do so. Until unlisten(). */
+	int (*refuse)(struct pool *p);
 	/* Connections of which something is owed or under way just now; -1: not known. */
 	int64_t (*busy)(struct life *l);
 	/* Does it live? 0: asked; -EBUSY: it has not answered the last question; -EAGAIN:
@@ -410,6 +414,7 @@ struct pool {
 	struct list held_for_all; /* senders to all of it, while one of it is full: bus_flow.c */
 	struct slot spare_slot;	  /* the place of all spares: log, restart history */
 	bool ever_ready, announced, draining;
+	bool refuses;  /* while it stops: the kernel refuses new connections to it */
 	int exit_code; /* of the instance when this pool has failed */
 	uint64_t started_ms;
 	unsigned in_birth;	     /* cloned and not ready */

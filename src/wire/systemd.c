@@ -20,13 +20,6 @@ static int systemd_hand_over(struct channel *ch, const struct wire_hello *h)
 	return 0; /* it has its sockets, or asks for them by bind(2) */
 }
 
-static int systemd_drain(struct channel *ch, uint64_t timeout_ms)
-{
-	(void)ch;
-	(void)timeout_ms;
-	return -EOPNOTSUPP; /* by signal */
-}
-
 /* Each descriptor costs as much as a word: they are all to be closed. */
 static void close_fds(struct channel *ch, struct scm_message *m)
 {
@@ -66,7 +59,6 @@ const struct wire wire_systemd = {
 	.hand_over_ms = 1000,
 	.notifies = true,
 	.hand_over = systemd_hand_over,
-	.drain = systemd_drain,
 	.on_input = systemd_input,
 };
 
@@ -77,6 +69,5 @@ const struct wire wire_auto = {
 	.notifies = true,
 	.parks_by_itself = true,
 	.hand_over = systemd_hand_over,
-	.drain = systemd_drain,
 	.on_input = systemd_input,
 };

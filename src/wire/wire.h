@@ -87,7 +87,8 @@ struct wire {
 	bool parks_by_itself;	  /* false: counts as parked when exec was seen */
 	/* Give the sockets. 0, or -errno (-EAGAIN: the worker does not read). */
 	int (*hand_over)(struct channel *ch, const struct wire_hello *h);
-	/* Ask to leave: stop accepting, finish, end. -EOPNOTSUPP: cannot be asked. */
+	/* Ask to leave: stop accepting, finish, end. NULL: there is no word for it, and it is
+	 * watched until it serves nobody. */
 	int (*drain)(struct channel *ch, uint64_t timeout_ms);
 	/* Ask whether it lives; its answer goes up as watchdog(). 0, -EBUSY: the last
 	 * question is open, or other -errno. NULL: it says so by itself, or cannot. */

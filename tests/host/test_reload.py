@@ -192,6 +192,27 @@ def test_what_was_begun_is_answered(env):
 
 
 @timeout(60)
+def test_what_an_activated_program_has_begun_is_answered(env):
+    """Its protocol has no word: that its queue is empty is not enough."""
+    app, port = env.app(server_py=ANSWER.replace(
+        'http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), H)', """
+import socket
+s = http.server.ThreadingHTTPServer(("", 0), H, bind_and_activate=False)
+s.socket = socket.socket(fileno=3)
+s""")), env.port()
+    for protocol in "systemd", "auto":
+        m = env.start("--port", port, "--workers", 1, "--protocol", protocol, "--drain-idle",
+                      "200ms", "--", env.need_program("python3"), "server.py", cwd=app)
+        answer = http.background(port, "/slow")
+        wait_until("it is accepted", lambda m=m: m.workers()[0]["connections"] == 1)
+        reload(env, "--wait", "drained")
+        got = answer()
+        if got.outcome != http.OK or got.text != " 1":
+            raise Failed(f"{protocol}: {got}")
+        m.stop()
+
+
+@timeout(60)
 def test_what_is_asked_right_after_an_answer_is_answered(env):
     m, port, _ = python(env, "--drain-idle", "1s", workers=1)
     kept = [http.KeepAlive(port, 20) for _ in range(8)]

@@ -8,6 +8,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -771,6 +772,39 @@ def test_a_reload_in_the_middle(env):
     names = [e["event"] for e in events(env)]
     if names.index("pool.reload") > names.index("master.upgrade"):
         raise Failed(f"{names}")
+    m.stop()
+
+
+@timeout(60)
+def test_a_stop_of_a_pool_in_the_middle(env):
+    """Who watches is another one now: nobody can connect still, and what was begun is finished."""
+    app, command = programs.http_server(env, port := env.port())
+    (app / "large").write_bytes(b"x" * (16 << 20))
+    (app / "large").chmod(0o644)
+    m = env.start("--port", port, "--workers", 2, "--", *command, cwd=app)
+    m.wait_workers(2)
+    with socket.create_connection(("127.0.0.1", port), 20) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        s.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        got = len(s.recv(4096))
+        asked = subprocess.Popen([env.mpsup, "stop", "web"], env=env.environ(), text=True,
+                                 stderr=subprocess.PIPE)
+        wait_until("the other one has left", lambda: not m.workers(state="ready") and
+                   len(m.workers(state="draining")) == 1, 10)
+        upgrade(env)
+        if http.get(port).outcome != http.REFUSED:
+            raise Failed("not refused")
+        time.sleep(1)
+        while piece := s.recv(1 << 20):
+            got += len(piece)
+    if got < 16 << 20:
+        raise Failed(f"{got} bytes came")
+    said = asked.communicate(timeout=20)[1]
+    if asked.returncode or m.pool()["usage"]["connections_cut"]:
+        raise Failed(f"{said}{m.pool()['usage']}")
+    m.ctl("start", "web", seconds=20)
+    if http.get(port).outcome != http.OK:
+        raise Failed("started again, it does not serve")
     m.stop()
 
 

@@ -755,6 +755,105 @@ static void a_stop_never_lengthens_a_drain(void **state)
 	assert_int_equal(l->state, LIFE_STOPPING);
 }
 
+/* Who knows no word, in a stop of all. */
+static void prepare_stop(int refuse_result, int observe_result)
+{
+	start_pools(1);
+	all_ready();
+	forget();
+	w.observed = 0;
+	w.drain_result = -EOPNOTSUPP;
+	w.refuse_result = refuse_result;
+	w.observe_result = observe_result;
+}
+
+static void in_a_stop_it_is_watched_when_nobody_can_come(void **state)
+{
+	struct life *l, *other;
+
+	(void)state;
+	prepare_stop(0, 0);
+	l = at(0);
+	other = at(1);
+	pool_stop(&w.pools[0]);
+	assert_int_equal(w.observed, 4); /* before a word, which is not tried then */
+	assert_int_equal(w.signalled, 0);
+	assert_int_equal(l->state, LIFE_DRAINING);
+	pass(10000);
+	life_observed(l);
+	assert_ptr_equal(w.last_signalled, l);
+	w.busy = 2;
+	dies(l, 0, SIGTERM);
+	pass(19999);
+	assert_int_equal(w.signalled, 1);
+	pass(1); /* 30 s of 60: it is a stop */
+	assert_int_equal(w.signalled, 4);
+	assert_int_equal(w.pools[0].usage.connections_cut, 6);
+	dies(other, 0, SIGTERM);
+	assert_int_equal(last_told("worker.exit")->reason, REASON_STOP);
+}
+
+static void in_a_stop_it_gets_the_signal_when_somebody_could_come(void **state)
+{
+	(void)state;
+	prepare_stop(-EPERM, 0);
+	pool_stop(&w.pools[0]);
+	assert_int_equal(w.observed, 0);
+	assert_int_equal(w.signalled, 4);
+}
+
+static void in_a_stop_nobody_is_waited_for_who_is_not_there(void **state)
+{
+	(void)state;
+	prepare_stop(0, 1);
+	pool_stop(&w.pools[0]);
+	assert_int_equal(w.signalled, 4);
+	assert_int_equal(told("worker.drain"), 0);
+	w.busy = 3;
+	pass(10000); /* it does not heed the signal, and was seen to have nobody */
+	assert_int_equal(w.killed, 4);
+	assert_int_equal(w.pools[0].usage.connections_cut, 0);
+}
+
+static void in_a_stop_a_word_follows_an_empty_queue_at_once(void **state)
+{
+	(void)state;
+	prepare_stop(0, 1);
+	w.drain_result = 0;
+	pool_stop(&w.pools[0]);
+	assert_int_equal(w.drained, 4);
+	assert_int_equal(w.observed, 4);
+	assert_int_equal(w.signalled, 0);
+}
+
+static void in_a_stop_the_signal_is_at_once_where_it_was_asked_for(void **state)
+{
+	(void)state;
+	w.conf[0].drain = DRAIN_SIGNAL;
+	prepare_stop(0, 0);
+	pool_stop(&w.pools[0]);
+	assert_int_equal(w.observed, 0);
+	assert_int_equal(w.signalled, 4);
+}
+
+/* Its sockets are new ones then. */
+static void what_was_refused_is_not_after_the_next_start(void **state)
+{
+	struct err e;
+
+	(void)state;
+	prepare_stop(0, 1);
+	pool_stop(&w.pools[0]);
+	assert_true(w.pools[0].refuses);
+	while (w.nalive > 0)
+		dies(w.alive[0], 0, SIGTERM);
+	assert_int_equal(w.pools[0].phase, POOL_STOPPED);
+	assert_false(w.pools[0].refuses);
+	assert_int_equal(pool_begin(&w.pools[0], -1, &e), 0);
+	all_ready();
+	assert_int_equal(w.pools[0].phase, POOL_READY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -797,6 +896,12 @@ int main(void)
 		W(an_unborn_worker_is_killed),
 		W(a_stop_shortens_a_long_drain),
 		W(a_stop_never_lengthens_a_drain),
+		W(in_a_stop_it_is_watched_when_nobody_can_come),
+		W(in_a_stop_it_gets_the_signal_when_somebody_could_come),
+		W(in_a_stop_nobody_is_waited_for_who_is_not_there),
+		W(in_a_stop_a_word_follows_an_empty_queue_at_once),
+		W(in_a_stop_the_signal_is_at_once_where_it_was_asked_for),
+		W(what_was_refused_is_not_after_the_next_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static struct {
 	uint64_t now;
 	int birth_result, hand_over_result, drain_result; /* what the world answers */
 	int listen_result;
-	int ask_result, observe_result;
+	int ask_result, observe_result, refuse_result;
 	int64_t busy;
 	unsigned observed;
 	unsigned asked;
@@ -239,6 +239,12 @@ static int world_observe(struct life *l, bool word)
 	return w.observe_result;
 }
 
+static int world_refuse(struct pool *p)
+{
+	assert_true(p->draining);
+	return w.refuse_result;
+}
+
 static int64_t world_busy(struct life *l)
 {
 	(void)l;
@@ -258,6 +264,7 @@ static const struct world fake_world = {
 	.hand_over = world_hand_over,
 	.drain = world_drain,
 	.observe = world_observe,
+	.refuse = world_refuse,
 	.renew = world_renew,
 	.busy = world_busy,
 	.ask = world_ask,
@@ -591,7 +598,7 @@ static inline int world_setup(void **state)
 	if (loop_init(&w.m.loop) < 0)
 		return -1;
 	w.m.world = &fake_world;
-	w.ask_result = w.observe_result = -EOPNOTSUPP;
+	w.ask_result = w.observe_result = w.refuse_result = -EOPNOTSUPP;
 	w.m.config = &w.config;
 	w.m.pools = w.pool_list;
 	w.config.pools = w.conf_list;

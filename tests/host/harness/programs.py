@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Real servers, none of which knows of mpsup: each function makes the program's files and
-gives its folder and its command line."""
+gives its folder and its command line. Those of Node, Go and gunicorn take two seconds for /slow."""
 
 import subprocess
 
@@ -12,7 +12,8 @@ def http_server(env, port):
 
 
 def node(env, port):
-    app = env.app(app_js="require('http').createServer((q, r) => r.end('here'))"
+    app = env.app(app_js="require('http').createServer((q, r) => q.url == '/slow' ? "
+                         "setTimeout(() => r.end('here'), 2000) : r.end('here'))"
                          ".listen(Number(process.argv[2]));")
     return app, (env.need_program("node"), "app.js", port)
 
@@ -20,8 +21,10 @@ def node(env, port):
 def go(env, port):
     app = env.app(server_go="""
 package main
-import ("fmt"; "net/http"; "os")
+import ("fmt"; "net/http"; "os"; "time")
 func main() {
+	http.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(2 * time.Second); fmt.Fprintf(w, "here") })
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "here") })
 	fmt.Println(http.ListenAndServe(":"+os.Args[1], nil)); os.Exit(1)
 }""")
@@ -35,7 +38,8 @@ func main() {
 
 
 def gunicorn(env, port):
-    app = env.app(wsgi_py="def app(e, s):\n    s('200 OK', [])\n    return [b'here']\n")
+    app = env.app(wsgi_py="import time\ndef app(e, s):\n    if e['PATH_INFO'] == '/slow':\n"
+                          "        time.sleep(2)\n    s('200 OK', [])\n    return [b'here']\n")
     return app, (env.need_program("gunicorn"), "--worker-tmp-dir", "/dev/shm", "-b",
                  f"0.0.0.0:{port}", "wsgi:app")
 
