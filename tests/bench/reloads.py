@@ -19,7 +19,7 @@ CLIENTS = 4
 
 def _measure(bench, what, port, reload, rounds):
     took = []
-    with http.Load(port, CLIENTS, seconds=20) as load, http.Keeping(port, 2) as kept:
+    with http.Load(port, CLIENTS, seconds=20, only_bad=True) as load, http.Keeping(port, 2) as kept:
         load.wait_more(20)
         for _ in range(rounds):
             begun = time.monotonic()
@@ -28,7 +28,7 @@ def _measure(bench, what, port, reload, rounds):
         load.wait_more(20)
     bad = [r for r in load.results if r.outcome != http.OK or r.status != 200]
     bench.show(f"{what}: one reload", took)
-    bench.value(f"    requests, one a connection ({rounds} reloads)", len(load.results), "   ")
+    bench.value(f"    requests, one a connection ({rounds} reloads)", load.asked, "   ")
     bench.value("    of them failed", len(bad), "   ", "0")
     for answer in bad[:3]:
         print(f"        {answer}", flush=True)
