@@ -296,10 +296,10 @@ def test_who_waits_for_a_slot_that_is_no_more(env):
     f.server("other", env.port())
     m = env.start("-c", f.write())
     wait_until("both serve", lambda: state(m, "a") == state(m, "other") == "ready")
-    with socket.create_server(("", taken)):
-        f.server("a", taken)
-        f.write()
-        m.ctl("apply", "--no-wait")
+    f.server("a", taken)
+    f.write()
+    m.ctl("apply", "--no-wait")
+    with socket.create_server(("", taken)): # while the old one leaves: just before it was free
         clients = [subprocess.Popen([env.mpsup, *words], env=env.environ(), stdin=subprocess.DEVNULL,
                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                    for words in (("wait", "a/0", "stopped"), ("stop", "a/0"))]
