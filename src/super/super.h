@@ -21,6 +21,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/cgroup_stat.h"
 #include "kernel/cpuset.h"
+#include "kernel/diag.h"
 #include "kernel/inherited.h"
 #include "kernel/loop.h"
 #include "kernel/pidfd.h"
@@ -283,6 +284,7 @@ struct life {
 		uint64_t began_ms, step_ms;
 		unsigned quiet; /* looks in a row that found nothing */
 		bool word;	/* then its protocol's word follows */
+		struct diag_picture picture;
 	} observe;
 
 	struct acks {
