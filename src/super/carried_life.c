@@ -18,6 +18,7 @@
 
 static const struct field life_fields[] = {
 	FIELD(NUM, life, place),
+	FIELD(NUM, life, era),
 	FIELD(NUM, life, number),
 	FIELD(NUM, life, generation),
 	FIELD(NUM, life, state),

@@ -48,7 +48,7 @@ static int look(const struct life *l, uint64_t idle_ms, struct diag_picture *pic
 	struct diag_sockets s;
 	int fds[SOCKETS_MAX];
 	pid_t pids[PIDS_MAX];
-	size_t n = listeners_of_place(l->pool, l->place, fds, SOCKETS_MAX);
+	size_t n = listeners_of(l, fds, SOCKETS_MAX);
 	int r = diag_gather(fds, n, DIAG_TRAFFIC, &s);
 
 	if (r < 0)
