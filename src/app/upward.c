@@ -71,13 +71,12 @@ static const char *stored_name(const struct listener *l, char name[96])
 }
 
 /* A socket that all workers share: who waits in its queue outlives a killed master. */
-static void store(struct upward *u, const struct listener *l)
+static void store(struct upward *u, const struct seat *s)
 {
-	const struct seat *s = l->seats[FORM_CONFIGURED];
 	char name[96];
 
-	if (s && seat_can_be_kept(s))
-		sdnotify_store(&u->to, s->fd, stored_name(l, name));
+	if (seat_can_be_kept(s))
+		sdnotify_store(&u->to, s->fd, stored_name(s->listener, name));
 }
 
 /* What an earlier master gave into the store and nobody has a use for: by name, and so
@@ -115,7 +114,7 @@ void upward_open(struct upward *u, struct master *m)
 	for (unsigned i = 0; i < m->npools; i++)
 		for (unsigned k = 0; m->pools[i]->listeners && k < listeners_count(m->pools[i]);
 		     k++)
-			store(u, &m->pools[i]->listeners[k]);
+			each_seat(s, &m->pools[i]->listeners[k], FORM_CONFIGURED) store(u, s);
 	/* Before an upgrade that word may have waited. */
 	if (m->announced)
 		tell_ready(u);
@@ -128,7 +127,7 @@ void upward_socket(struct upward *u, const struct seat *s, bool listens)
 	if (!u->master || u->to.fd < 0)
 		return;
 	if (listens)
-		store(u, s->listener);
+		store(u, s);
 	else
 		sdnotify_tell(&u->to, "FDSTOREREMOVE=1\nFDNAME=%s", stored_name(s->listener, name));
 }

@@ -253,16 +253,38 @@ static int dump_inet(struct dump *d, struct nl_sock *sock, int family)
 
 /* ---- unix ---- */
 
-static bool is_ours(const struct dump *d, const struct nlattr *name)
+/* The zero at the end of a path is not part of it: kernels differ in whether they tell it. */
+static size_t name_len(const char *name, size_t len)
 {
+	return len > 0 && name[0] != '\0' ? strnlen(name, len) : len;
+}
+
+static bool is_ours(const struct dump *d, const struct nlattr *attr)
+{
+	const char *name = attr ? nla_data(attr) : NULL;
+	size_t len = name ? name_len(name, (size_t)nla_len(attr)) : 0;
+
 	for (size_t i = 0; name && i < d->nplaces; i++) {
 		const struct place *p = &d->places[i];
 
-		if (p->family == AF_UNIX && p->un_len == (size_t)nla_len(name) &&
-		    memcmp(p->un.sun_path, nla_data(name), p->un_len) == 0)
+		if (p->family == AF_UNIX && p->un_len == len &&
+		    memcmp(p->un.sun_path, name, len) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* What a client has not taken is counted where it came from, as memory. */
+static void keep_unix(struct dump *d, uint64_t inode, const struct unix_diag_rqlen *q)
+{
+	struct diag_connection c = { .inode = inode, .timeless = true };
+
+	if (q) {
+		c.waits[0] = q->udiag_rqueue;
+		c.waits[1] = q->udiag_wqueue;
+		c.queued = c.waits[0] > 0 || c.waits[1] > 0;
+	}
+	keep_connection(d, &c);
 }
 
 static int on_unix(struct nl_msg *msg, void *arg)
@@ -270,21 +292,19 @@ static int on_unix(struct nl_msg *msg, void *arg)
 	struct nlmsghdr *h = nlmsg_hdr(msg);
 	const struct unix_diag_msg *m = nlmsg_data(h);
 	struct nlattr *a[UNIX_DIAG_MAX + 1];
+	const struct unix_diag_rqlen *q = NULL;
 	struct dump *d = arg;
 
 	if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    nlmsg_parse(h, sizeof(*m), a, UNIX_DIAG_MAX, NULL) < 0)
 		return NL_SKIP;
-	if (m->udiag_state != TCP_LISTEN) {
-		/* An accepted socket has the address of its listener. */
-		if (is_ours(d, a[UNIX_DIAG_NAME]))
-			keep_connection(d, &(struct diag_connection){ .inode = m->udiag_ino });
-	} else if (a[UNIX_DIAG_RQLEN] &&
-		   nla_len(a[UNIX_DIAG_RQLEN]) >= (int)sizeof(struct unix_diag_rqlen)) {
-		const struct unix_diag_rqlen *q = nla_data(a[UNIX_DIAG_RQLEN]);
-
+	if (a[UNIX_DIAG_RQLEN] && nla_len(a[UNIX_DIAG_RQLEN]) >= (int)sizeof(*q))
+		q = nla_data(a[UNIX_DIAG_RQLEN]);
+	/* An accepted socket has the address of its listener. */
+	if (m->udiag_state != TCP_LISTEN && is_ours(d, a[UNIX_DIAG_NAME]))
+		keep_unix(d, m->udiag_ino, q);
+	else if (m->udiag_state == TCP_LISTEN && q)
 		keep_listener(d, m->udiag_ino, q->udiag_rqueue, q->udiag_wqueue);
-	}
 	return d->error < 0 ? NL_STOP : NL_OK;
 }
 
@@ -335,13 +355,8 @@ static void find_place(int fd, struct diag_listener *l, struct place *p)
 	} else if (p->family == AF_INET6) {
 		p->port = ntohs(a.in6.sin6_port);
 	} else if (p->family == AF_UNIX && len <= sizeof(a.un)) {
-		size_t path = len - offsetof(struct sockaddr_un, sun_path);
-
 		p->un = a.un;
-		/* sock_diag leaves out the zero at the end of a path. */
-		if (path > 0 && a.un.sun_path[0] != '\0')
-			path = strnlen(a.un.sun_path, path);
-		p->un_len = path;
+		p->un_len = name_len(a.un.sun_path, len - offsetof(struct sockaddr_un, sun_path));
 	} else {
 		p->family = AF_UNSPEC;
 	}
@@ -422,34 +437,20 @@ void diag_done(struct diag_sockets *s)
 
 /* ---- whose connections ---- */
 
-struct count {
-	const struct diag_sockets *in;
-	bool busy_only;
-	uint64_t idle_ms;
-	int64_t found;
-};
-
-static bool is_busy(const struct diag_connection *c, uint64_t idle_ms)
+static void see_one(void *ctx, uint64_t inode)
 {
-	return c->queued || c->owed || c->rest_ms < (c->doubtful ? DIAG_DOUBT : 1) * idle_ms;
-}
-
-static void count_one(void *ctx, uint64_t inode)
-{
-	struct count *c = ctx;
 	const struct diag_connection key = { .inode = inode };
+	const struct diag_sockets *s = ctx;
 	struct diag_connection *hit;
 
-	hit = bsearch(&key, c->in->connections, c->in->nconnections, sizeof(key), by_inode);
-	if (!hit || hit->seen)
-		return;
-	hit->seen = true;
-	c->found += !c->busy_only || is_busy(hit, c->idle_ms);
+	hit = bsearch(&key, s->connections, s->nconnections, sizeof(key), by_inode);
+	if (hit)
+		hit->seen = true;
 }
 
-static int64_t count(struct count *c, const pid_t *pids, size_t npids)
+/* Which are held by these processes. */
+static int see(const struct diag_sockets *s, const pid_t *pids, size_t npids)
 {
-	const struct diag_sockets *s = c->in;
 	size_t refused = 0;
 
 	if (s->nconnections == 0)
@@ -457,22 +458,61 @@ static int64_t count(struct count *c, const pid_t *pids, size_t npids)
 	for (size_t i = 0; i < s->nconnections; i++)
 		s->connections[i].seen = false;
 	for (size_t i = 0; i < npids; i++)
-		if (proc_sockets(pids[i], DESCRIPTORS_MAX, count_one, c) == -EACCES)
+		if (proc_sockets(pids[i], DESCRIPTORS_MAX, see_one, (void *)s) == -EACCES)
 			refused++;
-	return npids > 0 && refused == npids ? -EACCES : c->found;
+	return npids > 0 && refused == npids ? -EACCES : 0;
 }
 
 int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids)
 {
-	struct count c = { .in = s };
+	int64_t found = 0;
+	int r = see(s, pids, npids);
 
-	return count(&c, pids, npids);
+	for (size_t i = 0; i < s->nconnections; i++)
+		found += s->connections[i].seen;
+	return r < 0 ? r : found;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	return (hash ^ value) * 0x100000001b3u; /* FNV */
+}
+
+/* How long what is seen of unix connections has not changed. */
+static uint64_t rest_of(const struct diag_sockets *s, struct diag_picture *p)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	if (!p)
+		return 0;
+	for (size_t i = 0; i < s->nconnections; i++) {
+		const struct diag_connection *c = &s->connections[i];
+
+		if (c->seen && c->timeless)
+			hash = mix(mix(mix(hash, c->inode), c->waits[0]), c->waits[1]);
+	}
+	if (hash != p->hash)
+		p->since_ms = p->now_ms;
+	p->hash = hash;
+	return p->now_ms - p->since_ms;
+}
+
+static bool is_busy(const struct diag_connection *c, uint64_t idle_ms, uint64_t seen_rest_ms)
+{
+	bool doubtful = c->doubtful || c->timeless;
+	uint64_t rest_ms = c->timeless ? seen_rest_ms : c->rest_ms;
+
+	return c->queued || c->owed || rest_ms < (doubtful ? DIAG_DOUBT : 1) * idle_ms;
 }
 
 int64_t diag_count_busy(const struct diag_sockets *s, const pid_t *pids, size_t npids,
-			uint64_t idle_ms)
+			uint64_t idle_ms, struct diag_picture *picture)
 {
-	struct count c = { .in = s, .busy_only = true, .idle_ms = idle_ms };
+	int64_t found = 0;
+	int r = see(s, pids, npids);
+	uint64_t rest_ms = rest_of(s, picture);
 
-	return count(&c, pids, npids);
+	for (size_t i = 0; i < s->nconnections; i++)
+		found += s->connections[i].seen && is_busy(&s->connections[i], idle_ms, rest_ms);
+	return r < 0 ? r : found;
 }

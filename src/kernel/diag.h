@@ -27,8 +27,10 @@ struct diag_listener {
 
 struct diag_connection {
 	uint64_t inode;
-	bool seen; /* scratch of diag_count() */
-	/* With DIAG_TRAFFIC, of TCP: */
+	bool seen;	   /* scratch of diag_count() */
+	bool timeless;	   /* unix: owed, doubtful and rest_ms are not known */
+	uint32_t waits[2]; /* of such a one: bytes that wait to be read here, memory there */
+	/* With DIAG_TRAFFIC: */
 	bool queued;	  /* bytes wait to be read by the program, or to be taken by the client */
 	bool owed;	  /* the client's were the last */
 	bool doubtful;	  /* or may have been */
@@ -57,10 +59,18 @@ void diag_done(struct diag_sockets *s); /* harmless on a zeroed one */
  * Of each process 65536 descriptors are looked at, about 6 us each. */
 MUST_CHECK int64_t diag_count(const struct diag_sockets *s, const pid_t *pids, size_t npids);
 
+/* What can be seen of their unix connections from one look to the next, which the kernel has
+ * no times of: which there are, and what waits in them. */
+struct diag_picture {
+	uint64_t hash, since_ms; /* zero before the first look */
+	uint64_t now_ms;	 /* the caller's */
+};
+
 /* How many of them are not done: bytes are under way, the client waits for an answer to
- * what it has sent, or they rested for less than idle_ms; DIAG_DOUBT times as long where the
- * kernel's clock is too coarse to tell whether it waits. After DIAG_TRAFFIC. */
+ * what it has sent, or they rested for less than idle_ms; DIAG_DOUBT times as long where
+ * nobody can tell whether it waits: the kernel's clock is too coarse, or it is a unix socket,
+ * which rests since the picture has changed (NULL: since just now). After DIAG_TRAFFIC. */
 MUST_CHECK int64_t diag_count_busy(const struct diag_sockets *s, const pid_t *pids, size_t npids,
-				   uint64_t idle_ms);
+				   uint64_t idle_ms, struct diag_picture *picture);
 
 #endif

@@ -18,6 +18,7 @@
 
 static const struct field life_fields[] = {
 	FIELD(NUM, life, place),
+	FIELD(NUM, life, era),
 	FIELD(NUM, life, number),
 	FIELD(NUM, life, generation),
 	FIELD(NUM, life, state),
@@ -79,6 +80,8 @@ static const struct field life_fields[] = {
 	FIELD(NUM, life, observe.step_ms),
 	FIELD(NUM, life, observe.quiet),
 	FIELD(NUM, life, observe.word),
+	FIELD(NUM, life, observe.picture.hash),
+	FIELD(NUM, life, observe.picture.since_ms),
 	FIELD(FD, life, init.fd),
 	FIELD(INT, life, init.pid),
 	FIELD(FD, life, worker_fd),

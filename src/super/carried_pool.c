@@ -223,13 +223,14 @@ static const struct field listener_fields[] = {
 	FIELD(RAW, listener, users),	     FIELD(NUM, listener, revived),
 	FIELD(NUM, listener, no_v6),	     FIELD(RAW, listener, spec.addr),
 	FIELD(NUM, listener, spec.addr_len), FIELD(NUM, listener, spec.dual_stack),
+	FIELD(NUM, listener, apart),
 };
 
 static const struct field seat_fields[] = {
 	FIELD(FD, seat, fd),	     FIELD(NUM, seat, listens), FIELD(NUM, seat, silent),
 	FIELD(NUM, seat, out),	     FIELD(NUM, seat, lent),	FIELD(NUM, seat, rank),
 	FIELD(NUM, seat, inode),     FIELD(TIMER, seat, again), FIELD(NUM, seat, window_ms),
-	FIELD(NUM, seat, in_window),
+	FIELD(NUM, seat, in_window), FIELD(NUM, seat, aside),	FIELD(NUM, seat, era),
 };
 
 static const char *const form_names[FORMS] = { "configured", "v4", "v6only" };
@@ -282,7 +283,9 @@ static void get_listener(struct carried *c, const json_t *o, struct pool *p, uns
 	image_get(&c->im, o, listener_fields, ARRAY_LEN(listener_fields), l);
 	if (owned)
 		l->spec.text = l->spec.shown = l->owned ? l->owned : "?";
-	if (l->nseats < 1 || l->nseats > p->places)
+	if (l->spec.addr.ss_family == AF_UNIX) /* an older image has one */
+		l->nseats = config_has_groups(p->conf) ? SOCKFILES_MAX : 1;
+	if (l->nseats < 1 || (l->nseats > p->places && !listener_is_path(l)))
 		image_fail(&c->im, "pool %s: a socket for %u places of %u", p->conf->name,
 			   l->nseats, p->places);
 	for (unsigned f = 0; f < FORMS && !c->im.err.code; f++)
@@ -308,6 +311,9 @@ static const struct field pool_fields[] = {
 	FIELD(NUM, pool, refuses),
 	FIELD(INT, pool, exit_code),
 	FIELD(NUM, pool, started_ms),
+	FIELD(NUM, pool, eras.path),
+	FIELD(NUM, pool, eras.next),
+	FIELD(NUM, pool, eras.last),
 	FIELD(NUM, pool, roll.failed),
 	FIELD(NUM, pool, roll.generation),
 	FIELD(NUM, pool, roll.replaced),

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "kernel/steer.h"
+#include "super/eras.h"
 #include "super/pool.h"
 #include "super/seats.h"
 
@@ -19,21 +20,44 @@ static unsigned capacity(const struct pool *p)
 	return p->listeners_max;
 }
 
+static struct seat *seat_of_place(const struct listener *l, enum listener_form form, unsigned place)
+{
+	return l->seats[form] ? &l->seats[form][listener_is_group(l) ? place : 0] : NULL;
+}
+
+struct seat *listener_seat_of(const struct listener *l, enum listener_form form,
+			      const struct life *of)
+{
+	return listener_is_path(l) ? path_seat_of(l, of->era) : seat_of_place(l, form, of->place);
+}
+
 void listener_publish(struct listener *l)
 {
 	struct pool *p = l->pool;
 
+	if (listener_is_path(l))
+		return; /* who asks gets those of its era: listeners_fds() */
 	for (unsigned place = 0; place < p->places; place++) {
 		int *at = &p->place_fds[place][l->index];
 
 		*at = -1;
 		for (unsigned f = 0; f < FORMS; f++) {
-			const struct seat *s =
-				l->seats[f] ? &l->seats[f][l->nseats > 1 ? place : 0] : NULL;
+			const struct seat *s = seat_of_place(l, f, place);
 
 			if (s && s->listens)
 				*at = s->fd;
 		}
+	}
+}
+
+static void publish_paths(const struct life *of)
+{
+	for (unsigned i = 0; i < of->pool->nlisteners; i++) {
+		const struct listener *l = &of->pool->listeners[i];
+		const struct seat *s = listener_is_path(l) ? path_seat_of(l, of->era) : NULL;
+
+		if (listener_is_path(l))
+			of->pool->place_fds[of->place][i] = s && s->listens ? s->fd : -1;
 	}
 }
 
@@ -54,7 +78,7 @@ int listener_make_seats(struct listener *l, enum listener_form form)
 /* The last one of a form outlives its slot, since it keeps the address: see vacate_seat(). */
 static struct seat *nobodys(const struct listener *l, enum listener_form form)
 {
-	if (l->nseats < 2)
+	if (!listener_is_group(l))
 		return NULL;
 	each_seat(s, l, form)
 	{
@@ -67,14 +91,19 @@ static struct seat *nobodys(const struct listener *l, enum listener_form form)
 	return NULL;
 }
 
-int listener_seat(struct listener *l, enum listener_form form, unsigned place, struct seat **ret)
+int listener_seat(struct listener *l, enum listener_form form, const struct life *who,
+		  struct seat **ret)
 {
 	int r = listener_make_seats(l, form);
 	struct seat *s, *from;
 
 	if (r < 0)
 		return r;
-	s = &l->seats[form][l->nseats > 1 ? place : 0];
+	if (listener_is_path(l)) {
+		*ret = path_seat_for(l, who);
+		return 0;
+	}
+	s = seat_of_place(l, form, who->place);
 	from = s->fd < 0 ? nobodys(l, form) : NULL;
 	if (from) {
 		r = seat_adopt(s, from);
@@ -114,15 +143,18 @@ int listener_begin(struct listener *l, bool at_once, struct err *e)
 	enum protocol proto = l->pool->conf->protocol;
 	bool by_program = proto == PROTO_BIND || proto == PROTO_AUTO;
 	int r = listener_make_seats(l, FORM_CONFIGURED);
+	unsigned n;
 
 	if (r < 0)
 		return err_set(e, r, "out of memory");
+	l->seats[FORM_CONFIGURED][0].era = l->pool->eras.path;
 	r = seat_hold(&l->seats[FORM_CONFIGURED][0], e);
 	if (r == 0)
 		l->no_v6 = l->spec.dual_stack && !is_v6(l->seats[FORM_CONFIGURED][0].fd);
 	if (r == 0 && by_program && l->spec.dual_stack && !l->no_v6)
 		r = hold_v4(l, e);
-	for (unsigned i = 0; r == 0 && at_once && i < l->nseats && i < slots_of(l->pool); i++)
+	n = listener_is_group(l) ? l->nseats : 1;
+	for (unsigned i = 0; r == 0 && at_once && i < n && i < slots_of(l->pool); i++)
 		r = seat_listen(&l->seats[FORM_CONFIGURED][i], e);
 	listener_publish(l);
 	return r;
@@ -135,8 +167,8 @@ struct listener *listener_add(struct pool *p, const struct listen_spec *spec)
 	if (p->nlisteners == capacity(p))
 		return NULL;
 	*l = (struct listener){ .pool = p, .index = p->nlisteners, .spec = *spec, .nseats = 1 };
-	if (config_has_groups(p->conf) && spec->addr.ss_family != AF_UNIX)
-		l->nseats = p->places;
+	if (config_has_groups(p->conf))
+		l->nseats = spec->addr.ss_family == AF_UNIX ? SOCKFILES_MAX : p->places;
 	p->nlisteners++;
 	return l;
 }
@@ -252,10 +284,14 @@ int listeners_try(const struct master *m, const struct pool_config *conf, struct
 
 static void listener_done(struct listener *l)
 {
+	struct listener_spec spec = seat_spec(l, FORM_CONFIGURED);
+
 	for (unsigned f = 0; f < FORMS; f++) {
 		each_seat(s, l, f) seat_close(s);
 		free(l->seats[f]);
 	}
+	if (l->apart)
+		sockfile_clean(&spec);
 	free(l->owned);
 }
 
@@ -407,20 +443,30 @@ void listeners_restore(struct pool *p)
 
 /* ---- looking ---- */
 
-const int *listeners_fds(const struct pool *p, unsigned place)
+const int *listeners_fds(const struct life *l)
 {
-	return p->place_fds ? p->place_fds[place] : NULL;
+	if (!l->pool->place_fds)
+		return NULL;
+	publish_paths(l);
+	return l->pool->place_fds[l->place];
+}
+
+static bool is_shared_now(const struct listener *on, const struct life *l)
+{
+	return listener_is_path(on) ? path_is_held(on, path_seat_of(on, l->era), l) :
+				      l->pool->lives > 1;
 }
 
 void listeners_lend(const struct life *l)
 {
 	const struct pool *p = l->pool;
-	const int *fds = listeners_fds(p, l->place);
+	const int *fds = listeners_fds(l);
 
 	for (unsigned i = 0; i < p->conf->nlistens; i++) {
 		/* Of one for all somebody else may be the user: this one is being born. */
-		bool held = p->listeners[i].nseats == 1 ? p->lives > 1 :
-							  place_is_held(p, l->place, l);
+		bool held = listener_is_group(&p->listeners[i]) ?
+				    place_is_held(p, l->place, l) :
+				    is_shared_now(&p->listeners[i], l);
 		int flags = held ? -1 : fcntl(fds[i], F_GETFL);
 
 		if (flags >= 0)
@@ -500,7 +546,7 @@ int listeners_occupy(struct life *of, struct err *e)
 
 		if (!is_open(l))
 			continue;
-		r = listener_seat(l, FORM_CONFIGURED, of->place, &own);
+		r = listener_seat(l, FORM_CONFIGURED, of, &own);
 		if (r == 0)
 			r = listener_start_seat(own, e);
 		else

@@ -49,15 +49,15 @@ void listeners_restore(struct pool *p);
  * inside bind() and would find others than those that they replace (traps 32). */
 bool listeners_are_offered(const struct pool *p);
 
-/* The sockets of a place, by the number of the listener; -1: it does not listen yet.
+/* The sockets of a worker, by the number of the listener; -1: it does not listen yet.
  * At the same place in memory as long as the pool listens. */
-const int *listeners_fds(const struct pool *p, unsigned place);
+const int *listeners_fds(const struct life *l);
 unsigned listeners_count(const struct pool *p);
 /* The sockets that listen on one address now. Returns how many of them were written. */
 unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max);
 
-/* The same of one place: those that nobody else has. */
-size_t listeners_of_place(const struct pool *p, unsigned place, int *fds, size_t max);
+/* The same of one worker: those that nobody else has, or its generation alone. */
+size_t listeners_of(const struct life *l, int *fds, size_t max);
 /* Do new connections go past this worker, which leaves, because each has sockets of its
  * own and others serve, or all are refused? */
 bool listeners_steer_away(const struct life *l);
@@ -84,8 +84,8 @@ MUST_CHECK int listeners_occupy(struct life *of, struct err *e);
 MUST_CHECK int listener_make_seats(struct listener *l, enum listener_form form); /* -ENOMEM */
 struct listener *listener_add(struct pool *p, const struct listen_spec *spec);	 /* NULL: full */
 MUST_CHECK int listener_begin(struct listener *l, bool at_once, struct err *e);
-/* A place's seat: where it is closed, and an open one is nobody's, it becomes that. */
-MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, unsigned place,
+/* A worker's seat: where it is closed, and an open one is nobody's, it becomes that. */
+MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, const struct life *who,
 			     struct seat **ret);
 MUST_CHECK int listener_start_seat(struct seat *s, struct err *e);
 void listener_close_form(struct listener *l, enum listener_form form);
@@ -94,6 +94,8 @@ void listener_publish(struct listener *l);
 
 /* steering.c. Somebody who lives, but for `but`, may hold the sockets of this place. */
 bool place_is_held(const struct pool *p, unsigned place, const struct life *but);
+/* It has a worker that gets new connections. */
+bool slot_serves(const struct slot *s);
 const struct slot *place_owner(const struct pool *p, unsigned place); /* NULL: none */
 /* No slot's, and nobody who lives has it. */
 bool place_is_free(const struct pool *p, unsigned place);

@@ -224,7 +224,7 @@ int listeners_take(struct listener *l, const struct listen_want *w, struct life 
 
 	if (r < 0)
 		return r;
-	r = listener_seat(l, form, who->place, &s);
+	r = listener_seat(l, form, who, &s);
 	if (r < 0)
 		return err_sys(e, r, "%s", l->spec.shown);
 	r = seat_hold(s, e);
@@ -239,7 +239,7 @@ int listeners_take(struct listener *l, const struct listen_want *w, struct life 
 
 void listeners_keep(struct life *l)
 {
-	const int *fds = l->has_sockets ? listeners_fds(l->pool, l->place) : NULL;
+	const int *fds = l->has_sockets ? listeners_fds(l) : NULL;
 
 	for (unsigned f = 0; f < FORMS; f++)
 		if (!fds || l->binding.taken[f])

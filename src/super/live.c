@@ -313,7 +313,7 @@ void live_hello(const struct life *l, struct wire_hello *ret)
 		.promoted = l->from_spare,
 		.watchdog_usec = p->conf->watchdog_ms * 1000,
 		.dispatch = config_dispatches(p->conf),
-		.fds = listeners_fds(p, l->place),
+		.fds = listeners_fds(l),
 		.specs = p->conf->listens,
 		.nfds = p->conf->nlistens,
 	};

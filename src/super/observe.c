@@ -42,12 +42,13 @@ static size_t processes(const struct life *l, pid_t *pids)
 	return n < PIDS_MAX ? n : PIDS_MAX;
 }
 
-static int look(const struct life *l, uint64_t idle_ms, struct look *ret)
+static int look(const struct life *l, uint64_t idle_ms, struct diag_picture *picture,
+		struct look *ret)
 {
 	struct diag_sockets s;
 	int fds[SOCKETS_MAX];
 	pid_t pids[PIDS_MAX];
-	size_t n = listeners_of_place(l->pool, l->place, fds, SOCKETS_MAX);
+	size_t n = listeners_of(l, fds, SOCKETS_MAX);
 	int r = diag_gather(fds, n, DIAG_TRAFFIC, &s);
 
 	if (r < 0)
@@ -55,7 +56,7 @@ static int look(const struct life *l, uint64_t idle_ms, struct look *ret)
 	*ret = (struct look){ 0 };
 	for (size_t i = 0; i < s.nlisteners; i++)
 		ret->waiting += s.listeners[i].queue > 0 ? s.listeners[i].queue : 0;
-	ret->busy = diag_count_busy(&s, pids, processes(l, pids), idle_ms);
+	ret->busy = diag_count_busy(&s, pids, processes(l, pids), idle_ms, picture);
 	diag_done(&s);
 	return 0;
 }
@@ -77,7 +78,8 @@ static int64_t left(struct life *l)
 {
 	struct look k;
 
-	if (look(l, idle_ms(l), &k) < 0 || k.busy < 0)
+	l->observe.picture.now_ms = now(l);
+	if (look(l, idle_ms(l), &l->observe.picture, &k) < 0 || k.busy < 0)
 		return l->observe.word ? 0 : -1;
 	return l->observe.word ? k.waiting : k.busy + k.waiting;
 }
@@ -86,7 +88,7 @@ int64_t observe_busy(struct life *l)
 {
 	struct look k;
 
-	return look(l, 0, &k) < 0 || k.busy < 0 ? -1 : k.busy + k.waiting;
+	return look(l, 0, NULL, &k) < 0 || k.busy < 0 ? -1 : k.busy + k.waiting;
 }
 
 bool observe_has_word(const struct life *l)
@@ -156,6 +158,7 @@ int observe_begin(struct life *l, bool word)
 	if (!listeners_steer_away(l))
 		return -EOPNOTSUPP;
 	l->observe.word = word;
+	l->observe.picture = (struct diag_picture){ 0 };
 	n = in_a_stop(l) ? left(l) : observe_busy(l);
 	if (n < 0) /* no diag modules: nothing would ever be seen */
 		return -EOPNOTSUPP;

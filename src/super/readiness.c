@@ -41,7 +41,7 @@ static uint64_t now(const struct life *l)
 /* Some thread in its leaf waits on one of the sockets that it was given. */
 static bool waits_on_sockets(const struct life *l)
 {
-	const int *fds = listeners_fds(l->pool, l->place);
+	const int *fds = listeners_fds(l);
 	bool filtered = cage_has(&l->gen->cage, CAGE_SECCOMP);
 	unsigned budget = LOOKS_MAX;
 	pid_t pids[PIDS_MAX];

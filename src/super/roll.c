@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "super/adopt.h"
+#include "super/eras.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -121,6 +122,7 @@ static void begin(struct pool *p, struct generation *g)
 	take_generation(p, g);
 	roll_reset(p);
 	p->rolled_from = old;
+	eras_begin(p);
 	p->phase = POOL_RELOADING;
 	p->reason[0] = '\0';
 	log_info("pool %s: generation %u takes over", p->conf->name, g->number);
@@ -207,6 +209,7 @@ static void drop(struct pool *p)
 	timer_clear(&p->master->loop, &p->roll_timer);
 	generation_unref(p->rolled_from);
 	p->rolled_from = NULL;
+	eras_end(p);
 }
 
 void pool_end_roll(struct pool *p)
@@ -267,6 +270,7 @@ void roll_back(struct pool *p, const struct slot *s, uint64_t number, const char
 		pool_keep_file_conf(p, p->gen->file_conf);
 	p->rolled_from = bad;
 	p->roll.back = p->roll.failed = true;
+	eras_turn(p);
 	(void)snprintf(p->reason, sizeof(p->reason), "%s", pool_roll_reason(p));
 	for (unsigned i = 0; i < p->nslots; i++) {
 		struct slot *o = p->slots[i];

@@ -7,6 +7,7 @@
  * sent away twice. */
 #include "base/log.h"
 #include "super/births.h"
+#include "super/eras.h"
 #include "super/life.h"
 #include "super/pool.h"
 #include "super/roll.h"
@@ -75,6 +76,8 @@ static unsigned surge_of(const struct pool *p)
 {
 	unsigned quarter = (p->nslots + 3) / 4;
 
+	if (eras_are_used(p)) /* a path leads to one generation */
+		return p->nslots;
 	if (p->conf->surge)
 		return p->conf->surge;
 	return quarter > LEAST_AT_ONCE ? quarter : LEAST_AT_ONCE;
@@ -184,20 +187,22 @@ void pool_roll_on_timer(struct timer *t)
 static bool step(struct pool *p)
 {
 	struct survey v = survey(p);
+	bool more;
 
 	end_spares(p);
 	if (v.failed && !p->roll.back) {
 		roll_failed_slot(p, v.failed);
 		return true;
 	}
-	if (wants_another(p, &v) && may_begin(p)) {
+	more = wants_another(p, &v);
+	if (more && may_begin(p)) {
 		restarts_reset(&v.next->restarts);
 		v.next->boot_failures = 0;
 		if (!slot_twin(v.next, p->gen, REASON_RELOAD))
 			roll_back(p, v.next, 0, "could not be born: out of memory");
 		return true;
 	}
-	if (v.booting > 0)
+	if (v.booting > 0 || (more && eras_are_used(p)))
 		return false;
 	if (v.ready > 0) {
 		take_over(p);

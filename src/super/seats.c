@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "kernel/scm.h"
 #include "super/dispatch.h"
+#include "super/eras.h"
 #include "super/listeners.h"
 
 #define REVIVE_AT_ONCE	20 /* times in a second; after that every REVIVE_PAUSE_MS */
@@ -126,7 +127,7 @@ static void revive(struct seat *s)
 	if (r == 0 && may_say(l))
 		log_warn(
 			"%s: a worker shut down the %slistener %s (%u times so far); it listens again",
-			pool, l->nseats > 1 ? "" : "shared ", shown, l->revived);
+			pool, listener_is_group(l) ? "" : "shared ", shown, l->revived);
 	if (r == 0 && s->in_window < REVIVE_AT_ONCE)
 		return;
 	if (r < 0 && may_say(l))
@@ -205,14 +206,15 @@ static bool has_its_form(const struct seat *s)
 /* Those of a group would come back without the order in which the kernel has them. */
 bool seat_can_be_kept(const struct seat *s)
 {
-	return s->listens && !s->lent && s->listener->nseats == 1 && has_its_form(s);
+	return s->listens && !s->lent && !s->aside && !listener_is_group(s->listener) &&
+	       has_its_form(s);
 }
 
 /* That it is closed also of one whose pool has another protocol by now. */
 static void tell_starter(const struct seat *s, bool listens)
 {
 	struct master *m = s->listener->pool->master;
-	bool shared = s->listens && !s->lent && s->listener->nseats == 1;
+	bool shared = s->listens && !s->lent && !s->aside && !listener_is_group(s->listener);
 
 	if (m->on_socket && (listens ? seat_can_be_kept(s) : shared))
 		m->on_socket(m, s, listens);
@@ -221,10 +223,10 @@ static void tell_starter(const struct seat *s, bool listens)
 static int take_inherited(struct seat *s, const struct listener_spec *spec)
 {
 	struct pool *p = s->listener->pool;
-	bool stored = false, shared = s->listener->nseats == 1;
+	bool stored = false, shared = !listener_is_group(s->listener);
 	int fd = -1;
 
-	if (spec->join || !has_its_form(s))
+	if (spec->join || s->aside || !has_its_form(s))
 		return -1;
 	if (shared)
 		fd = inherited_take(&p->kept, spec, true, &stored);
@@ -243,10 +245,15 @@ static bool clear_the_way(const struct seat *s, const struct listener_spec *spec
 	return inherited_clear(&p->master->inherited, spec) || kept;
 }
 
-static int open_or_hold(const struct listener_spec *spec, int *ret_fd, struct err *e)
+static int open_or_hold(const struct seat *s, const struct listener_spec *spec, int *ret_fd,
+			struct err *e)
 {
-	return spec->addr.ss_family == AF_UNIX ? listener_open(spec, ret_fd, e) :
-						 listener_hold(spec, ret_fd, e);
+	if (s->aside)
+		return sockfile_open(spec, seat_index(s), seat_index(path_seat(s->listener)),
+				     ret_fd, e);
+	if (spec->addr.ss_family != AF_UNIX)
+		return listener_hold(spec, ret_fd, e);
+	return listener_open(spec, ret_fd, e);
 }
 
 int seat_hold(struct seat *s, struct err *e)
@@ -260,17 +267,19 @@ int seat_hold(struct seat *s, struct err *e)
 		return 0;
 	spec.join = has_open_sibling(s);
 	fd = take_inherited(s, &spec);
-	r = fd >= 0 ? 0 : open_or_hold(&spec, &fd, e);
-	if (r == -EADDRINUSE && clear_the_way(s, &spec))
-		r = open_or_hold(&spec, &fd, e);
+	r = fd >= 0 ? 0 : open_or_hold(s, &spec, &fd, e);
+	if (r == -EADDRINUSE && !s->aside && clear_the_way(s, &spec))
+		r = open_or_hold(s, &spec, &fd, e);
 	if (r < 0)
 		return r;
-	if (s->listener->nseats > 1 && !spec.join)
+	if (listener_is_group(s->listener) && !spec.join)
 		r = listener_lead(fd);
 	if (r == 0 && fstat(fd, &st) < 0)
 		r = -errno;
 	if (r < 0)
 		return err_sys(e, r, "%s", spec.shown);
+	if (!s->aside)
+		sockfile_clean(&spec); /* of a master that was killed: the path is ours now */
 	s->inode = st.st_ino;
 	s->fd = fd_take(&fd);
 	return 0;
@@ -329,10 +338,14 @@ void seat_close(struct seat *s)
 		return;
 	}
 	tell_starter(s, false);
-	listener_unlink(&spec);
+	if (s->aside)
+		sockfile_remove(&spec, seat_index(s));
+	else
+		listener_unlink(&spec);
 	/* A worker may hold it too: shut down, it leaves the group and its queue hears. */
 	scm_close(&s->fd);
 	listens_no_more(s);
+	s->aside = false;
 }
 
 int seat_release(struct seat *s)
@@ -347,10 +360,14 @@ int seat_release(struct seat *s)
 
 void seat_silence(struct seat *s)
 {
+	bool aside = s->aside;
+
 	if (!s->listens || s->lent)
 		return;
 	if (s->listener->spec.addr.ss_family == AF_UNIX) {
 		seat_close(s); /* shut down, it would never listen again */
+		if (aside)
+			return;
 	} else {
 		unwatch(s);
 		tell_starter(s, false);
@@ -370,6 +387,21 @@ int seat_adopt(struct seat *s, struct seat *from)
 	s->src = SOURCE_NONE;
 	seat_init(from, from->listener, from->form);
 	return s->listens ? seat_watch(s) : 0;
+}
+
+void seat_point(struct seat *s, struct seat *from)
+{
+	struct listener_spec spec = seat_spec(s->listener, s->form);
+	struct err e;
+
+	if (sockfile_point(&spec, seat_index(s), &e) < 0) {
+		log_error("%s: %s", s->listener->pool->conf->name, e.msg);
+		return;
+	}
+	tell_starter(from, false);
+	from->aside = true;
+	s->aside = false;
+	tell_starter(s, true);
 }
 
 void seat_restore(struct seat *s)

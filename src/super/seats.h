@@ -5,6 +5,7 @@
 #define MPSUP_SUPER_SEATS_H
 
 #include "kernel/listener.h"
+#include "kernel/sockfile.h"
 #include "super/super.h"
 
 void seat_init(struct seat *s, struct listener *l, enum listener_form form);
@@ -29,6 +30,25 @@ void seat_restore(struct seat *s);
 MUST_CHECK int seat_watch(struct seat *s);
 /* Tell dispatch_accept() of connections that wait, or no more. */
 void seat_accept(struct seat *s, bool on);
+
+/* A path leads from `from` to s now. Logs what cannot be done. */
+void seat_point(struct seat *s, struct seat *from);
+
+/* One socket for each place, in a group that is steered. */
+static inline bool listener_is_group(const struct listener *l)
+{
+	return l->nseats > 1 && l->spec.addr.ss_family != AF_UNIX;
+}
+
+/* One for all, but for those of another generation in a reload: eras.c. */
+static inline bool listener_is_path(const struct listener *l)
+{
+	return l->nseats > 1 && l->spec.addr.ss_family == AF_UNIX;
+}
+
+/* The one that this worker has or would have; NULL: there is none of this form. */
+struct seat *listener_seat_of(const struct listener *l, enum listener_form form,
+			      const struct life *of);
 
 /* Slot of a seat; 0 for a shared one. */
 unsigned seat_index(const struct seat *s);

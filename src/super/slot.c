@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "super/eras.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -73,6 +74,7 @@ void slot_birth_of(struct slot *s, struct generation *gen)
 	timer_clear(&s->pool->master->loop, &s->timer);
 	s->renew = false;
 	s->current = l;
+	l->era = era_of_birth(s->pool, gen);
 	ignore(slot_step(s, SV_BIRTH));
 	if (s->boot_failures > 0 && s->pool->boot_stderr)
 		output_hold(l);
@@ -121,6 +123,7 @@ static bool promote_a_spare(struct slot *s, unsigned count, struct respawn *late
 	struct life *l;
 
 	while ((l = parked_spare(s->pool))) {
+		l->era = era_of_birth(s->pool, l->gen);
 		if (!life_promote(l, s))
 			continue; /* it was killed: no longer parked */
 		respawning(s, (struct respawn){ .count = count, .spare = true }, later);

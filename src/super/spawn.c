@@ -152,7 +152,7 @@ static unsigned sockets_at_birth(const struct life *l)
 
 	if (!listeners_are_offered(l->pool) || !l->slot)
 		return 0;
-	fds = listeners_fds(l->pool, l->place);
+	fds = listeners_fds(l);
 	for (unsigned i = 0; i < n; i++)
 		if (fds[i] < 0)
 			return 0;
@@ -178,7 +178,7 @@ static int clone_it(struct life *l, const struct ends *x, const struct birth_env
 		.channel_fd = x->channel,
 		.report_fd = x->report,
 		.lifeline_fd = x->lifeline,
-		.listen_fds = nlisten ? listeners_fds(l->pool, l->place) : NULL,
+		.listen_fds = nlisten ? listeners_fds(l) : NULL,
 		.nlisten = nlisten,
 		.pid_at = be->pid_at,
 		.notify_at = be->notify_at,

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "kernel/steer.h"
+#include "super/eras.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/seats.h"
@@ -53,7 +54,7 @@ bool place_is_free(const struct pool *p, unsigned place)
 
 /* ---- steering ---- */
 
-static bool is_serving(const struct slot *s)
+bool slot_serves(const struct slot *s)
 {
 	return s->current && s->current->state == LIFE_READY && !s->current->lost &&
 	       !s->current->asked;
@@ -141,7 +142,7 @@ static bool live_changed(struct pool *p)
 	p->steer_anew = false;
 	for (unsigned i = 0; i < p->nslots; i++) {
 		uint64_t bit = 1ull << (i % 64), *word = &p->live[i / 64];
-		bool live = is_serving(p->slots[i]);
+		bool live = slot_serves(p->slots[i]);
 
 		if (live == !!(*word & bit))
 			continue;
@@ -154,7 +155,7 @@ static bool live_changed(struct pool *p)
 /* The .socket unit of one that is lent listens on when we have gone. */
 static bool can_refuse(const struct listener *l)
 {
-	if (l->nseats < 2)
+	if (!listener_is_group(l))
 		return false;
 	for (unsigned f = 0; f < FORMS; f++)
 		each_seat(s, l, f) if (s->lent) return false;
@@ -190,7 +191,10 @@ int listeners_refuse(struct pool *p)
 
 void listeners_steer(struct pool *p)
 {
-	if (!p->listeners || !p->slots || !live_changed(p))
+	if (!p->listeners || !p->slots)
+		return;
+	eras_settle(p);
+	if (!live_changed(p))
 		return;
 	/* Nobody is chosen any more, and one may have joined, or come back as a new group. */
 	if (p->refuses) {
@@ -199,7 +203,8 @@ void listeners_steer(struct pool *p)
 	}
 	for (unsigned i = 0; i < p->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++)
-			if (p->listeners[i].nseats > 1 && p->listeners[i].nlistening[f] > 1)
+			if (listener_is_group(&p->listeners[i]) &&
+			    p->listeners[i].nlistening[f] > 1)
 				steer_form(&p->listeners[i], f);
 }
 
@@ -208,8 +213,8 @@ static void steer_first(struct seat *s)
 {
 	struct listener *l = s->listener;
 
-	if (l->nseats > 1 && l->nlistening[s->form] == 1 && l->pool->slots && l->pool->live &&
-	    !l->pool->refuses)
+	if (listener_is_group(l) && l->nlistening[s->form] == 1 && l->pool->slots &&
+	    l->pool->live && !l->pool->refuses)
 		steer_form(l, s->form);
 }
 
@@ -229,15 +234,14 @@ int listener_start_seat(struct seat *s, struct err *e)
 	return r;
 }
 
-size_t listeners_of_place(const struct pool *p, unsigned place, int *fds, size_t max)
+size_t listeners_of(const struct life *of, int *fds, size_t max)
 {
+	const struct pool *p = of->pool;
 	size_t n = 0;
 
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++) {
-			const struct listener *l = &p->listeners[i];
-			const struct seat *s =
-				l->seats[f] ? &l->seats[f][l->nseats > 1 ? place : 0] : NULL;
+			const struct seat *s = listener_seat_of(&p->listeners[i], f, of);
 
 			if (s && s->listens && n < max)
 				fds[n++] = s->fd;
@@ -250,7 +254,7 @@ bool listeners_steer_away(const struct life *l)
 	const struct pool *p = l->pool;
 
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		if (p->listeners[i].nseats < 2)
+		if (!listener_is_group(&p->listeners[i]) && !path_leads_past(&p->listeners[i], l))
 			return false;
 	listeners_steer(l->pool);
 	return p->listeners && p->nlisteners > 0 && (p->refuses || any_live(p));
@@ -279,7 +283,7 @@ static void vacate_place(struct pool *p, unsigned place)
 {
 	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
 		for (unsigned f = 0; f < FORMS; f++)
-			if (p->listeners[i].nseats > 1 && p->listeners[i].seats[f])
+			if (listener_is_group(&p->listeners[i]) && p->listeners[i].seats[f])
 				vacate_seat(&p->listeners[i].seats[f][place]);
 }
 

@@ -21,6 +21,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/cgroup_stat.h"
 #include "kernel/cpuset.h"
+#include "kernel/diag.h"
 #include "kernel/inherited.h"
 #include "kernel/loop.h"
 #include "kernel/pidfd.h"
@@ -143,6 +144,8 @@ struct seat {
 	bool silent;	/* listened until its pool failed, and will with its next worker */
 	bool out;	/* a worker shut it down: not in the kernel's group just now */
 	bool lent;	/* a .socket unit's, which listens on when we do not */
+	bool aside;	/* the path of its listener leads to another */
+	unsigned era;	/* of a path: whose it is, see eras.c */
 	unsigned rank;	/* its number in the kernel's group */
 	uint64_t inode; /* names the socket, whoever holds it */
 	struct source src;
@@ -156,7 +159,7 @@ struct listener { /* one address */
 	unsigned index;		 /* among the pool's */
 	struct listen_spec spec; /* its strings are the configuration's, or ours: see owned */
 	char *owned;		 /* spec.shown of one that a program asked for */
-	unsigned nseats;	 /* of each form: 1, or the pool's places */
+	unsigned nseats;	 /* of each form: 1, the pool's places, SOCKFILES_MAX of a path */
 	struct seat *seats[FORMS];
 	unsigned nlistening[FORMS];
 	unsigned nmembers[FORMS];   /* of them in the kernel's group */
@@ -165,6 +168,8 @@ struct listener { /* one address */
 	unsigned revived;	    /* times a worker shut it down */
 	uint64_t said_ms;
 	bool no_v6; /* dual_stack was asked for, and this host has IPv4 alone */
+	bool apart; /* a path that has, or has just had, several sockets */
+	bool said_shared;
 };
 
 #define LEAF_NAME_BYTES 112
@@ -209,6 +214,7 @@ struct life {
 	struct slot *slot;	/* NULL: a spare */
 	struct generation *gen; /* a reference: what it was born with */
 	unsigned place;		/* its sockets' */
+	unsigned era;		/* those of its unix sockets: eras.c */
 	uint64_t number;
 	unsigned generation;
 	enum life_state state; /* written by fsm.c only */
@@ -283,6 +289,7 @@ struct life {
 		uint64_t began_ms, step_ms;
 		unsigned quiet; /* looks in a row that found nothing */
 		bool word;	/* then its protocol's word follows */
+		struct diag_picture picture;
 	} observe;
 
 	struct acks {
@@ -390,10 +397,15 @@ struct pool {
 		struct leaf_plan plan;
 		struct pool_config *conf; /* a reference: whose arena the plan is in */
 	} total;
-	unsigned places;  /* workers that listeners have room for: slots, and twins */
-	int **place_fds;  /* for each a row of its sockets, which never moves */
-	uint64_t *live;	  /* bits: slots that get new connections */
-	bool steer_anew;  /* sockets came or went */
+	unsigned places; /* workers that listeners have room for: slots, and twins */
+	int **place_fds; /* for each a row of its sockets, which never moves */
+	uint64_t *live;	 /* bits: slots that get new connections */
+	bool steer_anew; /* sockets came or went */
+	struct eras {
+		unsigned path; /* of the sockets that paths lead to */
+		unsigned next; /* of those who take over in a roll; else the same */
+		unsigned last;
+	} eras;
 	bool binds;	  /* its program has opened a socket itself */
 	bool said_unused; /* that it has sockets which its program does not take */
 	struct dispatch {

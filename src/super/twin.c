@@ -3,6 +3,7 @@
  * ready: nobody waits meanwhile, and when it does not get ready nothing has happened. */
 #include "base/log.h"
 #include "super/binds.h"
+#include "super/eras.h"
 #include "super/life.h"
 #include "super/listeners.h"
 #include "super/pool.h"
@@ -19,6 +20,7 @@ bool slot_twin(struct slot *s, struct generation *gen, enum reason why)
 	if (!l)
 		return false;
 	l->place = place;
+	l->era = era_of_birth(s->pool, gen);
 	s->twin = l;
 	s->twin_why = why;
 	list_append(&s->beside, &l->node);
@@ -47,6 +49,7 @@ void slot_take_over(struct slot *s)
 	struct life *old = s->current;
 
 	take_place(s);
+	eras_follow(s->pool, s->current);
 	s->pool->roll.replaced += s->pool->rolled_from && s->current->gen == s->pool->gen;
 	if (!old)
 		return;

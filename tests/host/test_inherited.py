@@ -9,9 +9,19 @@ import socket
 import threading
 import time
 
-from harness import Failed, http, programs, timeout, wait_until
+from harness import Failed, http, proc, programs, timeout, wait_until
 
 STARTER = ("sh", "-c", "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web; exec \"$@\"", "sh")
+UNIX = """
+import socket
+s = socket.socket(fileno=3)
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    name = s.getsockname().encode()
+    c.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(name), name))
+    c.close()
+"""
 
 
 class Held:
@@ -201,6 +211,53 @@ def test_what_is_stale_leaves_the_store(env):
             wait_until("still", lambda k=kept: store.where() == k)
             kill(m)
         store.start("--port", first, "--workers", 1).stop()
+
+
+@timeout(60)
+def test_the_store_has_the_socket_that_the_path_leads_to(env):
+    path = env.dir / "web.sock"
+    app = env.app(server_py=UNIX)
+    command = ("--listen", f"unix:{path},mode=0666", "--workers", 1, "--protocol", "systemd", "--",
+               env.need_program("python3"), "server.py")
+    with Store(env) as store:
+        m = store.start(*command, cwd=app)
+        for n in range(3):
+            wait_until("one is kept", lambda: len(store.kept) == 1)
+            m.ctl("reload", "--wait", "drained", seconds=30)
+            wait_until("one is kept", lambda: len(store.kept) == 1)
+            os.kill(pid := m.wait_workers(1)[0]["pid"], signal.SIGSTOP)
+            wait_until("it stands still", lambda p=pid: proc.status(p)["State"][0] == "T")
+            waiting = [http.background(str(path), "/", 40) for _ in range(4)]
+            wait_until("they wait", lambda: m.pool()["accept_queue"] == 4)
+            kill(m)
+            m = store.start(*command, cwd=app)
+            bad = [r for r in (w() for w in waiting) if r.text != str(path)]
+            if bad:
+                raise Failed(f"{n}: {len(bad)} of 4 that waited: {bad[:3]}")
+        m.stop()
+        wait_until("nothing is", lambda: store.kept == [])
+    if path.exists():
+        raise Failed("its file was left")
+
+
+@timeout(60)
+def test_the_path_of_a_unit_is_not_turned(env):
+    path, app = env.dir / "web.sock", env.app(server_py=UNIX)
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind(str(path))
+        held.listen(100)
+        path.chmod(0o666)
+        inode = path.stat().st_ino
+        m = env.start("--listen", f"unix:{path},mode=0666", "--workers", 2, "--protocol", "systemd",
+                      "--", env.need_program("python3"), "server.py", cwd=app,
+                      under=(*pull([held.fileno()]), *STARTER))
+        for _ in range(2):
+            m.ctl("reload", "--wait", "drained", seconds=30)
+            if http.get(str(path)).text != str(path) or path.stat().st_ino != inode:
+                raise Failed("the path leads elsewhere")
+        m.stop()
+        if path.stat().st_ino != inode or not held.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise Failed("it was not the master's to close")
 
 
 @timeout(60)

@@ -193,6 +193,56 @@ static void unix_stream(void **state)
 	queue_and_connections(listen_unix("diag", 11), 11);
 }
 
+static void unix_path(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd;
+
+	(void)state;
+	(void)snprintf(a.sun_path, sizeof(a.sun_path), "/tmp/mpsup-diag-%d", (int)getpid());
+	fd = listen_on((struct sockaddr *)&a, sizeof(a), 11);
+	queue_and_connections(fd, 11);
+	(void)unlink(a.sun_path);
+}
+
+/* The kernel has no times of a unix connection: it rests since what is seen of it changed. */
+static void unix_rest(void **state)
+{
+	int listener = listen_unix("rest", 5), client = connect_to(listener), taken;
+	struct diag_picture pic = { .now_ms = 1000 };
+	const pid_t me = getpid();
+	char byte;
+
+	(void)state;
+	taken = own(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	gather(&listener, 1);
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 0, NULL), 0);
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 100, NULL), 1);
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 100, &pic), 1);
+	pic.now_ms += 100 * DIAG_DOUBT - 1;
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 100, &pic), 1);
+	pic.now_ms++;
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 100, &pic), 0);
+	diag_done(&fx.s);
+
+	assert_int_equal(write(client, "x", 1), 1); /* not read by the program */
+	gather(&listener, 1);
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 0, NULL), 1);
+	diag_done(&fx.s);
+	assert_int_equal(read(taken, &byte, 1), 1);
+	assert_int_equal(write(taken, "y", 1), 1); /* not taken by the client */
+	gather(&listener, 1);
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 0, NULL), 1);
+	diag_done(&fx.s);
+	assert_int_equal(read(client, &byte, 1), 1);
+
+	pic.now_ms += 100 * DIAG_DOUBT; /* another one has come: all of it starts again */
+	connect_to(listener);
+	own(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	gather(&listener, 1);
+	assert_int_equal(diag_count_busy(&fx.s, &me, 1, 100, &pic), 2);
+}
+
 static void many_listeners_in_one_dump(void **state)
 {
 	const pid_t me = getpid();
@@ -327,6 +377,8 @@ int main(void)
 		T(tcp_v4),
 		T(tcp_dual_stack),
 		T(unix_stream),
+		T(unix_path),
+		T(unix_rest),
 		T(many_listeners_in_one_dump),
 		T(bad_descriptors_are_not_known),
 		T(many_ports),

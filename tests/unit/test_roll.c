@@ -416,6 +416,79 @@ static void at_most_two_generations_drain(void **state)
 	assert_int_equal(serving(4), 2);
 }
 
+/* ---- who shares a unix socket, and whose the path leads to: eras.c ---- */
+
+static bool all_are_of(unsigned era)
+{
+	for (unsigned i = 0; i < web->nslots; i++)
+		if (!at(i) || at(i)->era != era)
+			return false;
+	return web->eras.path == era && web->eras.next == era;
+}
+
+static void the_new_ones_are_of_the_next_era(void **state)
+{
+	(void)state;
+	start(2, UINT_MAX);
+	assert_true(all_are_of(0));
+	reload();
+	assert_int_equal(twin(0)->era, 1);
+	dies(at(1), 0, SIGKILL); /* nothing is proved: by the old generation */
+	assert_int_equal(at(1)->era, 0);
+	assert_int_equal(web->eras.path, 0);
+	all_ready();
+	assert_true(all_are_of(1));
+	it_settles();
+	dies(at(0), 1, 0);
+	assert_int_equal(at(0)->era, 1);
+	assert_true(slot_twin(web->slots[1], web->gen, REASON_MAX_AGE));
+	assert_int_equal(twin(1)->era, 1);
+}
+
+static void who_stays_keeps_its_era(void **state)
+{
+	(void)state;
+	start(3, UINT_MAX);
+	reload();
+	get_ready(twin(0));
+	dies(twin(1), 1, 0);
+	dies(at(2), 0, SIGKILL);
+	all_ready();
+	assert_true(all_are_of(0));
+	reload();
+	assert_int_equal(web->eras.next, 2); /* some of 1 may drain still */
+}
+
+static void who_goes_back_does_not_meet_those_who_drain(void **state)
+{
+	(void)state;
+	start(2, UINT_MAX);
+	reload();
+	all_ready();
+	dies(at(0), 1, 0);
+	assert_true(web->roll.back);
+	assert_int_equal(at(0)->era, 2);
+	assert_int_equal(web->eras.path, 1); /* slot 1 serves there */
+	all_ready();
+	assert_true(all_are_of(2));
+}
+
+static void but_those_who_serve_still(void **state)
+{
+	(void)state;
+	start(4, 2);
+	reload();
+	get_ready(twin(0));
+	get_ready(twin(1));
+	assert_int_equal(web->eras.path, 1);
+	dies(twin(2), 1, 0);
+	assert_int_equal(twin(0)->era, 0);
+	assert_int_equal(web->eras.path, 1);
+	get_ready(twin(0));
+	get_ready(twin(1));
+	assert_true(all_are_of(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +511,10 @@ int main(void)
 		W(a_restart_ends_the_twins),
 		W(a_recycled_one_is_rolled_after),
 		W(at_most_two_generations_drain),
+		W(the_new_ones_are_of_the_next_era),
+		W(who_stays_keeps_its_era),
+		W(who_goes_back_does_not_meet_those_who_drain),
+		W(but_those_who_serve_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
