@@ -226,6 +226,15 @@ def test_spares_and_leaving_workers(env):
 def test_a_worker_that_finishes_still_hears(env):
     t = Talk(env, "node-ipc", workers=2)
     old = [w["pid"] for w in t.m.workers() if w["slot"] == 0][0]
+    open_ones = []
+
+    def one_is_its_own():          # a request whose end is not sent: it has to stay for that
+        open_ones.append(s := socket.create_connection(("127.0.0.1", t.port), 10))
+        s.sendall(b"POST /0/send HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        time.sleep(0.05)
+        return [w for w in t.m.workers() if w["pid"] == old and w["connections"]]
+
+    wait_until("it has an open request", one_is_its_own, 10, 0.05)
     t.ask(0, "suicide")
     t.m.wait_event("worker.suicide", pid=old)
     wait_until("the next one is ready", lambda: [
@@ -234,6 +243,8 @@ def test_a_worker_that_finishes_still_hears(env):
     wait_until("it was told", lambda: [w for w in t.m.workers(state="draining") if w["pid"] == old
                                        and w["messages"]["received"] == 1], 10, 0.05)
     os.kill(old, 9)
+    for s in open_ones:
+        s.close()
     t.m.stop()
 
 
