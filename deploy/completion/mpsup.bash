@@ -141,7 +141,7 @@ _mpsup_options() {
     upgrade) _mpsup_offer --json --help ;;
     restart) _mpsup_offer --help ;;
     start) _mpsup_offer --help ;;
-    check) _mpsup_offer --config --json --help ;;
+    check) _mpsup_offer --config --strict --json --help ;;
     config) _mpsup_offer --help ;;
     apply) _mpsup_offer --dry-run --no-wait --json --help ;;
     scale) _mpsup_offer --help ;;

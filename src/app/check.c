@@ -34,6 +34,7 @@ struct check {
 	bool runs;	/* an instance of the file does: it has the ports */
 	json_t *worlds; /* of pools that could not start: {"pool", "error"} */
 	bool as_json, with_file;
+	bool strict; /* one pool that cannot start is as bad as all */
 };
 
 /* ---- the host ---- */
@@ -205,9 +206,28 @@ static void try_worlds(struct check *c)
 		}
 		(void)json_array_append_new(c->worlds, json_pack("{s:s, s:o}", "pool", conf->name,
 								 "error", json_safe(e.msg)));
-		if (!c->as_json)
-			(void)fprintf(stderr, "mpsup: pool %s cannot start here: %s\n", conf->name,
-				      e.msg);
+	}
+}
+
+/* As a start would: one pool's world is its own affair while others can serve. */
+static bool worlds_refuse(const struct check *c)
+{
+	size_t broken = json_array_size(c->worlds);
+
+	return broken > 0 && (c->strict || c->config->strict || broken == c->config->npools);
+}
+
+static void say_worlds(const struct check *c)
+{
+	const char *weight = worlds_refuse(c) ? "" : "warning: ";
+	json_t *world;
+	size_t i;
+
+	json_array_foreach(c->worlds, i, world)
+	{
+		(void)fprintf(stderr, "mpsup: %spool %s cannot start here: %s\n", weight,
+			      json_string_value(json_object_get(world, "pool")),
+			      json_string_value(json_object_get(world, "error")));
 	}
 }
 
@@ -259,14 +279,28 @@ static void set_up(struct check *c)
 	host_facts_gather(&c->host, &c->master, &e);
 }
 
+static void say_right(const struct check *c, const char *file)
+{
+	unsigned broken = (unsigned)json_array_size(c->worlds), n = c->config->npools;
+
+	if (broken == 0)
+		(void)printf("%s: %u pool%s, right\n", shown_name(file), n, n == 1 ? "" : "s");
+	else
+		(void)printf("%s: %u pools, right; %u of them cannot start here, the others can "
+			     "(--strict refuses that)\n",
+			     shown_name(file), n, broken);
+}
+
 static int verdict(const struct check *c, const char *file)
 {
-	size_t broken = json_array_size(c->worlds);
+	bool refused = worlds_refuse(c);
 
-	if (file && broken == 0 && !c->as_json)
-		(void)printf("%s: %u pool%s, right\n", shown_name(file), c->config->npools,
-			     c->config->npools == 1 ? "" : "s");
-	return broken > 0 || host_facts_problems(&c->host, left_out(c)) > 0 ? CLIENT_NO : CLIENT_OK;
+	if (file && !c->as_json) {
+		say_worlds(c);
+		if (!refused)
+			say_right(c, file);
+	}
+	return refused || host_facts_problems(&c->host, left_out(c)) > 0 ? CLIENT_NO : CLIENT_OK;
 }
 
 static void tear_down(struct check *c)
@@ -278,10 +312,11 @@ static void tear_down(struct check *c)
 	config_unref(c->config);
 }
 
-int check_run(const char *file, bool as_json)
+int check_run(const char *file, bool as_json, bool strict)
 {
 	struct check c = { .as_json = as_json,
 			   .with_file = file != NULL,
+			   .strict = strict,
 			   .master = { .world = &world_real,
 				       .root = geteuid() == 0,
 				       .null_fd = -1,

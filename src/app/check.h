@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* file: NULL for the host alone, "-" for standard input. Returns the exit status. */
-int check_run(const char *file, bool as_json);
+/* file: NULL for the host alone, "-" for standard input. strict: one of its pools that cannot start
+ * is enough for a no. Returns the exit status. */
+int check_run(const char *file, bool as_json, bool strict);
 
 #endif

@@ -8,7 +8,7 @@
 
 int cmd_check(int argc, char **argv)
 {
-	bool as_json = false;
+	bool as_json = false, strict = false;
 	const char *file = NULL;
 	const struct opt opts[] = {
 		{ .letter = 'c',
@@ -16,6 +16,9 @@ int cmd_check(int argc, char **argv)
 		  .arg = "FILE",
 		  .help = "is this file right, here? - is standard input",
 		  .value = &file },
+		{ .name = "strict",
+		  .help = "one pool that cannot start is enough for a no",
+		  .on = &strict },
 		{ .name = "json", .help = "one JSON object, for scripts", .on = &as_json },
 		{ 0 },
 	};
@@ -25,8 +28,9 @@ int cmd_check(int argc, char **argv)
 		.opts = opts,
 		.text = "Say what this host gives mpsup, what is lost without it, and how to get "
 			"it. Exits with 1 when\na start would be refused. With -c: is the file "
-			"right? 2 when its text is wrong, each mistake\nwith its place; 1 when a "
-			"pool of it could not start here.\n",
+			"right? 2 when its text is wrong, each mistake\nwith its place; 1 when no "
+			"pool of it could start here, with --strict or strict: true when one\n"
+			"could not: a start serves with the others, so that is a warning.\n",
 	};
 	struct render render;
 	const char *target;
@@ -35,5 +39,5 @@ int cmd_check(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	client_setup(&render);
-	return client_finish(check_run(file, as_json));
+	return client_finish(check_run(file, as_json, strict));
 }

@@ -127,7 +127,7 @@ static void take_pool(struct file_reader *r, yaml_node_t *map)
 		file_wrong(r, map, "out of memory");
 		return;
 	}
-	p->name = arena_strdup(&p->arena, name ? name : "?");
+	p->name = arena_strdup(&p->arena, name ? name : "(without a name)");
 	p->file = arena_strdup(&p->arena, r->f->doc.path);
 	if (!strchr(r->f->doc.path, '/'))
 		p->dir = arena_strdup(&p->arena, r->f->dir);

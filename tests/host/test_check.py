@@ -178,6 +178,36 @@ def test_a_file_that_does_without(env):
         raise Failed(f"{answer.returncode} {answer.stdout} {answer.stderr}")
 
 
+def test_one_pools_world_is_a_warning(env):
+    """A start serves with the others, so check says yes, and names what is wrong. Of all that
+    `mpsup config` prints, too: who deploys by it is not stopped by one customer's mistake."""
+    f = File(env)
+    f.server("web", env.port(), "one").pool("gone", port=env.port(), command=["no-such-thing"])
+    m = env.start("-c", f.write())
+    wait_until("the other serves", lambda: state(m, "web") == "ready")
+
+    def expect(status, *args, text=None):
+        answer = check(env, *args, "-c", "-" if text else f.path, text=text)
+        weight = "" if status else "warning: "
+        if (answer.returncode != status or
+                f"mpsup: {weight}pool gone cannot start here: " not in answer.stderr or
+                "'no-such-thing'" not in answer.stderr or
+                ("2 pools, right; 1 of them cannot start here" in answer.stdout) != (status == 0)):
+            raise Failed(f"{args}: {answer.returncode} {answer.stdout} {answer.stderr}")
+
+    expect(0)
+    expect(0, text=m.ctl("config"))
+    expect(1, "--strict")
+    answer = check(env, "--json", "-c", f.path)
+    worlds = json.loads(answer.stdout)["file"]["worlds"]
+    if answer.returncode != 0 or [w["pool"] for w in worlds] != ["gone"]:
+        raise Failed(f"{answer.returncode} {answer.stdout} {answer.stderr}")
+    m.stop()
+    f.top["strict"] = True
+    f.write()
+    expect(1)
+
+
 def test_a_file(env):
     f = File(env)
     port = env.port()
