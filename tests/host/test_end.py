@@ -9,7 +9,7 @@ import threading
 import time
 
 from harness import Failed, timeout, wait_until
-from harness import http, leftovers, proc, programs
+from harness import http, leftovers, proc
 
 
 def test_term_int_quit_end_clean(env):
@@ -343,24 +343,3 @@ def test_where_nobody_can_be_refused_the_signal_comes_at_once(env):
         if m.events("worker.drain") or download.rest():
             raise Failed(f"{under} {args}: it was watched")
         m.stop()
-
-
-@timeout(60)
-def test_slow_answers_are_given_in_a_stop(env):
-    for program, args in ((programs.go, ()), (programs.gunicorn, ()),
-                          (programs.gunicorn_activated, ("--protocol", "systemd")),
-                          (programs.node, ("--balance", "reuseport"))):
-        app, command = program(env, port := env.port())
-        m = env.start("--port", port, "--workers", 2, *args, "--", *command, cwd=app, seconds=40)
-        m.wait_workers(2, seconds=30)
-        answers = [http.background(port, "/slow") for _ in range(2)]
-        wait_until("they are there", lambda m=m: sum(
-            w["connections"] for w in m.workers()) + m.pool()["accept_queue"] == 2)
-        m.send(signal.SIGTERM)
-        wait_until("it stops", lambda m=m: all_are_leaving(m))
-        refused(port, ["127.0.0.1"])
-        for answer in answers:
-            got = answer()
-            if got.outcome != http.OK or got.text != "here":
-                raise Failed(f"{command}: {got}")
-        m.wait_exit(0)

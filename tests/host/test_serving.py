@@ -3,12 +3,14 @@
 load refuse nobody and leave nobody hanging."""
 
 import os
+import signal
 import time
 
-from harness import Failed, timeout
+from harness import Failed, timeout, wait_until
 from harness import http, proc, programs
 from harness.holdings import holdings, wait_as_before
 from harness.spread import all_serve
+from test_end import all_are_leaving, refused
 
 SECONDS = 60 if os.environ.get("MPSUP_TEST_LONG") else 3
 
@@ -111,3 +113,24 @@ def test_nginx(env):
 @timeout(200)
 def test_nginx_with_a_spare(env):
     check(env, programs.nginx, "--spares", 1)
+
+
+@timeout(60)
+def test_slow_answers_are_given_in_a_stop(env):
+    for program, args in ((programs.go, ()), (programs.gunicorn, ()),
+                          (programs.gunicorn_activated, ("--protocol", "systemd")),
+                          (programs.node, ("--balance", "reuseport"))):
+        app, command = program(env, port := env.port())
+        m = env.start("--port", port, "--workers", 2, *args, "--", *command, cwd=app, seconds=40)
+        m.wait_workers(2, seconds=30)
+        answers = [http.background(port, "/slow") for _ in range(2)]
+        wait_until("they are there", lambda m=m: sum(
+            w["connections"] for w in m.workers()) + m.pool()["accept_queue"] == 2)
+        m.send(signal.SIGTERM)
+        wait_until("it stops", lambda m=m: all_are_leaving(m))
+        refused(port, ["127.0.0.1"])
+        for answer in answers:
+            got = answer()
+            if got.outcome != http.OK or got.text != "here":
+                raise Failed(f"{command}: {got}")
+        m.wait_exit(0)
