@@ -112,9 +112,7 @@ void upward_open(struct upward *u, struct master *m)
 		on_watchdog(&u->watchdog);
 	forget_stale(u);
 	for (unsigned i = 0; i < m->npools; i++)
-		for (unsigned k = 0; m->pools[i]->listeners && k < listeners_count(m->pools[i]);
-		     k++)
-			each_seat(s, &m->pools[i]->listeners[k], FORM_CONFIGURED) store(u, s);
+		each_listener(l, m->pools[i]) each_seat(s, l, FORM_CONFIGURED) store(u, s);
 	/* Before an upgrade that word may have waited. */
 	if (m->announced)
 		tell_ready(u);

@@ -16,8 +16,7 @@ static size_t sockets_of(const struct pool *p, int *fds, size_t max)
 	size_t n = 0;
 
 	/* A stopped pool has none. */
-	for (unsigned i = 0; p->listeners && i < listeners_count(p); i++)
-		n += listeners_sockets(&p->listeners[i], fds + n, (unsigned)(max - n));
+	each_listener(l, p) n += listeners_sockets(l, fds + n, (unsigned)(max - n));
 	return n;
 }
 
@@ -25,8 +24,7 @@ static size_t most_sockets_of(const struct pool *p)
 {
 	size_t n = 0;
 
-	for (unsigned i = 0; p->listeners && i < listeners_count(p); i++)
-		n += (size_t)p->listeners[i].nseats * FORMS;
+	each_listener(l, p) n += (size_t)l->nseats * FORMS;
 	return n;
 }
 

@@ -224,14 +224,15 @@ static json_t *each_json(const struct pool *p)
 }
 
 /* What a stopped pool would listen on is its configuration's. */
-static unsigned shown_listeners(const struct pool *p)
+static json_t *listens_json(const struct pool *p)
 {
-	return p->listeners ? listeners_count(p) : p->conf->nlistens;
-}
+	json_t *list = json_array();
 
-static const char *shown_listener(const struct pool *p, unsigned i)
-{
-	return p->listeners ? p->listeners[i].spec.shown : p->conf->listens[i].shown;
+	for (unsigned i = 0; !p->listeners && i < p->conf->nlistens; i++)
+		(void)json_array_append_new(list, json_string(p->conf->listens[i].shown));
+	each_listener(l, p) if (!listener_is_leaving(l))(void)
+		json_array_append_new(list, json_string(l->spec.shown));
+	return list;
 }
 
 static json_t *dispatch_json(const struct pool *p)
@@ -247,15 +248,13 @@ static json_t *dispatch_json(const struct pool *p)
 static json_t *pool_json(const struct facts *f, unsigned index, const struct master *m, int slot)
 {
 	struct pool *p = m->pools[index];
-	json_t *o = json_object(), *listens = json_array();
+	json_t *o = json_object();
 	json_t *workers = workers_json(f, p, slot); /* looks at the living: before their sums */
 
-	for (unsigned i = 0; i < shown_listeners(p); i++)
-		(void)json_array_append_new(listens, json_string(shown_listener(p, i)));
 	set(o, "name", json_string(p->conf->name));
 	set(o, "state", json_string(pool_state_name(p->phase)));
 	set(o, "reason", p->reason[0] ? json_safe(p->reason) : json_null());
-	set(o, "listen", listens);
+	set(o, "listen", listens_json(p));
 	set(o, "protocol",
 	    json_string(p->gen ? p->gen->wire->name : protocol_name(p->conf->protocol)));
 	set(o, "policy",

@@ -165,6 +165,15 @@ int sockfile_point(const struct listener_spec *s, unsigned n, struct err *e)
 	return 0;
 }
 
+int sockfile_hide(const struct listener_spec *s, unsigned n, struct err *e)
+{
+	int r = keep(s, n, e);
+
+	if (r == 0)
+		listener_unlink(s);
+	return r;
+}
+
 void sockfile_remove(const struct listener_spec *s, unsigned n)
 {
 	AUTO_FD int beside = -1;

@@ -18,6 +18,9 @@ MUST_CHECK int sockfile_open(const struct listener_spec *s, unsigned n, unsigned
 			     struct err *e);
 /* From now on the path leads to number n, in one step: nobody finds none there. */
 MUST_CHECK int sockfile_point(const struct listener_spec *s, unsigned n, struct err *e);
+/* The path leads nowhere any more; what it led to is number n, which sockfile_point() can bring
+ * back. */
+MUST_CHECK int sockfile_hide(const struct listener_spec *s, unsigned n, struct err *e);
 /* The file of number n, and its folder. Harmless when there is none. */
 void sockfile_remove(const struct listener_spec *s, unsigned n);
 /* All of them: what a killed master has left. Harmless for others than unix sockets. */

@@ -27,16 +27,16 @@ const char *apply_action_name(enum apply_action a)
 
 /* ---- the plan ---- */
 
-/* Sockets are made for what these say. */
-static bool needs_other_sockets(const struct config_diff *d)
+/* One socket for all or one for each, held or open from the start: not for two at once. */
+static bool needs_other_sockets(const struct apply_step *s)
 {
-	static const char *const of_sockets[] = { "port",     "listen", "balance", "backlog",
-						  "unlisted", "compat", "protocol" };
+	return diff_has(&s->diff, "balance") || diff_has(&s->diff, "protocol") ||
+	       listeners_clash(s->pool, s->conf);
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(of_sockets); i++)
-		if (diff_has(d, of_sockets[i]))
-			return true;
-	return false;
+static bool moves_addresses(const struct apply_step *s)
+{
+	return s->conf && (!s->pool || diff_has(&s->diff, "port") || diff_has(&s->diff, "listen"));
 }
 
 static struct pool *find_pool(const struct master *m, const char *name)
@@ -92,7 +92,25 @@ static void plan_pool(struct apply_step *s)
 	else if (has_total(s->conf) != (p->total.name[0] != '\0'))
 		s->action = APPLY_REPLACE; /* leaves do not move into another folder */
 	else
-		s->action = needs_other_sockets(&s->diff) ? APPLY_REPLACE : APPLY_ROLL;
+		s->action = needs_other_sockets(s) ? APPLY_REPLACE : APPLY_ROLL;
+}
+
+/* Two masters of one address there cannot be: who gives it to another pool of the plan stops
+ * first, and so does who gets it from one that runs, since that may give its own away, too. */
+static void plan_moves(struct apply_plan *plan)
+{
+	for (unsigned i = 0; i < plan->n; i++)
+		for (unsigned k = 0; moves_addresses(&plan->steps[i]) && k < plan->n; k++) {
+			struct apply_step *to = &plan->steps[i], *from = &plan->steps[k];
+
+			if (i == k || from->action == APPLY_START || from->action == APPLY_OPEN ||
+			    !pool_configs_share(from->pool->conf, to->conf))
+				continue;
+			if (from->action == APPLY_ROLL)
+				from->action = APPLY_REPLACE;
+			if (to->action == APPLY_ROLL)
+				to->action = APPLY_REPLACE;
+		}
 }
 
 static struct apply_step *add(struct apply_plan *plan)
@@ -126,6 +144,7 @@ int apply_plan_make(struct apply_plan *plan, struct master *m, const struct conf
 			continue;
 		*add(plan) = (struct apply_step){ .action = APPLY_REMOVE, .pool = p };
 	}
+	plan_moves(plan);
 	return 0;
 }
 
@@ -247,10 +266,11 @@ static int roll(struct master *m, struct apply_step *s, struct pool_config *conf
 		return 0;
 	}
 	g->file_conf = pool_config_ref(s->conf);
-	pool_roll(p, g);
+	r = pool_roll(p, g, &s->why);
+	if (r < 0)
+		return r;
 	/* While it rolls: once it has, so that a failure leaves as many as there were. */
-	if (p->phase == POOL_STOPPED || p->rolled_from ||
-	    (unsigned)conf->workers == pool_count_places(p))
+	if (p->rolled_from || (unsigned)conf->workers == pool_count_places(p))
 		return 0;
 	return pool_resize(p, (unsigned)conf->workers, &s->why);
 }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "super/life.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/readiness.h"
 
@@ -32,8 +33,10 @@ static bool is_served(const struct bind_call *c)
 /* It has the socket from its bind(2), not through a protocol of its own. */
 static bool took(const struct life *l, const struct listener *from)
 {
+	int number = life_sockets_number(l, from);
+
 	for (unsigned f = 0; f < FORMS; f++)
-		if (l->binding.taken[f] & (1ull << from->index))
+		if (number >= 0 && l->binding.taken[f] & (1ull << number))
 			return true;
 	return false;
 }
@@ -41,8 +44,8 @@ static bool took(const struct life *l, const struct listener *from)
 /* All that was configured: those like it need no sockets at their birth. */
 static bool takes_all(const struct life *l)
 {
-	for (unsigned i = 0; i < l->pool->conf->nlistens; i++)
-		if (!took(l, &l->pool->listeners[i]))
+	for (unsigned i = 0; i < life_sockets_configured(l); i++)
+		if (!took(l, life_sockets_of(l, i)))
 			return false;
 	return true;
 }
@@ -54,7 +57,7 @@ static void on_bind(struct binder *b, struct bind_call *c)
 	struct listener *found = NULL;
 	struct err e;
 	int fd = -1;
-	int r = is_served(c) ? listeners_find(l->pool, &w, &found, &e) : -ENOENT;
+	int r = is_served(c) ? listeners_find(l, &w, &found, &e) : -ENOENT;
 
 	if (r == -ENOENT) {
 		binder_pass(b, c);
@@ -86,12 +89,12 @@ static void say_unused(const struct life *l)
 
 	if (p->conf->protocol != PROTO_NODE_CLUSTER || p->said_unused)
 		return;
-	for (unsigned i = 0; i < p->conf->nlistens; i++) {
+	for (unsigned i = 0; i < life_sockets_configured(l); i++) {
 		if (l->binding.listening & (1ull << i))
 			continue;
 		p->said_unused = true;
 		log_warn("%s: the program is up and has not listened on %s: clients wait there",
-			 p->conf->name, p->conf->listens[i].shown);
+			 p->conf->name, l->gen->conf->listens[i].shown);
 	}
 }
 
@@ -104,14 +107,14 @@ static void on_settled(struct timer *t)
 }
 
 /* All that was configured listens: ready. Some of it: more may follow. */
-static void listened(struct life *l, const struct listener *on)
+static void listened(struct life *l, unsigned number)
 {
 	uint64_t all = 0;
 
-	l->binding.listening |= 1ull << on->index;
+	l->binding.listening |= 1ull << number;
 	if (!readiness_takes_listen(l) || l->was_ready)
 		return;
-	for (unsigned i = 0; i < l->pool->nlisteners; i++)
+	for (unsigned i = 0; i < l->sockets.n; i++)
 		all |= 1ull << i;
 	if ((l->binding.listening & all) == all)
 		life_ready(l);
@@ -125,7 +128,7 @@ static void on_listen(struct binder *b, struct bind_call *c)
 	struct life *l = life_of(b);
 	struct listener *on = NULL;
 	struct err e;
-	int r = listeners_started(l->pool, c->socket.inode, &on, &e);
+	int r = listeners_started(l->pool, c->socket.inode, &on, &e), number;
 
 	if (r == -ENOENT) {
 		binder_pass(b, c);
@@ -135,8 +138,11 @@ static void on_listen(struct binder *b, struct bind_call *c)
 		life_hint(l, e.msg);
 	/* Not the program's own listen(2): its backlog of five would be all workers'. */
 	binder_fail(b, c, -r);
-	if (r == 0 && (took(l, on) || l->pool->conf->protocol == PROTO_AUTO))
-		listened(l, on);
+	if (r < 0 || !(took(l, on) || l->pool->conf->protocol == PROTO_AUTO))
+		return;
+	number = life_sockets_number(l, on);
+	if (number >= 0)
+		listened(l, (unsigned)number);
 }
 
 static void on_blind(struct binder *b)
@@ -150,10 +156,10 @@ static const struct binder_up up = {
 	.blind = on_blind,
 };
 
-void binds_listening(struct life *l, unsigned index)
+void binds_listening(struct life *l, unsigned number)
 {
-	if (index < l->pool->nlisteners)
-		listened(l, &l->pool->listeners[index]);
+	if (life_sockets_of(l, number))
+		listened(l, number);
 }
 
 void binds_init(struct life *l)

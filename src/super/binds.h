@@ -12,7 +12,7 @@ MUST_CHECK int binds_open(struct life *l, int fd);
 /* A spare has its slot now: what waits inside bind(2) goes on. */
 void binds_hand_over(struct life *l);
 /* It listens on that listener of its pool, as its protocol says. */
-void binds_listening(struct life *l, unsigned index);
+void binds_listening(struct life *l, unsigned number);
 /* It has a socket by its own bind(2). */
 bool binds_has_taken(const struct life *l);
 /* It waits inside of one. */

@@ -234,10 +234,8 @@ static void get_channel(struct carried *c, const json_t *o, struct life *l)
 	}
 	image_get(&c->im, o, channel_fields, ARRAY_LEN(channel_fields), ch);
 	ch->out.taken = (uint64_t)json_integer_value(json_object_get(o, "taken"));
-	if (l->slot) {
+	if (l->slot)
 		live_hello(l, &ch->hello);
-		ch->pending_fds = ch->hello.fds;
-	}
 	if (channel_read_again(ch, half, half_len) < 0)
 		image_fail(&c->im, "out of memory");
 	get_words(&c->im, json_object_get(o, "words"), ch);
@@ -399,6 +397,7 @@ void carried_put_life(struct carried *c, json_t *o, struct life *l)
 	json_t *channel = json_object();
 
 	carried_put_generation(c, o, l->gen);
+	carried_put_on(c, o, l->sockets.on, l->sockets.n);
 	image_put(&c->im, o, life_fields, ARRAY_LEN(life_fields), l);
 	image_put_json(&c->im, o, "channel", channel);
 	put_channel(&c->im, channel, &l->channel);
@@ -433,6 +432,7 @@ void carried_get_life(struct carried *c, const json_t *o, struct pool *p, struct
 		return;
 	}
 	live_init_timers(l);
+	carried_get_sockets(c, o, l);
 	image_get(&c->im, o, life_fields, ARRAY_LEN(life_fields), l);
 	if (!c->im.check &&
 	    (l->state != LIFE_READY && l->state != LIFE_PARKED && l->state != LIFE_DRAINING))

@@ -9,6 +9,7 @@
 #include "config/carried.h"
 #include "super/carried.h"
 #include "super/child.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/prepare.h"
@@ -218,7 +219,65 @@ static void get_slot(struct carried *c, const json_t *o, struct slot *s)
 
 /* ---- sockets ---- */
 
+/* By the pool's number. */
+void carried_put_on(struct carried *c, json_t *o, struct listener *const *on, unsigned n)
+{
+	json_t *list = array_of(&c->im, o, "on");
+
+	for (unsigned i = 0; i < n; i++)
+		if (json_array_append_new(list, json_integer(on[i]->index)) < 0)
+			image_fail(&c->im, "out of memory");
+}
+
+static struct listener *listener_of(const struct pool *p, const json_t *number)
+{
+	json_int_t i = json_is_integer(number) ? json_integer_value(number) : -1;
+
+	return i >= 0 && i < (json_int_t)p->nlisteners ? p->listeners[i] : NULL;
+}
+
+/* The first of a list are those of its configuration. An older image has none: then the
+ * numbers are the same. */
+static void get_on(struct carried *c, const json_t *list, const struct pool *p,
+		   struct generation *g)
+{
+	if (!p->listeners || g->on)
+		return;
+	g->on = calloc(g->conf->nlistens + 1, sizeof(struct listener *));
+	for (unsigned i = 0; g->on && i < g->conf->nlistens; i++) {
+		struct listener *l = list	       ? listener_of(p, json_array_get(list, i)) :
+				     i < p->nlisteners ? p->listeners[i] :
+							 NULL;
+
+		if (!l) {
+			listeners_unmap(g);
+			break;
+		}
+		g->on[i] = listener_ref(l);
+	}
+	if (!g->on)
+		image_fail(&c->im, "pool %s: generation %u has not all of its sockets",
+			   p->conf->name, g->number);
+}
+
+void carried_get_sockets(struct carried *c, const json_t *o, struct life *l)
+{
+	const json_t *list = json_object_get(o, "on");
+
+	get_on(c, list, l->pool, l->gen);
+	each_listener(on, l->pool) if (!list && life_sockets_add(l, on) < 0)
+		image_fail(&c->im, "out of memory");
+	for (size_t i = 0; i < json_array_size(list) && l->pool->listeners; i++) {
+		struct listener *on = listener_of(l->pool, json_array_get(list, i));
+
+		if (!on || life_sockets_add(l, on) < 0)
+			image_fail(&c->im, "pool %s: a worker's socket is not there",
+				   l->pool->conf->name);
+	}
+}
+
 static const struct field listener_fields[] = {
+	FIELD(NUM, listener, at_once),	     FIELD(NUM, listener, stale),
 	FIELD(TEXT, listener, owned),	     FIELD(NUM, listener, nseats),
 	FIELD(RAW, listener, users),	     FIELD(NUM, listener, revived),
 	FIELD(NUM, listener, no_v6),	     FIELD(RAW, listener, spec.addr),
@@ -235,9 +294,14 @@ static const struct field seat_fields[] = {
 
 static const char *const form_names[FORMS] = { "configured", "v4", "v6only" };
 
-static void put_listener(struct image *im, json_t *o, const struct listener *l)
+static void put_listener(struct carried *c, json_t *o, const struct listener *l)
 {
+	struct image *im = &c->im;
+
 	image_put(im, o, listener_fields, ARRAY_LEN(listener_fields), l);
+	carried_put_conf(c, o, "conf", l->conf);
+	image_put_json(im, o, "at", json_integer(l->at));
+	image_put_json(im, o, "index", json_integer(l->index));
 	for (unsigned f = 0; f < FORMS; f++) {
 		json_t *list = l->seats[f] ? array_of(im, o, form_names[f]) : NULL;
 
@@ -263,25 +327,35 @@ static void get_seats(struct carried *c, const json_t *list, struct listener *l,
 	}
 }
 
-static void get_listener(struct carried *c, const json_t *o, struct pool *p, unsigned *configured)
+static struct listener *add_listener(struct carried *c, const json_t *o, struct pool *p)
 {
 	static const struct listen_spec of_program = { .name = "unlisted",
 						       .uid = (uid_t)-1,
 						       .gid = (gid_t)-1 };
-	bool owned = json_object_get(o, "owned");
-	struct listener *l;
+	struct pool_config *conf = carried_get_conf(c, o, "conf");
+	const json_t *index = json_object_get(o, "index");
+	unsigned i = index ? (unsigned)json_integer_value(index) : p->nlisteners;
+	json_int_t at = index ? json_integer_value(json_object_get(o, "at")) : i;
 
-	if (!owned && *configured >= p->conf->nlistens) {
+	if (json_object_get(o, "owned"))
+		return listener_add(p, &of_program, i);
+	if (!index) /* of an older image: those of the configuration are the first */
+		conf = p->conf;
+	if (!conf || at < 0 || at >= (json_int_t)conf->nlistens)
+		return NULL;
+	return listener_add_of(p, conf, (unsigned)at, i);
+}
+
+static void get_listener(struct carried *c, const json_t *o, struct pool *p)
+{
+	struct listener *l = add_listener(c, o, p);
+
+	if (!l) {
 		image_fail(&c->im, "pool %s: a socket for no address", p->conf->name);
 		return;
 	}
-	l = listener_add(p, owned ? &of_program : &p->conf->listens[(*configured)++]);
-	if (!l) {
-		image_fail(&c->im, "pool %s: too many sockets", p->conf->name);
-		return;
-	}
 	image_get(&c->im, o, listener_fields, ARRAY_LEN(listener_fields), l);
-	if (owned)
+	if (!l->conf)
 		l->spec.text = l->spec.shown = l->owned ? l->owned : "?";
 	if (l->spec.addr.ss_family == AF_UNIX) /* an older image has one */
 		l->nseats = config_has_groups(p->conf) ? SOCKFILES_MAX : 1;
@@ -291,8 +365,6 @@ static void get_listener(struct carried *c, const json_t *o, struct pool *p, uns
 	for (unsigned f = 0; f < FORMS && !c->im.err.code; f++)
 		if (json_object_get(o, form_names[f]))
 			get_seats(c, json_object_get(o, form_names[f]), l, f);
-	if (!c->im.err.code)
-		listener_publish(l);
 }
 
 /* ---- the pool ---- */
@@ -346,8 +418,9 @@ static void put_world(struct carried *c, json_t *o, struct pool *p)
 	image_put_json(&c->im, o, "places", json_integer(p->places));
 	if (p->listeners) {
 		listeners = array_of(&c->im, o, "listeners");
-		for (unsigned i = 0; i < p->nlisteners; i++)
-			put_listener(&c->im, image_add(&c->im, listeners), &p->listeners[i]);
+		each_listener(l, p) put_listener(c, image_add(&c->im, listeners), l);
+		if (p->gen->on)
+			carried_put_on(c, o, p->gen->on, p->gen->conf->nlistens);
 	}
 	if (p->total.conf) {
 		carried_put_conf(c, o, "total_conf", p->total.conf);
@@ -395,7 +468,6 @@ static void get_listeners(struct carried *c, const json_t *o, struct pool *p)
 {
 	const json_t *list = json_object_get(o, "listeners");
 	json_int_t places = json_integer_value(json_object_get(o, "places"));
-	unsigned configured = 0;
 
 	if (!list)
 		return;
@@ -404,7 +476,9 @@ static void get_listeners(struct carried *c, const json_t *o, struct pool *p)
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(list) && !c->im.err.code; i++)
-		get_listener(c, json_array_get(list, i), p, &configured);
+		get_listener(c, json_array_get(list, i), p);
+	if (!c->im.err.code)
+		get_on(c, json_object_get(o, "on"), p, p->gen);
 }
 
 static void get_slots(struct carried *c, const json_t *o, struct pool *p)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "kernel/accept.h"
 #include "super/life.h"
+#include "super/listeners.h"
 #include "super/pool.h"
 #include "super/seats.h"
 
@@ -205,11 +206,12 @@ static bool may_accept(const struct pool *p, unsigned listener)
 
 static void watch(struct pool *p)
 {
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++) {
-		bool on = may_accept(p, i);
+	each_listener(l, p)
+	{
+		bool on = may_accept(p, l->index);
 
 		for (unsigned f = 0; f < FORMS; f++)
-			each_seat(s, &p->listeners[i], f) seat_accept(s, on);
+			each_seat(s, l, f) seat_accept(s, on);
 	}
 }
 
@@ -229,6 +231,16 @@ static void pump(struct pool *p)
 		}
 	} while (p->dispatch.anew);
 	watch(p);
+}
+
+void dispatch_forget(struct pool *p, unsigned listener)
+{
+	list_each(it, &p->dispatch.waiting) {
+		struct conn *c = container_of(it, struct conn, node);
+
+		if (c->listener == listener)
+			drop(p, c);
+	}
 }
 
 static void let_go_if_unable(struct life *l)

@@ -24,10 +24,10 @@
 struct conn {
 	struct list node; /* in dispatch.waiting, or in a life's queue */
 	int fd;
-	unsigned listener;
-	uint64_t number; /* on the wire; a new one for each try */
-	bool has_home;	 /* sticky, and it has an address */
-	uint64_t home;	 /* hash of that */
+	unsigned listener; /* its index in the pool */
+	uint64_t number;   /* on the wire; a new one for each try */
+	bool has_home;	   /* sticky, and it has an address */
+	uint64_t home;	   /* hash of that */
 	unsigned ntried;
 	uint64_t tried[DISPATCH_TRIES]; /* numbers of lives */
 };
@@ -40,6 +40,8 @@ void dispatch_init_life(struct life *l);
 void dispatch_accept(struct seat *s);
 /* Workers, or what they take, came or went. Harmless in pools that do not dispatch. */
 void dispatch_update(struct pool *p);
+/* This listener is shut, and its number may become another's: who waits there is closed. */
+void dispatch_forget(struct pool *p, unsigned listener);
 /* A worker's word on a connection; false: it has none of that number. */
 bool dispatch_answered(struct life *l, uint64_t number, bool taken);
 /* It reads again. */

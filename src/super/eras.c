@@ -3,13 +3,12 @@
 #include "super/eras.h"
 
 #include "base/log.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/seats.h"
 
-#define each_path(l, p)                                                                            \
-	for (struct listener *l = (p)->listeners; l && l < (p)->listeners + (p)->nlisteners; l++)  \
-		if (listener_is_path(l))
+#define each_path(l, p) each_listener(l, p) if (listener_is_path(l))
 
 bool eras_are_used(const struct pool *p)
 {
@@ -81,7 +80,8 @@ bool path_leads_past(const struct listener *l, const struct life *who)
 
 static bool holds(const struct listener *l, const struct seat *s, const struct life *who)
 {
-	return who && !who->lost && path_seat_of(l, who->era) == s;
+	return who && !who->lost && life_sockets_number(who, l) >= 0 &&
+	       path_seat_of(l, who->era) == s;
 }
 
 bool path_is_held(const struct listener *l, const struct seat *s, const struct life *but)
@@ -139,8 +139,9 @@ struct seat *path_seat_for(struct listener *l, const struct life *who)
 	if (!at) {
 		each_seat(o, l, FORM_CONFIGURED) o->silent = false;
 		s = free_seat(l);
-		s->era = who->era;
-		return s;
+		if (s)
+			s->era = who->era;
+		return s ? s : l->seats[FORM_CONFIGURED]; /* one that was hidden */
 	}
 	/* A .socket unit's path is not ours to turn. */
 	if (who->era != l->pool->eras.next || who->era == l->pool->eras.path || at->lent)
@@ -155,15 +156,27 @@ struct seat *path_seat_for(struct listener *l, const struct life *who)
 
 /* ---- where a path leads ---- */
 
+void path_hide(struct listener *l)
+{
+	struct seat *at = path_seat(l);
+
+	if (!at)
+		return;
+	seat_hide(at);
+	l->apart = true; /* its file is beside it */
+}
+
 static void lead_to(struct pool *p, unsigned era)
 {
 	each_path(l, p)
 	{
 		struct seat *s = own_seat(l, era), *at = path_seat(l);
 
-		if (at && !s)
+		if (listener_is_leaving(l))
+			path_hide(l);
+		else if (at && !s)
 			at->era = era; /* shared */
-		else if (at && s != at)
+		else if (s && s != at)
 			seat_point(s, at);
 	}
 	p->eras.path = era;

@@ -33,6 +33,8 @@ void eras_settle(struct pool *p);
 
 /* Where the path leads; NULL: nowhere. */
 struct seat *path_seat(const struct listener *l);
+/* It leads nowhere from now on; who has the socket keeps it. Harmless when it does not. */
+void path_hide(struct listener *l);
 /* What these workers have; NULL: it is not open. */
 struct seat *path_seat_of(const struct listener *l, unsigned era);
 /* The same for one that needs it now: a new one is bound, or a closed one is theirs. */

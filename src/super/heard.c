@@ -15,6 +15,7 @@
 #include "super/bus.h"
 #include "super/dispatch.h"
 #include "super/life.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/live.h"
 #include "super/pool.h"
@@ -153,12 +154,16 @@ static int up_listener(struct channel *ch, const struct listen_want *w)
 	struct life *l = life_of(ch);
 	struct listener *found = NULL;
 	struct err e;
-	int r = listeners_find(l->pool, w, &found, &e);
+	int r = listeners_find(l, w, &found, &e);
 
 	l->wants_socket = true;
 	if (r == 0)
-		return (int)found->index;
-	if (r == -ENOENT) /* what is left is a path: in the worker's view, not in ours */
+		r = life_sockets_add(l, found);
+	if (r >= 0)
+		return r;
+	if (found)
+		return -EADDRINUSE; /* more than anybody has */
+	if (r == -ENOENT)	    /* what is left is a path: in the worker's view, not in ours */
 		(void)err_set(&e, r,
 			      "app listens on %s, which mpsup was not given; listen({path, "
 			      "exclusive: true}) makes it its own",
@@ -187,6 +192,13 @@ static int up_free_port(struct channel *ch, const struct listen_want *w)
 		return fd;
 	life_hint(l, e.msg);
 	return r;
+}
+
+static int up_socket(struct channel *ch, unsigned listener)
+{
+	const struct life *l = life_of(ch);
+
+	return life_sockets_of(l, listener) ? life_sockets_fds(l)[listener] : -1;
 }
 
 static void up_listening(struct channel *ch, unsigned listener)
@@ -240,6 +252,7 @@ const struct wire_up live_wire_up = {
 	.message = up_message,
 	.listener = up_listener,
 	.free_port = up_free_port,
+	.socket = up_socket,
 	.listening = up_listening,
 	.online = up_online,
 	.hint = up_hint,

@@ -12,53 +12,53 @@
 #include "base/log.h"
 #include "kernel/steer.h"
 #include "super/eras.h"
+#include "super/life_sockets.h"
 #include "super/pool.h"
 #include "super/seats.h"
 
-static unsigned capacity(const struct pool *p)
+static void release_listener(struct grave *g)
 {
-	return p->listeners_max;
+	struct listener *l = container_of(g, struct listener, grave);
+
+	for (unsigned f = 0; f < FORMS; f++)
+		free(l->seats[f]);
+	pool_config_unref(l->conf);
+	free(l->owned);
+	free(l);
+}
+
+struct listener *listener_ref(struct listener *l)
+{
+	l->refs++;
+	return l;
+}
+
+void listener_unref(struct listener *l)
+{
+	/* An event of this batch may still carry one of its seats. */
+	if (l && --l->refs == 0)
+		loop_bury(&l->pool->master->loop, &l->grave);
+}
+
+struct listener *listeners_next(const struct pool *p, const struct listener *after)
+{
+	for (unsigned i = after ? after->index + 1 : 0; i < p->nlisteners; i++)
+		if (p->listeners[i])
+			return p->listeners[i];
+	return NULL;
 }
 
 static struct seat *seat_of_place(const struct listener *l, enum listener_form form, unsigned place)
 {
-	return l->seats[form] ? &l->seats[form][listener_is_group(l) ? place : 0] : NULL;
+	if (!l->seats[form] || (listener_is_group(l) && place >= l->nseats))
+		return NULL; /* it was closed before the pool had so many places */
+	return &l->seats[form][listener_is_group(l) ? place : 0];
 }
 
 struct seat *listener_seat_of(const struct listener *l, enum listener_form form,
 			      const struct life *of)
 {
 	return listener_is_path(l) ? path_seat_of(l, of->era) : seat_of_place(l, form, of->place);
-}
-
-void listener_publish(struct listener *l)
-{
-	struct pool *p = l->pool;
-
-	if (listener_is_path(l))
-		return; /* who asks gets those of its era: listeners_fds() */
-	for (unsigned place = 0; place < p->places; place++) {
-		int *at = &p->place_fds[place][l->index];
-
-		*at = -1;
-		for (unsigned f = 0; f < FORMS; f++) {
-			const struct seat *s = seat_of_place(l, f, place);
-
-			if (s && s->listens)
-				*at = s->fd;
-		}
-	}
-}
-
-static void publish_paths(const struct life *of)
-{
-	for (unsigned i = 0; i < of->pool->nlisteners; i++) {
-		const struct listener *l = &of->pool->listeners[i];
-		const struct seat *s = listener_is_path(l) ? path_seat_of(l, of->era) : NULL;
-
-		if (listener_is_path(l))
-			of->pool->place_fds[of->place][i] = s && s->listens ? s->fd : -1;
-	}
 }
 
 /* ---- opening ---- */
@@ -107,7 +107,6 @@ int listener_seat(struct listener *l, enum listener_form form, const struct life
 	from = s->fd < 0 ? nobodys(l, form) : NULL;
 	if (from) {
 		r = seat_adopt(s, from);
-		listener_publish(l);
 		l->pool->steer_anew = true;
 	}
 	*ret = s;
@@ -115,11 +114,11 @@ int listener_seat(struct listener *l, enum listener_form form, const struct life
 }
 
 /* The program decides the form, so both are ours until it has (traps 7). */
-static int hold_v4(struct listener *l, struct err *e)
+static int hold_v4(struct listener *l, unsigned place, struct err *e)
 {
 	int r = listener_make_seats(l, FORM_V4);
 
-	return r < 0 ? err_set(e, r, "out of memory") : seat_hold(&l->seats[FORM_V4][0], e);
+	return r < 0 ? err_set(e, r, "out of memory") : seat_hold(&l->seats[FORM_V4][place], e);
 }
 
 static bool is_v6(int fd)
@@ -138,75 +137,102 @@ static unsigned slots_of(const struct pool *p)
 	return n > p->nslots_made ? n : p->nslots_made;
 }
 
-int listener_begin(struct listener *l, bool at_once, struct err *e)
+int listener_begin(struct listener *l, bool at_once, unsigned place, unsigned n, struct err *e)
 {
 	enum protocol proto = l->pool->conf->protocol;
 	bool by_program = proto == PROTO_BIND || proto == PROTO_AUTO;
+	bool group = listener_is_group(l);
 	int r = listener_make_seats(l, FORM_CONFIGURED);
-	unsigned n;
+	struct seat *first;
 
 	if (r < 0)
 		return err_set(e, r, "out of memory");
-	l->seats[FORM_CONFIGURED][0].era = l->pool->eras.path;
-	r = seat_hold(&l->seats[FORM_CONFIGURED][0], e);
+	l->at_once = at_once;
+	place = group ? place : 0;
+	first = &l->seats[FORM_CONFIGURED][place];
+	first->era = l->pool->eras.path;
+	r = seat_hold(first, e);
 	if (r == 0)
-		l->no_v6 = l->spec.dual_stack && !is_v6(l->seats[FORM_CONFIGURED][0].fd);
+		l->no_v6 = l->spec.dual_stack && !is_v6(first->fd);
 	if (r == 0 && by_program && l->spec.dual_stack && !l->no_v6)
-		r = hold_v4(l, e);
-	n = listener_is_group(l) ? l->nseats : 1;
-	for (unsigned i = 0; r == 0 && at_once && i < n && i < slots_of(l->pool); i++)
+		r = hold_v4(l, place, e);
+	n = group ? n : 1;
+	for (unsigned i = place; r == 0 && at_once && i < place + n && i < l->nseats; i++)
 		r = seat_listen(&l->seats[FORM_CONFIGURED][i], e);
-	listener_publish(l);
 	return r;
 }
 
-struct listener *listener_add(struct pool *p, const struct listen_spec *spec)
+static unsigned first_hole(const struct pool *p)
 {
-	struct listener *l = &p->listeners[p->nlisteners];
+	unsigned i = 0;
 
-	if (p->nlisteners == capacity(p))
+	while (i < p->nlisteners && p->listeners[i])
+		i++;
+	return i;
+}
+
+static bool make_entry(struct pool *p, unsigned index)
+{
+	struct listener **more;
+
+	if (index < p->nlisteners)
+		return !p->listeners[index];
+	more = index < LISTENERS_MAX ? realloc(p->listeners, (index + 1) * sizeof(*more)) : NULL;
+	if (!more)
+		return false;
+	p->listeners = more;
+	while (p->nlisteners <= index)
+		p->listeners[p->nlisteners++] = NULL;
+	return true;
+}
+
+struct listener *listener_add(struct pool *p, const struct listen_spec *spec, unsigned index)
+{
+	unsigned at = index == LISTENER_ANYWHERE ? first_hole(p) : index;
+	struct listener *l = make_entry(p, at) ? calloc(1, sizeof(*l)) : NULL;
+
+	if (!l)
 		return NULL;
-	*l = (struct listener){ .pool = p, .index = p->nlisteners, .spec = *spec, .nseats = 1 };
+	*l = (struct listener){ .refs = 1, .pool = p, .index = at, .spec = *spec, .nseats = 1 };
+	l->grave.release = release_listener;
+	list_init(&l->grave.node);
 	if (config_has_groups(p->conf))
 		l->nseats = spec->addr.ss_family == AF_UNIX ? SOCKFILES_MAX : p->places;
-	p->nlisteners++;
+	p->listeners[at] = l;
 	return l;
 }
 
-/* Rows for places up to n. */
-static int make_rows(struct pool *p, unsigned n)
+struct listener *listener_add_of(struct pool *p, struct pool_config *conf, unsigned at,
+				 unsigned index)
+{
+	struct listener *l = listener_add(p, &conf->listens[at], index);
+
+	if (!l)
+		return NULL;
+	l->conf = pool_config_ref(conf);
+	l->at = at;
+	return l;
+}
+
+/* Room for places up to n. */
+static int make_places(struct pool *p, unsigned n)
 {
 	uint64_t *live = realloc(p->live, LIVE_WORDS(n) * sizeof(*live));
-	int **fds = realloc(p->place_fds, n * sizeof(int *));
 
-	if (live)
-		p->live = live;
-	if (fds)
-		p->place_fds = fds;
-	if (!live || !fds)
+	if (!live)
 		return -ENOMEM;
+	p->live = live;
 	for (unsigned i = LIVE_WORDS(p->places); i < LIVE_WORDS(n); i++)
 		live[i] = 0;
-	while (p->places < n) {
-		int *row = calloc(capacity(p), sizeof(*row));
-
-		if (!row)
-			return -ENOMEM;
-		for (unsigned i = 0; i < capacity(p); i++)
-			row[i] = -1;
-		fds[p->places++] = row;
-	}
+	p->places = n;
 	return 0;
 }
 
 static int allocate(struct pool *p, unsigned places)
 {
 	p->nlisteners = p->places = 0;
-	p->listeners_max = p->conf->nlistens;
-	if (p->conf->unlisted != UNLISTED_REFUSE)
-		p->listeners_max += UNLISTED_MAX;
-	p->listeners = calloc(capacity(p), sizeof(*p->listeners));
-	return p->listeners ? make_rows(p, places) : -ENOMEM;
+	p->listeners = calloc(p->conf->nlistens + 1, sizeof(struct listener *));
+	return p->listeners ? make_places(p, places) : -ENOMEM;
 }
 
 int listeners_again(struct pool *p, unsigned places)
@@ -221,10 +247,15 @@ bool listeners_are_offered(const struct pool *p)
 	return proto == PROTO_SYSTEMD || (proto == PROTO_AUTO && !p->binds && p->conf->spares == 0);
 }
 
+bool listeners_begin_at_once(const struct pool *p, const struct pool_config *conf)
+{
+	return (conf->protocol != PROTO_BIND && conf->protocol != PROTO_AUTO) ||
+	       listeners_are_offered(p);
+}
+
 int listeners_open(struct pool *p, struct err *e)
 {
-	enum protocol proto = p->conf->protocol;
-	bool at_once = (proto != PROTO_BIND && proto != PROTO_AUTO) || listeners_are_offered(p);
+	bool at_once = listeners_begin_at_once(p, p->conf);
 	int r;
 
 	for (unsigned i = 0; i < p->nslots_made; i++)
@@ -235,11 +266,14 @@ int listeners_open(struct pool *p, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "out of memory");
 	for (unsigned i = 0; i < p->conf->nlistens && r == 0; i++) {
-		struct listener *l = listener_add(p, &p->conf->listens[i]);
+		struct listener *l = listener_add_of(p, p->conf, i, i);
 
 		/* A program that opens its socket itself says when it listens. */
-		r = listener_begin(l, at_once, e);
+		r = l ? listener_begin(l, at_once, 0, slots_of(p), e) :
+			err_set(e, -ENOMEM, "out of memory");
 	}
+	if (r == 0 && p->gen && listeners_map(p, p->gen) < 0)
+		r = err_set(e, -ENOMEM, "out of memory");
 	return r;
 }
 
@@ -258,8 +292,7 @@ static bool is_ours(const struct master *m, const struct listen_spec *s)
 	bool ours = port_of(&s->addr) == 0 || m->inherited.n > 0;
 
 	for (unsigned i = 0; i < m->npools; i++)
-		for (unsigned k = 0; m->pools[i]->listeners && k < m->pools[i]->nlisteners; k++)
-			ours |= port_of(&m->pools[i]->listeners[k].spec.addr) == port_of(&s->addr);
+		each_listener(l, m->pools[i]) ours |= port_of(&l->spec.addr) == port_of(&s->addr);
 	return ours;
 }
 
@@ -286,13 +319,19 @@ static void listener_done(struct listener *l)
 {
 	struct listener_spec spec = seat_spec(l, FORM_CONFIGURED);
 
-	for (unsigned f = 0; f < FORMS; f++) {
+	for (unsigned f = 0; f < FORMS; f++)
 		each_seat(s, l, f) seat_close(s);
-		free(l->seats[f]);
-	}
 	if (l->apart)
 		sockfile_clean(&spec);
-	free(l->owned);
+}
+
+void listener_remove(struct listener *l)
+{
+	struct pool *p = l->pool;
+
+	listener_done(l);
+	p->listeners[l->index] = NULL;
+	listener_unref(l);
 }
 
 static bool stays(const struct listener *l)
@@ -307,14 +346,13 @@ static bool stays(const struct listener *l)
 
 void listeners_keep_open(struct pool *p)
 {
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		each_seat(s, &p->listeners[i], FORM_CONFIGURED)
-		{
-			int fd = stays(s->listener) && seat_can_be_kept(s) ? seat_release(s) : -1;
+	each_listener(l, p) each_seat(s, l, FORM_CONFIGURED)
+	{
+		int fd = stays(l) && seat_can_be_kept(s) ? seat_release(s) : -1;
 
-			if (fd >= 0)
-				ignore(inherited_keep(&p->kept, &fd));
-		}
+		if (fd >= 0)
+			ignore(inherited_keep(&p->kept, &fd));
+	}
 }
 
 void listeners_drop_kept(struct pool *p)
@@ -336,18 +374,16 @@ void listeners_drop_kept(struct pool *p)
 
 void listeners_close(struct pool *p)
 {
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		listener_done(&p->listeners[i]);
-	for (unsigned i = 0; i < p->places; i++)
-		free(p->place_fds[i]);
-	p->places = 0;
+	each_listener(l, p) listener_remove(l);
+	if (p->gen)
+		listeners_unmap(p->gen);
+	if (p->rolled_from)
+		listeners_unmap(p->rolled_from);
 	free(p->listeners);
-	free(p->place_fds);
 	free(p->live);
 	p->listeners = NULL;
-	p->place_fds = NULL;
 	p->live = NULL;
-	p->nlisteners = 0;
+	p->nlisteners = p->places = 0;
 }
 
 struct old_seats {
@@ -391,10 +427,10 @@ static int grow_form(struct listener *l, enum listener_form form, unsigned n)
 
 static int grow(struct pool *p, unsigned n)
 {
-	int r = p->listeners && n > p->places ? make_rows(p, n) : 0;
+	int r = p->listeners && n > p->places ? make_places(p, n) : 0;
 
-	for (unsigned i = 0; r == 0 && p->listeners && i < p->nlisteners; i++) {
-		struct listener *l = &p->listeners[i];
+	each_listener(l, p)
+	{
 		bool group = config_has_groups(p->conf) && l->spec.addr.ss_family != AF_UNIX;
 
 		for (unsigned f = 0; group && l->nseats < n && r == 0 && f < FORMS; f++)
@@ -402,13 +438,12 @@ static int grow(struct pool *p, unsigned n)
 				r = grow_form(l, f, n);
 		if (group && l->nseats < n && r == 0)
 			l->nseats = n;
-		listener_publish(l);
 	}
 	p->steer_anew = true;
 	return r;
 }
 
-static int free_place(struct pool *p, unsigned *ret)
+int listeners_free_place(struct pool *p, unsigned *ret)
 {
 	for (*ret = 0; *ret < p->places; ++*ret)
 		if (place_is_free(p, *ret))
@@ -419,7 +454,7 @@ static int free_place(struct pool *p, unsigned *ret)
 int listeners_twin_place(const struct slot *s, unsigned *ret)
 {
 	*ret = s->place;
-	return config_has_groups(s->pool->conf) ? free_place(s->pool, ret) : 0;
+	return config_has_groups(s->pool->conf) ? listeners_free_place(s->pool, ret) : 0;
 }
 
 int listeners_grow(struct pool *p, unsigned slots)
@@ -431,25 +466,15 @@ int listeners_grow(struct pool *p, unsigned slots)
 
 int listeners_settle(struct slot *s)
 {
-	return s->pool->listeners ? free_place(s->pool, &s->place) : 0;
+	return s->pool->listeners ? listeners_free_place(s->pool, &s->place) : 0;
 }
 
 void listeners_restore(struct pool *p)
 {
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		for (unsigned f = 0; f < FORMS; f++)
-			each_seat(s, &p->listeners[i], f) seat_restore(s);
+	each_listener(l, p) for (unsigned f = 0; f < FORMS; f++) each_seat(s, l, f) seat_restore(s);
 }
 
 /* ---- looking ---- */
-
-const int *listeners_fds(const struct life *l)
-{
-	if (!l->pool->place_fds)
-		return NULL;
-	publish_paths(l);
-	return l->pool->place_fds[l->place];
-}
 
 static bool is_shared_now(const struct listener *on, const struct life *l)
 {
@@ -459,24 +484,18 @@ static bool is_shared_now(const struct listener *on, const struct life *l)
 
 void listeners_lend(const struct life *l)
 {
-	const struct pool *p = l->pool;
-	const int *fds = listeners_fds(l);
+	const int *fds = life_sockets_fds(l);
 
-	for (unsigned i = 0; i < p->conf->nlistens; i++) {
+	for (unsigned i = 0; i < life_sockets_configured(l); i++) {
+		const struct listener *on = life_sockets_of(l, i);
 		/* Of one for all somebody else may be the user: this one is being born. */
-		bool held = listener_is_group(&p->listeners[i]) ?
-				    place_is_held(p, l->place, l) :
-				    is_shared_now(&p->listeners[i], l);
+		bool held = listener_is_group(on) ? place_is_held(l->pool, l->place, l) :
+						    is_shared_now(on, l);
 		int flags = held ? -1 : fcntl(fds[i], F_GETFL);
 
 		if (flags >= 0)
 			ignore(fcntl(fds[i], F_SETFL, flags & ~O_NONBLOCK));
 	}
-}
-
-unsigned listeners_count(const struct pool *p)
-{
-	return p->nlisteners;
 }
 
 unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max)
@@ -491,42 +510,71 @@ unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max)
 void listener_close_form(struct listener *l, enum listener_form form)
 {
 	each_seat(s, l, form) seat_close(s);
-	listener_publish(l);
+}
+
+/* One that a program had asked for may be a configured one by now. */
+static bool rebase(struct listener *l, struct pool_config *conf, unsigned at)
+{
+	struct listen_spec next = conf->listens[at];
+	bool other_queue = l->conf && l->conf->backlog != conf->backlog;
+
+	/* The socket is what it is: it may be narrower than was asked for. */
+	next.addr = l->spec.addr;
+	next.addr_len = l->spec.addr_len;
+	next.dual_stack = l->spec.dual_stack;
+	l->spec = next;
+	pool_config_ref(conf);
+	pool_config_unref(l->conf);
+	l->conf = conf;
+	l->at = at;
+	free(l->owned);
+	l->owned = NULL;
+	l->stale = false;
+	return other_queue;
 }
 
 void listeners_rebase(struct pool *p)
 {
-	unsigned k = 0;
+	bool other_queue = false;
 
-	for (unsigned i = 0; p->listeners && i < p->nlisteners && k < p->conf->nlistens; i++) {
-		struct listen_spec *spec = &p->listeners[i].spec;
-		struct listen_spec next = p->conf->listens[k];
-
-		if (p->listeners[i].owned)
-			continue;
-		k++;
-		/* The socket is what it is: it may be narrower than was asked for. */
-		next.addr = spec->addr;
-		next.addr_len = spec->addr_len;
-		next.dual_stack = spec->dual_stack;
-		*spec = next;
-	}
+	for (unsigned k = 0; p->gen && p->gen->on && k < p->conf->nlistens; k++)
+		other_queue |= rebase(p->gen->on[k], p->conf, k);
+	if (other_queue)
+		listeners_restore(p);
 }
 
 void listeners_silence(struct pool *p)
 {
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++) {
-		for (unsigned f = 0; f < FORMS; f++)
-			each_seat(s, &p->listeners[i], f) seat_silence(s);
-		listener_publish(&p->listeners[i]);
-	}
+	each_listener(l, p) for (unsigned f = 0; f < FORMS; f++) each_seat(s, l, f) seat_silence(s);
+}
+
+bool listener_is_open(const struct listener *l)
+{
+	for (unsigned f = 0; f < FORMS; f++)
+		each_seat(s, l, f) if (s->fd >= 0 || s->silent) return true;
+	return false;
 }
 
 /* Its form is that which its program finds at its birth, or would but for a failed pool. */
-static bool is_open(const struct listener *l)
+static bool is_found_at_birth(const struct listener *l)
 {
+	bool any = false;
+
 	each_seat(s, l, FORM_CONFIGURED) if (s->silent) return true;
-	return l->nlistening[FORM_CONFIGURED] > 0;
+	for (unsigned f = 0; f < FORMS; f++)
+		any |= l->nlistening[f] > 0 || l->users[f] > 0;
+	return any ? l->nlistening[FORM_CONFIGURED] > 0 : l->at_once; /* nobody has had it yet */
+}
+
+static int occupy(struct listener *l, const struct life *of, struct err *e)
+{
+	struct seat *own;
+	int r;
+
+	if (!is_found_at_birth(l))
+		return 0;
+	r = listener_seat(l, FORM_CONFIGURED, of, &own);
+	return r == 0 ? listener_start_seat(own, e) : err_sys(e, r, "%s", l->spec.shown);
 }
 
 int listeners_occupy(struct life *of, struct err *e)
@@ -540,17 +588,10 @@ int listeners_occupy(struct life *of, struct err *e)
 	if (p->conf->protocol == PROTO_BIND ||
 	    (p->conf->protocol == PROTO_AUTO && !listeners_are_offered(p)))
 		return 0;
-	for (unsigned i = 0; p->listeners && i < p->nlisteners && r == 0; i++) {
-		struct listener *l = &p->listeners[i];
-		struct seat *own;
-
-		if (!is_open(l))
-			continue;
-		r = listener_seat(l, FORM_CONFIGURED, of, &own);
-		if (r == 0)
-			r = listener_start_seat(own, e);
-		else
-			r = err_sys(e, r, "%s", l->spec.shown);
-	}
+	for (unsigned i = 0; i < of->sockets.n && r == 0; i++)
+		r = occupy(of->sockets.on[i], of, e);
+	/* What siblings have asked for: its program may. */
+	each_listener(l, p) if (r == 0 && l->owned && life_sockets_number(of, l) < 0)
+		r = occupy(l, of, e);
 	return r;
 }

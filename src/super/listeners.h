@@ -15,7 +15,9 @@
 
 #include "super/super.h"
 
-#define LIVE_WORDS(n) (((n) + 63) / 64) /* of pool->live */
+#define LISTENERS_MAX	  1024 /* of a pool, with those that are leaving */
+#define LISTENER_ANYWHERE (~0u)
+#define LIVE_WORDS(n)	  (((n) + 63) / 64) /* of pool->live */
 
 MUST_CHECK int listeners_open(struct pool *p, struct err *e);
 /* Whether the addresses that none of the pools has could be had; nothing is kept. -errno with
@@ -29,8 +31,41 @@ void listeners_close(struct pool *p);
  * one: those of a group are no longer in the order in which the kernel has them. */
 void listeners_keep_open(struct pool *p);
 void listeners_drop_kept(struct pool *p); /* what was not wanted */
-/* The pool has another configuration, with the same addresses: its strings are that one's. */
+/* The pool has another configuration, of the addresses of its generation: their strings are
+ * that one's, and its backlog holds. */
 void listeners_rebase(struct pool *p);
+
+/* listeners_roll.c: generations with other addresses.
+ *
+ * A new address listens before the first worker of its generation is born, one that goes
+ * until nobody of the old one is left to serve it: then who connects is refused. */
+
+/* An address of this configuration cannot be had beside those that the pool has: the same
+ * port on fewer addresses, the same path with another owner. */
+bool listeners_clash(const struct pool *p, const struct pool_config *conf);
+/* Which of them is in the way of this one; NULL: none, or it is that very one. */
+const struct listener *listeners_in_the_way(const struct pool *p, const struct listen_spec *s);
+/* The addresses that g has, for the births of it: those that the pool has not are opened.
+ * -errno with a sentence: all is as before. Harmless for a pool that is closed. */
+MUST_CHECK int listeners_join(struct pool *p, struct generation *g, struct err *e);
+/* Those that it has now, for the generation that they were opened for. -ENOMEM. */
+MUST_CHECK int listeners_map(struct pool *p, struct generation *g);
+void listeners_unmap(struct generation *g);
+/* It is not of the present generation: who still has it finishes, nobody new comes. */
+bool listener_is_leaving(const struct listener *l);
+/* Somebody who serves has it. */
+bool listener_is_served(const struct listener *l);
+/* Nothing can go back any more: who waits at what is leaving is refused. */
+void listeners_retire(struct pool *p);
+/* What is leaving is closed once nobody has it. */
+void listeners_sweep(struct pool *p);
+
+struct listener *listener_ref(struct listener *l);
+void listener_unref(struct listener *l); /* accepts NULL */
+/* The one after this; NULL: the first, none. */
+struct listener *listeners_next(const struct pool *p, const struct listener *after);
+#define each_listener(l, p)                                                                        \
+	for (struct listener *l = listeners_next(p, NULL); l; l = listeners_next(p, l))
 /* There will be n slots; more than now. -ENOMEM: some of it may have grown. */
 MUST_CHECK int listeners_grow(struct pool *p, unsigned slots);
 /* A new slot gets its place. */
@@ -49,10 +84,6 @@ void listeners_restore(struct pool *p);
  * inside bind() and would find others than those that they replace (traps 32). */
 bool listeners_are_offered(const struct pool *p);
 
-/* The sockets of a worker, by the number of the listener; -1: it does not listen yet.
- * At the same place in memory as long as the pool listens. */
-const int *listeners_fds(const struct life *l);
-unsigned listeners_count(const struct pool *p);
 /* The sockets that listen on one address now. Returns how many of them were written. */
 unsigned listeners_sockets(const struct listener *l, int *fds, unsigned max);
 
@@ -82,15 +113,27 @@ MUST_CHECK int listeners_occupy(struct life *of, struct err *e);
 
 /* Between listeners.c and listeners_want.c: one listener. */
 MUST_CHECK int listener_make_seats(struct listener *l, enum listener_form form); /* -ENOMEM */
-struct listener *listener_add(struct pool *p, const struct listen_spec *spec);	 /* NULL: full */
-MUST_CHECK int listener_begin(struct listener *l, bool at_once, struct err *e);
+/* The pool's number index; NULL: no memory, or there is one. Its reference is the pool's. */
+struct listener *listener_add(struct pool *p, const struct listen_spec *spec, unsigned index);
+/* That of number `at` in a configuration of the pool. */
+struct listener *listener_add_of(struct pool *p, struct pool_config *conf, unsigned at,
+				 unsigned index);
+/* Hold the address. at_once: workers find it at their birth, so it listens, too; where each
+ * has a socket, those at `place` and `n` - 1 behind it do, and with n 0 the address is only
+ * held there. */
+MUST_CHECK int listener_begin(struct listener *l, bool at_once, unsigned place, unsigned n,
+			      struct err *e);
+/* Of this configuration, in a pool of that protocol. */
+bool listeners_begin_at_once(const struct pool *p, const struct pool_config *conf);
+void listener_remove(struct listener *l); /* close it, and the pool has it no more */
+bool listener_is_open(const struct listener *l);
+/* A place that nobody has; it may be a new one. -ENOMEM. */
+MUST_CHECK int listeners_free_place(struct pool *p, unsigned *ret);
 /* A worker's seat: where it is closed, and an open one is nobody's, it becomes that. */
 MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, const struct life *who,
 			     struct seat **ret);
 MUST_CHECK int listener_start_seat(struct seat *s, struct err *e);
 void listener_close_form(struct listener *l, enum listener_form form);
-/* What the workers find where, after a socket was opened or closed. */
-void listener_publish(struct listener *l);
 
 /* steering.c. Somebody who lives, but for `but`, may hold the sockets of this place. */
 bool place_is_held(const struct pool *p, unsigned place, const struct life *but);
@@ -103,8 +146,8 @@ bool place_is_free(const struct pool *p, unsigned place);
 /* An address that a program asks for: which listener, or -ENOENT: it is none of the
  * master's business; -EADDRINUSE with a sentence: refused. May open a new one
  * (--unlisted open). */
-MUST_CHECK int listeners_find(struct pool *p, const struct listen_want *w, struct listener **ret,
-			      struct err *e);
+MUST_CHECK int listeners_find(const struct life *who, const struct listen_want *w,
+			      struct listener **ret, struct err *e);
 
 /* The socket for a bind(2) that was found to be l's, bound, and what form it has; it may
  * not listen yet. It stays ours. -EADDRINUSE with a sentence: another form is in use. */

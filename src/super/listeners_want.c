@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "base/err.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/seats.h"
 
@@ -88,10 +89,12 @@ static int refuse(const struct pool *p, const struct listen_want *w, struct err 
 	size_t n = 0;
 
 	written(&w->addr, asked, sizeof(asked));
-	for (unsigned i = 0; i < p->nlisteners; i++) {
-		const struct listener *l = &p->listeners[i];
+	each_listener(l, p)
+	{
 		struct place have = place_of(&l->spec.addr);
 
+		if (listener_is_leaving(l))
+			continue;
 		if (have.inet && have.port == want.port && !want.any && have.any)
 			return err_set(e, -EADDRINUSE,
 				       "app listens on %s, but --port %u listens on all addresses; "
@@ -118,46 +121,60 @@ static int open_unlisted(struct pool *p, const struct listen_want *w, struct lis
 				    .uid = (uid_t)-1,
 				    .gid = (gid_t)-1 };
 	char addr[INET6_ADDRSTRLEN] = "", *shown = NULL;
+	unsigned had = 0;
 	const void *raw = want.v6 ? (const void *)&want.addr : &want.addr.s6_addr[12];
 	struct listener *l;
 	int r;
 
+	each_listener(other, p) had += other->owned != NULL;
+	if (had == UNLISTED_MAX)
+		return err_set(e, -EADDRINUSE,
+			       "app listens on more than %d addresses that mpsup was not given",
+			       UNLISTED_MAX);
 	(void)inet_ntop(want.v6 ? AF_INET6 : AF_INET, raw, addr, sizeof(addr));
 	if (asprintf(&shown, want.v6 ? "[%s]:%u" : "%s:%u", addr, want.port) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	spec.text = spec.shown = shown;
-	l = listener_add(p, &spec);
+	l = listener_add(p, &spec, LISTENER_ANYWHERE);
 	if (!l) {
 		free(shown);
-		return err_set(e, -EADDRINUSE,
-			       "app listens on more than %d addresses that mpsup was not given",
-			       UNLISTED_MAX);
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	l->owned = shown;
-	r = listener_begin(l, p->conf->protocol == PROTO_NODE_CLUSTER, e);
-	if (r < 0) {
-		for (unsigned f = 0; f < FORMS; f++) {
-			listener_close_form(l, f);
-			free(l->seats[f]);
-		}
-		free(shown);
-		p->nlisteners--;
-		return r;
-	}
-	*ret = l;
-	return 0;
+	r = listener_begin(l, p->conf->protocol == PROTO_NODE_CLUSTER, 0, (unsigned)p->nslots_made,
+			   e);
+	if (r < 0)
+		listener_remove(l);
+	else
+		*ret = l;
+	return r;
 }
 
-int listeners_find(struct pool *p, const struct listen_want *w, struct listener **ret,
+/* Its own; else what a sibling has asked for, or another generation was given. */
+static struct listener *find(const struct life *who, const struct listen_want *w)
+{
+	for (unsigned i = 0; i < who->sockets.n; i++)
+		if (fits(who->sockets.on[i], w))
+			return who->sockets.on[i];
+	each_listener(l, who->pool)
+	{
+		bool may = l->owned || who->pool->conf->unlisted == UNLISTED_OPEN;
+
+		if (may && fits(l, w))
+			return l;
+	}
+	return NULL;
+}
+
+int listeners_find(const struct life *who, const struct listen_want *w, struct listener **ret,
 		   struct err *e)
 {
-	struct listener *found = NULL;
+	struct pool *p = who->pool;
+	struct listener *found = find(who, w);
 	struct place want = place_of(&w->addr);
 
-	for (unsigned i = 0; i < p->nlisteners && !found; i++)
-		if (fits(&p->listeners[i], w))
-			found = &p->listeners[i];
 	if (found) {
+		found->stale = false;
 		*ret = found;
 		return 0;
 	}
@@ -180,9 +197,11 @@ static enum listener_form form_of(const struct listener *l, const struct listen_
 	return w->v6only ? FORM_V6ONLY : FORM_CONFIGURED;
 }
 
-static uint64_t bit_of(const struct listener *l)
+static uint64_t bit_of(const struct life *who, const struct listener *l)
 {
-	return 1ull << l->index;
+	int number = life_sockets_number(who, l);
+
+	return number < 0 ? 0 : 1ull << number;
 }
 
 /* Both would be asked for by the same client. */
@@ -198,7 +217,8 @@ static int make_room(struct listener *l, enum listener_form form, const struct l
 	bool fixed = l->pool->conf->protocol == PROTO_NODE_CLUSTER;
 
 	for (unsigned f = 0; f < FORMS; f++) {
-		unsigned mine = ((who->binding.taken[f] | who->binding.kept[f]) & bit_of(l)) != 0;
+		unsigned mine = ((who->binding.taken[f] | who->binding.kept[f]) & bit_of(who, l)) !=
+				0;
 
 		if (!collide(form, f))
 			continue;
@@ -224,35 +244,37 @@ int listeners_take(struct listener *l, const struct listen_want *w, struct life 
 
 	if (r < 0)
 		return r;
-	r = listener_seat(l, form, who, &s);
+	r = life_sockets_add(who, l);
+	if (r >= 0)
+		r = listener_seat(l, form, who, &s);
 	if (r < 0)
 		return err_sys(e, r, "%s", l->spec.shown);
 	r = seat_hold(s, e);
 	if (r < 0)
 		return r;
-	if (!((who->binding.taken[form] | who->binding.kept[form]) & bit_of(l)))
+	if (!((who->binding.taken[form] | who->binding.kept[form]) & bit_of(who, l)))
 		l->users[form]++;
-	who->binding.taken[form] |= bit_of(l);
+	who->binding.taken[form] |= bit_of(who, l);
 	*ret_fd = s->fd;
 	return 0;
 }
 
 void listeners_keep(struct life *l)
 {
-	const int *fds = l->has_sockets ? listeners_fds(l) : NULL;
+	const int *fds = l->has_sockets ? life_sockets_fds(l) : NULL;
 
 	for (unsigned f = 0; f < FORMS; f++)
 		if (!fds || l->binding.taken[f])
 			return;
-	for (unsigned i = 0; i < l->pool->conf->nlistens; i++) {
-		struct listener *on = &l->pool->listeners[i];
+	for (unsigned i = 0; i < life_sockets_configured(l); i++) {
+		struct listener *on = life_sockets_of(l, i);
 
 		for (unsigned f = 0; f < FORMS; f++)
 			each_seat(s, on, f)
 			{
 				if (s->fd < 0 || s->fd != fds[i])
 					continue;
-				l->binding.kept[f] |= bit_of(on);
+				l->binding.kept[f] |= bit_of(l, on);
 				on->users[f]++;
 			}
 	}
@@ -260,25 +282,22 @@ void listeners_keep(struct life *l)
 
 int listeners_started(struct pool *p, uint64_t inode, struct listener **ret, struct err *e)
 {
-	for (unsigned i = 0; i < p->nlisteners; i++)
-		for (unsigned f = 0; f < FORMS; f++)
-			each_seat(s, &p->listeners[i], f)
-			{
-				if (s->fd < 0 || s->inode != inode)
-					continue;
-				*ret = &p->listeners[i];
-				return listener_start_seat(s, e);
-			}
+	each_listener(l, p) for (unsigned f = 0; f < FORMS; f++) each_seat(s, l, f)
+	{
+		if (s->fd < 0 || s->inode != inode)
+			continue;
+		*ret = l;
+		return listener_start_seat(s, e);
+	}
 	return -ENOENT;
 }
 
 void listeners_leave(struct life *l)
 {
-	for (unsigned i = 0; i < l->pool->nlisteners; i++)
+	for (unsigned i = 0; i < l->sockets.n; i++)
 		for (unsigned f = 0; f < FORMS; f++)
-			if ((l->binding.taken[f] | l->binding.kept[f]) &
-			    bit_of(&l->pool->listeners[i]))
-				l->pool->listeners[i].users[f]--;
+			if ((l->binding.taken[f] | l->binding.kept[f]) & (1ull << i))
+				l->sockets.on[i]->users[f]--;
 	memset(&l->binding.taken, 0, sizeof(l->binding.taken));
 	memset(&l->binding.kept, 0, sizeof(l->binding.kept));
 }

@@ -24,6 +24,7 @@
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/observe.h"
 #include "super/pin.h"
@@ -229,9 +230,10 @@ static void release_life(struct grave *g)
 
 	l->master->lives--;
 	l->pool->lives--;
+	life_sockets_drop(l);
+	generation_unref(l->gen);
 	pool_update(l->pool); /* in a stop it waits for the last */
 	master_check_idle(l->master);
-	generation_unref(l->gen);
 	free(l->held);
 	free(l->leaf_name);
 	free(l->detail);
@@ -313,9 +315,9 @@ void live_hello(const struct life *l, struct wire_hello *ret)
 		.promoted = l->from_spare,
 		.watchdog_usec = p->conf->watchdog_ms * 1000,
 		.dispatch = config_dispatches(p->conf),
-		.fds = listeners_fds(l),
-		.specs = p->conf->listens,
-		.nfds = p->conf->nlistens,
+		.fds = life_sockets_fds(l),
+		.specs = l->gen->conf->listens,
+		.nfds = life_sockets_configured(l),
 	};
 }
 
@@ -370,20 +372,36 @@ static void live_flush(struct life *l)
 	channel_flush(&l->channel);
 }
 
+/* As the worker knows it; -1: it has it not. */
+static int number_of(const struct life *l, unsigned listener)
+{
+	const struct pool *p = l->pool;
+
+	return listener < p->nlisteners && p->listeners[listener] ?
+		       life_sockets_number(l, p->listeners[listener]) :
+		       -1;
+}
+
 static int live_give(struct life *l, unsigned listener, uint64_t number, int fd)
 {
+	int on = number_of(l, listener);
+
+	if (on < 0)
+		return -ENOENT;
 	if (!l->channel.source.live)
 		return -EPIPE;
 	/* What waits behind other words cannot be taken back: it waits with us instead. */
 	if (!list_empty(&l->channel.out.queue))
 		return -EAGAIN;
-	return l->gen->wire->give(&l->channel, listener, number, fd);
+	return l->gen->wire->give(&l->channel, (unsigned)on, number, fd);
 }
 
 static bool live_takes(const struct life *l, unsigned listener)
 {
-	return l->channel.source.live && l->gen->wire->takes &&
-	       l->gen->wire->takes(&l->channel, listener);
+	int on = number_of(l, listener);
+
+	return on >= 0 && l->channel.source.live && l->gen->wire->takes &&
+	       l->gen->wire->takes(&l->channel, (unsigned)on);
 }
 
 const struct world world_real = {

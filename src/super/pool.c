@@ -201,12 +201,15 @@ static void announce(struct pool *p)
 	unsigned wanted = pool_count_wanted(p);
 	size_t n = 0;
 
-	for (unsigned i = 0; i < listeners_count(p) && n < sizeof(where); i++) {
-		const struct listen_spec *s = &p->listeners[i].spec;
+	each_listener(l, p)
+	{
+		const struct listen_spec *s = &l->spec;
 		bool unix_sock = s->addr.ss_family == AF_UNIX;
 
-		n += (size_t)snprintf(where + n, sizeof(where) - n, "%s%s%s", i ? ", " : " on ",
-				      unix_sock ? "" : "http://", s->shown);
+		if (!listener_is_leaving(l) && n < sizeof(where))
+			n += (size_t)snprintf(where + n, sizeof(where) - n, "%s%s%s",
+					      n ? ", " : " on ", unix_sock ? "" : "http://",
+					      s->shown);
 	}
 	text_duration(p->master->world->now_ms() - p->started_ms, took);
 	/* One pool is the instance, and needs no name. */
@@ -268,6 +271,7 @@ void pool_update(struct pool *p)
 	unsigned wanted = pool_count_wanted(p);
 
 	pool_shrink(p);
+	listeners_sweep(p);
 	listeners_steer(p);
 	dispatch_update(p);
 	if (p->phase == POOL_FAILED || p->phase == POOL_STOPPED)

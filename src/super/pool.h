@@ -17,6 +17,10 @@ MUST_CHECK int pool_open(struct pool *p, struct err *e);
  * out still has. */
 MUST_CHECK int pool_come(struct pool *p, struct err *e);
 bool pool_must_wait(struct pool *p);
+/* One has given addresses back: who waits for them tries. */
+void pools_wake_waiting(struct master *m);
+/* They have an address in common, or a part of one. */
+bool pool_configs_share(const struct pool_config *a, const struct pool_config *b);
 MUST_CHECK int pool_open_again(struct pool *p, struct err *e);
 /* Drain it, then forget it. */
 void pool_retire(struct pool *p);
@@ -42,8 +46,9 @@ void slot_twin_died(struct slot *s, struct life *l, const struct death *d);
 
 /* roll.c: g, whose reference is taken over, becomes the pool's; its workers follow, some
  * after the others, and go back when one of the new ones does not get ready. Tells
- * pool.reload. The sockets stay. */
-void pool_roll(struct pool *p, struct generation *g);
+ * pool.reload. Addresses that both have stay open, those that g alone has are opened first:
+ * -errno with a sentence when one cannot be, and nothing has happened. */
+MUST_CHECK int pool_roll(struct pool *p, struct generation *g, struct err *e);
 void pool_roll_step(struct pool *p); /* of pool_update() */
 void pool_roll_on_timer(struct timer *t);
 /* Its twin is ready, and waits for those that take over with it. */

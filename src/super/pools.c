@@ -31,12 +31,25 @@ int exit_status_of(int code)
 
 /* ---- addresses that move from pool to pool ---- */
 
-static bool want_the_same(const struct pool_config *a, const struct pool_config *b)
+bool pool_configs_share(const struct pool_config *a, const struct pool_config *b)
 {
 	for (unsigned i = 0; i < a->nlistens; i++)
 		for (unsigned k = 0; k < b->nlistens; k++)
 			if (listen_specs_collide(&a->listens[i], &b->listens[k]))
 				return true;
+	return false;
+}
+
+/* Of an earlier generation, whose workers have not gone. */
+static bool has_leaving(const struct pool *q, const struct pool_config *conf)
+{
+	each_listener(l, q)
+	{
+		for (unsigned i = 0; i < conf->nlistens; i++)
+			if (listener_is_leaving(l) && listener_is_open(l) &&
+			    listen_specs_collide(&l->spec, &conf->listens[i]))
+				return true;
+	}
 	return false;
 }
 
@@ -48,8 +61,10 @@ static const struct pool *holder_of(const struct pool *p)
 	for (unsigned i = 0; i < m->npools; i++) {
 		const struct pool *q = m->pools[i];
 
-		if (q != p && q->gen && (q->retiring || q->pending) && q->phase != POOL_STOPPED &&
-		    want_the_same(q->conf, p->conf))
+		bool goes = q->retiring || q->pending;
+
+		if (q != p && q->gen && q->phase != POOL_STOPPED &&
+		    ((goes && pool_configs_share(q->conf, p->conf)) || has_leaving(q, p->conf)))
 			return q;
 	}
 	return NULL;
@@ -91,8 +106,7 @@ int pool_come(struct pool *p, struct err *e)
 	return 0;
 }
 
-/* One has given its addresses back. */
-static void wake_waiting(struct master *m)
+void pools_wake_waiting(struct master *m)
 {
 	struct err e = { 0 };
 
@@ -117,7 +131,7 @@ void pool_take_pending(struct pool *p)
 	pool_init(p, p->master);
 	p->draining = p->announced = p->ever_ready = false;
 	p->exit_code = 0;
-	wake_waiting(p->master);
+	pools_wake_waiting(p->master);
 }
 
 /* It has no life any more. Not within the event that told so: others still look at it. */
@@ -140,14 +154,14 @@ static void on_later(struct timer *t)
 		pool_free(p);
 		master_event(m, &ev);
 		master_check_idle(m);
-		wake_waiting(m);
+		pools_wake_waiting(m);
 		return;
 	}
 	if (!p->pending)
 		return;
 	if (p->stays_stopped) {
 		listeners_drop_kept(p); /* with its next start it is another */
-		wake_waiting(m);
+		pools_wake_waiting(m);
 		return;
 	}
 	pool_take_pending(p);

@@ -459,6 +459,7 @@ void generation_unref(struct generation *g)
 {
 	if (!g || --g->refs > 0)
 		return;
+	listeners_unmap(g);
 	cage_done(&g->cage);
 	filter_unref(g->filter);
 	pool_config_unref(g->conf);
@@ -479,6 +480,8 @@ int prepare_pool(struct master *m, struct pool *p, struct err *e)
 		r = total_open(p, e);
 	if (r == 0)
 		r = generation_make(m, p->conf, p->generation + 1, &p->gen, e);
+	if (r == 0 && listeners_map(p, p->gen) < 0)
+		r = err_set(e, -ENOMEM, "out of memory");
 	if (r < 0)
 		prepare_pool_done(p);
 	else

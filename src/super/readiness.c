@@ -4,7 +4,7 @@
 
 #include "kernel/waiting.h"
 #include "super/life.h"
-#include "super/listeners.h"
+#include "super/life_sockets.h"
 
 #define FIRST_LOOK_MS 50   /* after exec; then twice as long each time */
 #define LAST_LOOK_MS  1000 /* and no longer than this */
@@ -41,7 +41,7 @@ static uint64_t now(const struct life *l)
 /* Some thread in its leaf waits on one of the sockets that it was given. */
 static bool waits_on_sockets(const struct life *l)
 {
-	const int *fds = listeners_fds(l);
+	const int *fds = life_sockets_fds(l);
 	bool filtered = cage_has(&l->gen->cage, CAGE_SECCOMP);
 	unsigned budget = LOOKS_MAX;
 	pid_t pids[PIDS_MAX];
@@ -52,7 +52,7 @@ static bool waits_on_sockets(const struct life *l)
 		n = 1;
 	}
 	for (size_t i = 0; i < n && i < PIDS_MAX; i++)
-		if (waiting_on(pids[i], fds, l->pool->conf->nlistens, filtered, &budget))
+		if (waiting_on(pids[i], fds, life_sockets_configured(l), filtered, &budget))
 			return true;
 	return false;
 }

@@ -115,6 +115,7 @@ static void roll_reset(struct pool *p)
 	p->roll = (struct roll){ .next = p->roll.next, .generation = p->gen->number };
 }
 
+/* Whose addresses are open. */
 static void begin(struct pool *p, struct generation *g)
 {
 	struct generation *old = p->gen;
@@ -146,11 +147,15 @@ static void drop_next(struct pool *p)
 	p->roll.next = NULL;
 }
 
-void pool_roll(struct pool *p, struct generation *g)
+int pool_roll(struct pool *p, struct generation *g, struct err *e)
 {
 	struct generation *old = p->gen;
-	struct err e;
+	int r = p->rolled_from ? 0 : listeners_join(p, g, e);
 
+	if (r < 0) {
+		generation_unref(g);
+		return r;
+	}
 	p->generation = g->number;
 	if (p->rolled_from) {
 		/* Remembered once: what was to come next is not wanted any more. */
@@ -158,21 +163,23 @@ void pool_roll(struct pool *p, struct generation *g)
 		p->roll.next = g;
 		log_info("pool %s: generation %u follows when generation %u has", p->conf->name,
 			 g->number, p->roll.generation);
-		return;
+		return 0;
 	}
 	if (p->gen && p->ever_ready && p->phase != POOL_STOPPED && p->phase != POOL_FAILED &&
 	    !p->draining) {
 		keep(&p->gen->file_conf, p->file_conf);
 		begin(p, g);
-		return;
+		return 0;
 	}
 	take_generation(p, g);
 	generation_unref(old); /* there is nothing to go back to */
+	listeners_retire(p);
 	roll_reset(p);
-	if (p->phase == POOL_FAILED && pool_begin(p, -1, &e) < 0)
-		log_error("pool %s: %s", p->conf->name, e.msg);
+	if (p->phase == POOL_FAILED && pool_begin(p, -1, e) < 0)
+		log_error("pool %s: %s", p->conf->name, e->msg);
 	if (p->phase == POOL_STARTING && !p->draining)
 		boot_anew(p);
+	return 0;
 }
 
 int pool_renew(struct pool *p, struct err *e)
@@ -198,6 +205,12 @@ int pool_renew(struct pool *p, struct err *e)
 		return r;
 	}
 	pool_config_unref(conf);
+	r = listeners_join(p, g, e);
+	if (r < 0) {
+		pool_config_inherit(p->conf, g->conf);
+		generation_unref(g);
+		return r;
+	}
 	p->generation = g->number;
 	take_generation(p, g);
 	generation_unref(old);
@@ -210,6 +223,7 @@ static void drop(struct pool *p)
 	generation_unref(p->rolled_from);
 	p->rolled_from = NULL;
 	eras_end(p);
+	listeners_retire(p);
 }
 
 void pool_end_roll(struct pool *p)
@@ -342,6 +356,28 @@ static void settle(struct pool *p)
 		log_error("pool %s: %s", p->conf->name, e.msg);
 }
 
+/* It was asked for while another one took over. */
+static void begin_next(struct pool *p, struct generation *g)
+{
+	struct err e = { 0 };
+
+	if (listeners_join(p, g, &e) == 0) {
+		begin(p, g);
+		return;
+	}
+	roll_reset(p);
+	p->roll.generation = g->number;
+	p->roll.failed = true;
+	give_reason(p, "generation %u was rolled back: %s", g->number, e.msg);
+	log_error("pool %s: %s; generation %u stays", p->conf->name, pool_roll_reason(p),
+		  p->gen->number);
+	pool_config_inherit(p->conf, g->conf);
+	if (p->gen->file_conf)
+		pool_keep_file_conf(p, p->gen->file_conf);
+	generation_unref(g);
+	tell(p, "rolled_back");
+}
+
 void roll_finish(struct pool *p)
 {
 	struct generation *next = p->roll.next;
@@ -356,7 +392,7 @@ void roll_finish(struct pool *p)
 	p->phase = POOL_STARTING; /* until pool_update() has looked */
 	settle(p);
 	if (next)
-		begin(p, next);
+		begin_next(p, next);
 }
 
 void roll_failed_slot(struct pool *p, struct slot *s)

@@ -398,10 +398,27 @@ void seat_point(struct seat *s, struct seat *from)
 		log_error("%s: %s", s->listener->pool->conf->name, e.msg);
 		return;
 	}
-	tell_starter(from, false);
-	from->aside = true;
+	if (from) {
+		tell_starter(from, false);
+		from->aside = true;
+	}
 	s->aside = false;
 	tell_starter(s, true);
+}
+
+void seat_hide(struct seat *s)
+{
+	struct listener_spec spec = seat_spec(s->listener, s->form);
+	struct err e;
+
+	if (s->lent)
+		return;
+	if (sockfile_hide(&spec, seat_index(s), &e) < 0) {
+		log_error("%s: %s", s->listener->pool->conf->name, e.msg);
+		return;
+	}
+	tell_starter(s, false);
+	s->aside = true;
 }
 
 void seat_restore(struct seat *s)

@@ -31,8 +31,10 @@ MUST_CHECK int seat_watch(struct seat *s);
 /* Tell dispatch_accept() of connections that wait, or no more. */
 void seat_accept(struct seat *s, bool on);
 
-/* A path leads from `from` to s now. Logs what cannot be done. */
+/* A path leads from `from` (NULL: from nowhere) to s now. Logs what cannot be done. */
 void seat_point(struct seat *s, struct seat *from);
+/* A path leads to s no more, and to nobody; a .socket unit's does. */
+void seat_hide(struct seat *s);
 
 /* One socket for each place, in a group that is steered. */
 static inline bool listener_is_group(const struct listener *l)

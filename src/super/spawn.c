@@ -18,6 +18,7 @@
 #include "super/child.h"
 #include "super/leaf.h"
 #include "super/life.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/live.h"
 #include "super/pipes.h"
@@ -147,12 +148,12 @@ static pid_t inner_pid(const struct life *l)
 /* A program of socket activation finds its sockets at its birth. */
 static unsigned sockets_at_birth(const struct life *l)
 {
-	unsigned n = l->pool->conf->nlistens;
+	unsigned n = life_sockets_configured(l);
 	const int *fds;
 
 	if (!listeners_are_offered(l->pool) || !l->slot)
 		return 0;
-	fds = listeners_fds(l);
+	fds = life_sockets_fds(l);
 	for (unsigned i = 0; i < n; i++)
 		if (fds[i] < 0)
 			return 0;
@@ -178,7 +179,7 @@ static int clone_it(struct life *l, const struct ends *x, const struct birth_env
 		.channel_fd = x->channel,
 		.report_fd = x->report,
 		.lifeline_fd = x->lifeline,
-		.listen_fds = nlisten ? listeners_fds(l) : NULL,
+		.listen_fds = nlisten ? life_sockets_fds(l) : NULL,
 		.nlisten = nlisten,
 		.pid_at = be->pid_at,
 		.notify_at = be->notify_at,
@@ -213,7 +214,9 @@ int live_birth(struct life *l, struct err *e)
 	live_init_timers(l);
 	/* What is not there cannot be waited for; set as soon as it is. */
 	l->init_gone = l->leaf_gone = true;
-	r = l->slot ? listeners_occupy(l, e) : 0;
+	r = life_sockets_take(l) < 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
+	if (r == 0 && l->slot)
+		r = listeners_occupy(l, e);
 	if (r == 0)
 		r = make_leaf(l, e);
 	l->leaf_gone = l->leaf_fd < 0;

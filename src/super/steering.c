@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "kernel/steer.h"
 #include "super/eras.h"
+#include "super/life_sockets.h"
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/seats.h"
@@ -65,17 +66,24 @@ static bool may_serve(const struct slot *s)
 	return slot_is_wanted(s) && s->state != SLOT_FAILED;
 }
 
-static bool any_live(const struct pool *p)
-{
-	for (unsigned i = 0; i < LIVE_WORDS(p->places); i++)
-		if (p->live[i])
-			return true;
-	return false;
-}
-
 static bool is_live(const struct pool *p, unsigned slot)
 {
 	return p->live[slot / 64] & (1ull << (slot % 64));
+}
+
+/* Of another generation than who serves there: it has not this address. */
+static bool is_live_for(const struct slot *s, const struct listener *l)
+{
+	return s->index < s->pool->nslots && is_live(s->pool, s->index) && s->current &&
+	       life_sockets_number(s->current, l) >= 0;
+}
+
+static bool has_live(const struct listener *l)
+{
+	for (unsigned i = 0; i < l->pool->nslots; i++)
+		if (is_live_for(l->pool->slots[i], l))
+			return true;
+	return false;
 }
 
 /* While one is being closed the last takes its number, sooner or later than the program
@@ -93,7 +101,7 @@ static unsigned fill_seats(const struct listener *l, enum listener_form form, bo
 			   struct steer_seat *out)
 {
 	const struct pool *p = l->pool;
-	bool nobody = !any_live(p);
+	bool nobody = !has_live(l);
 	unsigned live = 0;
 
 	for (unsigned i = 0; i < p->nslots_made; i++) {
@@ -104,7 +112,7 @@ static unsigned fill_seats(const struct listener *l, enum listener_form form, bo
 		out[i].rank = s->rank;
 		out[i].live = s->listens && !s->out && s != l->closing &&
 			      (moving || keeps_number(s)) &&
-			      (nobody ? may_serve(slot) : is_live(p, slot->index));
+			      (nobody ? may_serve(slot) : is_live_for(slot, l));
 		live += out[i].live;
 	}
 	return live;
@@ -179,14 +187,26 @@ static int refuse(const struct listener *l)
 
 int listeners_refuse(struct pool *p)
 {
-	int r = p->listeners && p->nlisteners > 0 ? 0 : -EOPNOTSUPP;
+	int r = p->listeners && listeners_next(p, NULL) ? 0 : -EOPNOTSUPP;
 
 	/* All or none: who could still be reached would never be done. */
-	for (unsigned i = 0; r == 0 && i < p->nlisteners; i++)
-		r = can_refuse(&p->listeners[i]) ? 0 : -EOPNOTSUPP;
-	for (unsigned i = 0; r == 0 && i < p->nlisteners; i++)
-		r = refuse(&p->listeners[i]);
+	each_listener(l, p) if (r == 0) r = can_refuse(l) ? 0 : -EOPNOTSUPP;
+	each_listener(l, p) if (r == 0) r = refuse(l);
 	return r;
+}
+
+static void steer(struct listener *l)
+{
+	bool refuses = listener_is_leaving(l) && !has_live(l) && can_refuse(l);
+
+	if (refuses) {
+		l->refuses = refuse(l) == 0;
+		return;
+	}
+	for (unsigned f = 0; f < FORMS; f++)
+		if (l->nlistening[f] > 1 || (l->refuses && l->nlistening[f] > 0))
+			steer_form(l, f);
+	l->refuses = false;
 }
 
 void listeners_steer(struct pool *p)
@@ -201,11 +221,7 @@ void listeners_steer(struct pool *p)
 		ignore(listeners_refuse(p));
 		return;
 	}
-	for (unsigned i = 0; i < p->nlisteners; i++)
-		for (unsigned f = 0; f < FORMS; f++)
-			if (listener_is_group(&p->listeners[i]) &&
-			    p->listeners[i].nlistening[f] > 1)
-				steer_form(&p->listeners[i], f);
+	each_listener(l, p) if (listener_is_group(l)) steer(l);
 }
 
 /* Who joins gets nothing before it serves: the group has to steer by then. */
@@ -227,7 +243,6 @@ int listener_start_seat(struct seat *s, struct err *e)
 		steer_first(s);
 	r = seat_listen(s, e);
 	if (r == 0 && !listened) {
-		listener_publish(s->listener);
 		s->listener->pool->steer_anew = true;
 		listeners_steer(s->listener->pool);
 	}
@@ -236,12 +251,11 @@ int listener_start_seat(struct seat *s, struct err *e)
 
 size_t listeners_of(const struct life *of, int *fds, size_t max)
 {
-	const struct pool *p = of->pool;
 	size_t n = 0;
 
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
+	for (unsigned i = 0; i < of->sockets.n; i++)
 		for (unsigned f = 0; f < FORMS; f++) {
-			const struct seat *s = listener_seat_of(&p->listeners[i], f, of);
+			const struct seat *s = listener_seat_of(of->sockets.on[i], f, of);
 
 			if (s && s->listens && n < max)
 				fds[n++] = s->fd;
@@ -252,12 +266,16 @@ size_t listeners_of(const struct life *of, int *fds, size_t max)
 bool listeners_steer_away(const struct life *l)
 {
 	const struct pool *p = l->pool;
+	bool past = l->sockets.n > 0;
 
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		if (!listener_is_group(&p->listeners[i]) && !path_leads_past(&p->listeners[i], l))
-			return false;
 	listeners_steer(l->pool);
-	return p->listeners && p->nlisteners > 0 && (p->refuses || any_live(p));
+	for (unsigned i = 0; i < l->sockets.n && past; i++) {
+		const struct listener *on = l->sockets.on[i];
+
+		past = listener_is_group(on) ? p->refuses || on->refuses || has_live(on) :
+					       path_leads_past(on, l);
+	}
+	return past;
 }
 
 /* Nothing goes there while it is closed, and the numbers are right again after it. */
@@ -274,17 +292,15 @@ static void vacate_seat(struct seat *s)
 	listeners_steer(p);
 	seat_close(s);
 	l->closing = NULL;
-	listener_publish(l);
 	p->steer_anew = true;
 	listeners_steer(p);
 }
 
 static void vacate_place(struct pool *p, unsigned place)
 {
-	for (unsigned i = 0; p->listeners && i < p->nlisteners; i++)
-		for (unsigned f = 0; f < FORMS; f++)
-			if (listener_is_group(&p->listeners[i]) && p->listeners[i].seats[f])
-				vacate_seat(&p->listeners[i].seats[f][place]);
+	each_listener(l, p) for (unsigned f = 0; f < FORMS;
+				 f++) if (listener_is_group(l) && l->seats[f])
+		vacate_seat(&l->seats[f][place]);
 }
 
 void listeners_vacate(struct slot *s)

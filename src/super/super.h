@@ -155,11 +155,15 @@ struct seat {
 };
 
 struct listener { /* one address */
+	struct grave grave;
+	unsigned refs; /* the pool's, generations', lives' */
 	struct pool *pool;
-	unsigned index;		 /* among the pool's */
-	struct listen_spec spec; /* its strings are the configuration's, or ours: see owned */
-	char *owned;		 /* spec.shown of one that a program asked for */
-	unsigned nseats;	 /* of each form: 1, the pool's places, SOCKFILES_MAX of a path */
+	unsigned index;		  /* among the pool's */
+	struct listen_spec spec;  /* its strings are those of conf, or ours: see owned */
+	struct pool_config *conf; /* a reference: whose it is; NULL: a program asked for it */
+	unsigned at;		  /* in conf->listens */
+	char *owned;		  /* spec.shown of one that a program asked for */
+	unsigned nseats;	  /* of each form: 1, the pool's places, SOCKFILES_MAX of a path */
 	struct seat *seats[FORMS];
 	unsigned nlistening[FORMS];
 	unsigned nmembers[FORMS];   /* of them in the kernel's group */
@@ -167,8 +171,11 @@ struct listener { /* one address */
 	unsigned users[FORMS];	    /* lives that took it by bind(2) */
 	unsigned revived;	    /* times a worker shut it down */
 	uint64_t said_ms;
-	bool no_v6; /* dual_stack was asked for, and this host has IPv4 alone */
-	bool apart; /* a path that has, or has just had, several sockets */
+	bool at_once; /* workers find it at their birth, whether it has listened or not */
+	bool refuses; /* in the kernel: it is not the present generation's, and nobody serves it */
+	bool stale;   /* a program asked for it, and none of the present generation has */
+	bool no_v6;   /* dual_stack was asked for, and this host has IPv4 alone */
+	bool apart;   /* a path that has, or has just had, several sockets */
 	bool said_shared;
 };
 
@@ -196,7 +203,7 @@ struct slot {
 	struct list beside; /* lives that were replaced and are not gone, and a twin */
 	struct life *twin;  /* boots, to take the place of the current one; or NULL */
 	enum reason twin_why;
-	unsigned place; /* of its sockets, in place_fds: the current life's */
+	unsigned place; /* of its sockets: the current life's */
 	cpu_set_t cpus;
 	struct restarts restarts;
 	unsigned boot_failures; /* in a row */
@@ -211,10 +218,15 @@ struct life {
 	struct list node; /* in slot->beside or pool->spares */
 	struct master *master;
 	struct pool *pool;
-	struct slot *slot;	/* NULL: a spare */
-	struct generation *gen; /* a reference: what it was born with */
-	unsigned place;		/* its sockets' */
-	unsigned era;		/* those of its unix sockets: eras.c */
+	struct slot *slot;	      /* NULL: a spare */
+	struct generation *gen;	      /* a reference: what it was born with */
+	struct sockets {	      /* life_sockets.h */
+		struct listener **on; /* a reference each */
+		int *fds;	      /* room for as many */
+		unsigned n;
+	} sockets;
+	unsigned place; /* its sockets' */
+	unsigned era;	/* those of its unix sockets: eras.c */
 	uint64_t number;
 	unsigned generation;
 	enum life_state state; /* written by fsm.c only */
@@ -248,7 +260,7 @@ struct life {
 	uint64_t extended_ms; /* EXTEND_TIMEOUT_USEC moved the deadline up to here */
 
 	struct binding {	       /* what it took by bind(2) */
-		uint64_t taken[FORMS]; /* bits: listeners */
+		uint64_t taken[FORMS]; /* bits: its numbers for listeners */
 		uint64_t kept[FORMS];  /* it serves from those that it found at its birth */
 		uint64_t listening;    /* those that it listens on */
 		struct timer settle;   /* more listen() may follow */
@@ -354,8 +366,9 @@ struct generation {
 	const struct wire *wire;
 	struct filter *filter; /* a reference; NULL: none */
 	const char *policy_name;
-	char *listen_names;  /* LISTEN_FDNAMES=..., the configuration's */
-	char *starter_ports; /* SERVER_STARTER_PORT=..., or NULL */
+	struct listener **on; /* of conf->listens, a reference each; NULL: its pool is closed */
+	char *listen_names;   /* LISTEN_FDNAMES=..., the configuration's */
+	char *starter_ports;  /* SERVER_STARTER_PORT=..., or NULL */
 };
 
 struct pool {
@@ -389,8 +402,8 @@ struct pool {
 	bool stays_stopped;	     /* a person's stop while it does */
 	bool waits_for_address;	     /* for an address that one on its way out still has */
 	struct inherited kept;	     /* sockets that go on under pending, until it is open */
-	struct listener *listeners;  /* the configured ones first */
-	unsigned nlisteners, listeners_max;
+	struct listener **listeners; /* NULL: closed; one that went leaves a hole */
+	unsigned nlisteners;	     /* with the holes */
 	struct total {	       /* a folder for all leaves, for a pool with limits of its own */
 		int fd;	       /* -1: none */
 		char name[48]; /* "web.total", below the instance's */
@@ -398,7 +411,6 @@ struct pool {
 		struct pool_config *conf; /* a reference: whose arena the plan is in */
 	} total;
 	unsigned places; /* workers that listeners have room for: slots, and twins */
-	int **place_fds; /* for each a row of its sockets, which never moves */
 	uint64_t *live;	 /* bits: slots that get new connections */
 	bool steer_anew; /* sockets came or went */
 	struct eras {

@@ -150,7 +150,7 @@ static int answer_without(struct channel *ch, const struct node_query *q)
 	char where[128], line[320];
 	int r;
 
-	sockname(ch->pending_fds[q->listener], where, sizeof(where));
+	sockname(ch->up->socket(ch, q->listener), where, sizeof(where));
 	(void)snprintf(line, sizeof(line),
 		       "{\"cmd\":\"NODE_CLUSTER\",\"errno\":0,\"key\":\"mpsup:given:%u:%d\","
 		       "\"ack\":%" PRIu64 ",\"data\":null%s}\n",
@@ -167,7 +167,7 @@ static int answer_without(struct channel *ch, const struct node_query *q)
 static int answer(struct channel *ch, const struct node_query *q)
 {
 	AUTO_FD int own = q->free_port && !q->error ? open_free_port(ch, q) : -1;
-	const int *fd = q->free_port ? &own : &ch->pending_fds[q->listener];
+	int fd = q->free_port ? own : ch->up->socket(ch, q->listener);
 	int error = q->error ? q->error : q->free_port && own < 0 ? own : 0;
 	char reply[160], line[256];
 
@@ -185,7 +185,7 @@ static int answer(struct channel *ch, const struct node_query *q)
 	(void)snprintf(line, sizeof(line),
 		       "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":%s}\n", reply);
 	ch->waiting_ack = true;
-	return say(ch, line, fd);
+	return say(ch, line, &fd);
 }
 
 /* A spare's listener is its slot's; all else is answered at once. */
@@ -221,7 +221,6 @@ static int cluster_hand_over(struct channel *ch, const struct wire_hello *h)
 	int r = 0;
 
 	ch->hello = *h;
-	ch->pending_fds = h->fds;
 	ch->handed = true;
 	if (h->promoted) {
 		(void)snprintf(slot, sizeof(slot), "{\"mpsup\":{\"slot\":%u}}\n", h->slot);

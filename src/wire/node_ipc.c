@@ -15,7 +15,8 @@ static int send_next_handle(struct channel *ch)
 {
 	static const char line[] = "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Server\","
 				   "\"msg\":\"server\"}\n";
-	int r = channel_say(ch, line, sizeof(line) - 1, &ch->pending_fds[ch->next_fd], 1);
+	int fd = ch->up->socket(ch, ch->next_fd);
+	int r = channel_say(ch, line, sizeof(line) - 1, &fd, 1);
 
 	if (r < 0)
 		return r;
@@ -30,7 +31,6 @@ static int node_ipc_hand_over(struct channel *ch, const struct wire_hello *h)
 	int len;
 
 	ch->hello = *h;
-	ch->pending_fds = h->fds;
 	ch->next_fd = 0;
 	if (h->nfds == 0)
 		return -EINVAL;

@@ -45,11 +45,13 @@ struct wire_up {
 	void (*suicide)(struct channel *ch, const char *text, size_t len);
 	/* msg: the text as JSON, NULL if it is none; both borrowed */
 	void (*message)(struct channel *ch, const json_t *msg, const char *text, size_t len);
-	/* Which of the pool's listeners it gets, or -errno when it gets none. */
+	/* The number of the listener that it gets, or -errno when it gets none. */
 	int (*listener)(struct channel *ch, const struct listen_want *w);
 	/* It asked for any free port: a socket of this worker's own. Its descriptor, which
 	 * is the caller's, or -errno. */
 	int (*free_port)(struct channel *ch, const struct listen_want *w);
+	/* The socket of this number, borrowed; -1: it does not listen. */
+	int (*socket)(struct channel *ch, unsigned listener);
 	void (*listening)(struct channel *ch, unsigned listener); /* on one that it was given */
 	void (*online)(struct channel *ch); /* the program's runtime is up: Node's alone tells */
 	void (*hint)(struct channel *ch, const char *text); /* worth a line, once a life */
@@ -70,7 +72,7 @@ struct wire_hello { /* borrowed for the call */
 	bool promoted;		/* a spare: it learns its slot here */
 	uint64_t watchdog_usec; /* 0: off */
 	bool dispatch;		/* the listeners stay the master's: connections follow */
-	const int *fds;		/* listeners */
+	const int *fds;		/* listeners, for hand_over() alone */
 	const struct listen_spec *specs;
 	unsigned nfds;
 };
@@ -158,7 +160,6 @@ struct channel {
 	size_t buf_len, buf_size;
 	/* node-ipc: handles go one at a time, each acknowledged */
 	struct wire_hello hello;
-	const int *pending_fds;
 	unsigned next_fd;
 	bool waiting_ack;
 	bool asked; /* whether it lives: no handle may go before its answer */

@@ -296,7 +296,7 @@ def test_who_waits_for_a_slot_that_is_no_more(env):
     f.server("other", env.port())
     m = env.start("-c", f.write())
     wait_until("both serve", lambda: state(m, "a") == state(m, "other") == "ready")
-    f.server("a", taken)
+    f.server("a", taken, balance="sticky")
     f.write()
     m.ctl("apply", "--no-wait")
     with socket.create_server(("", taken)): # while the old one leaves: just before it was free

@@ -572,7 +572,7 @@ def test_a_port_that_is_taken_stops_nobody(env):
         raise Failed("the port is free now")
     says(other, " 2")
     (app / "server.py").write_text("raise SystemExit('broken')\n")
-    write(env, app, port)            # other sockets: nobody to go back to, but a verdict
+    write(env, app, port, balance="sticky")  # other sockets: nobody to go back to, but a verdict
     verdict = reload(env, code=1)
     if verdict["result"] != "refused" or not verdict["reason"]:
         raise Failed(str(verdict))

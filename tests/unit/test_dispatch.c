@@ -52,7 +52,7 @@ static struct pool *web(void)
 
 static struct seat *door(unsigned listener)
 {
-	return &web()->listeners[listener].seats[FORM_CONFIGURED][0];
+	return &web()->listeners[listener]->seats[FORM_CONFIGURED][0];
 }
 
 /* A pool that listens on loopback; all ready. */
@@ -67,7 +67,7 @@ static void serve(enum balance balance, unsigned listeners)
 		in->sin_family = AF_INET;
 		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		d.specs[i].addr_len = sizeof(*in);
-		d.specs[i].name = d.specs[i].shown = d.specs[i].text = "loopback";
+		d.specs[i].name = d.specs[i].shown = d.specs[i].text = i ? "other" : "loopback";
 	}
 	c->protocol = PROTO_NATIVE;
 	c->balance = balance;

@@ -45,7 +45,9 @@ static void start(int workers, unsigned surge)
 
 static void reload(void)
 {
-	pool_roll(web, next_generation(web));
+	struct err e;
+
+	assert_int_equal(pool_roll(web, next_generation(web), &e), 0);
 	check_world();
 }
 

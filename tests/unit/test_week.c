@@ -77,7 +77,7 @@ static void some_order(struct pool *p)
 		break;
 	case 5:
 	case 6:
-		pool_roll(p, next_generation(p));
+		assert_int_equal(pool_roll(p, next_generation(p), &e), 0);
 		break;
 	case 7:
 		some_twin(p->slots[dice(p->nslots)]);

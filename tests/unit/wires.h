@@ -114,6 +114,11 @@ static inline void h_message(struct channel *ch, const json_t *msg, const char *
 	x.messages++;
 	hear(msg ? "message" : "no json", text, len < 64 ? len : 64);
 }
+static inline int h_socket(struct channel *ch, unsigned listener)
+{
+	(void)ch;
+	return x.fds[listener];
+}
 static inline int h_listener(struct channel *ch, const struct listen_want *w)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&w->addr;
@@ -209,6 +214,7 @@ static const struct wire_up ears = {
 	.message = h_message,
 	.listener = h_listener,
 	.free_port = h_free_port,
+	.socket = h_socket,
 	.listening = h_listening,
 	.online = h_online,
 	.hint = h_hint,
