@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Figures of reload: how many requests fail while everything is replaced again and again,
-beside nginx's own reload in the same run. Part of run.py. MPSUP_BENCH_RELOADS=1000 for the
-whole count."""
+"""Figures of reload and upgrade: how many requests fail while everything, or the master, is
+replaced again and again, beside nginx's own reload in the same run. Part of run.py.
+MPSUP_BENCH_RELOADS=1000 for the whole count."""
 
+import json
 import os
 import pathlib
 import re
@@ -14,10 +15,11 @@ from harness import Failed, http, programs
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 ROUNDS = int(os.environ.get("MPSUP_BENCH_RELOADS", "50"))
+UPGRADES = 100
 CLIENTS = 4
 
 
-def _measure(bench, what, port, reload, rounds):
+def _measure(bench, what, port, reload, rounds, verb="reload"):
     took = []
     with http.Load(port, CLIENTS, seconds=20, only_bad=True) as load, http.Keeping(port, 2) as kept:
         load.wait_more(20)
@@ -27,8 +29,8 @@ def _measure(bench, what, port, reload, rounds):
             took.append(1000 * (time.monotonic() - begun))
         load.wait_more(20)
     bad = [r for r in load.results if r.outcome != http.OK or r.status != 200]
-    bench.show(f"{what}: one reload", took)
-    bench.value(f"    requests, one a connection ({rounds} reloads)", load.asked, "   ")
+    bench.show(f"{what}: one {verb}", took)
+    bench.value(f"    requests, one a connection ({rounds} {verb}s)", load.asked, "   ")
     bench.value("    of them failed", len(bad), "   ", "0")
     for answer in bad[:3]:
         print(f"        {answer}", flush=True)
@@ -111,3 +113,33 @@ def reloads(env, bench):
     _pm2(env, bench, min(ROUNDS, 20))
     _ours(env, bench, "Go", programs.go, ROUNDS)
     _ours(env, bench, "python3 -m http.server", programs.http_server, ROUNDS)
+
+
+# ---- upgrade ----
+
+def _missing_events(env):
+    """Of those that were numbered since the start."""
+    said = env.client("events", "--since", "1h", "--json", seconds=60).stdout
+    numbers = [json.loads(line)["seq"] for line in said.splitlines() if line.startswith("{")]
+    return numbers[-1] - numbers[0] + 1 - len(set(numbers))
+
+
+def _upgrades_of(env, bench, what, program, *args):
+    port = env.port()
+    app, command = program(env, port) if program else (None, ())
+    m = env.start("--port", port, "-w", 3, *args, *(("--", *command) if command else ()),
+                  **({"cwd": app} if app else {}), seconds=40)
+    m.wait_workers(3, seconds=30)
+    pids = {w["pid"] for w in m.workers()}
+    _measure(bench, f"mpsup, {what}", port, lambda: m.ctl("upgrade", seconds=60), UPGRADES, "upgrade")
+    bench.value("    workers that are others", len(pids - {w["pid"] for w in m.workers()}), "   ", "0")
+    bench.value("    events without a number that follows", _missing_events(env), "   ", "0")
+    m.stop()
+
+
+def upgrades(env, bench):
+    for what, program, args in (
+            ("built-in worker", None, ()), ("built-in, roundrobin", None, ("--balance", "roundrobin")),
+            ("Node", programs.node, ()), ("Go", programs.go, ()), ("nginx", programs.nginx, ()),
+            ("python3 -m http.server", programs.http_server, ("--spares", "1"))):
+        _upgrades_of(env, bench, what, program, *args)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Prints figures of mpsup beside nginx's and bwrap's from the same run. Asserts nothing.
 
-    run.py [NAME…]    recoveries, births, memory, throughput, node, spread, pools, reloads; all of
-                      them without a name
+    run.py [NAME…]    recoveries, births, memory, throughput, node, spread, pools, reloads,
+                      upgrades; all of them without a name
 
 Python only arranges: what is timed is timed by programs in C (stopwatch.c, birth.c),
 since an interpreter's start or client would hide half of the differences.
@@ -261,13 +261,17 @@ def reloads(env):
     again.reloads(env, sys.modules[__name__])
 
 
+def upgrades(env):
+    again.upgrades(env, sys.modules[__name__])
+
+
 def pools(env):
     many.pools(env, sys.modules[__name__])
 
 
 FIGURES = {"recoveries": recoveries, "births": births, "memory": memory,
            "throughput": throughput, "node": node, "spread": spread, "pools": pools,
-           "reloads": reloads}
+           "reloads": reloads, "upgrades": upgrades}
 
 
 def main(names):
