@@ -46,6 +46,11 @@ void life_extend(struct life *l, uint64_t usec);
 const char *life_name(const struct life *l, char buf[LIFE_NAME_BYTES]);
 const char *slot_name(const struct slot *s, char buf[LIFE_NAME_BYTES]);
 
+/* Between life.c and life_end.c. */
+void life_deadline_in(struct life *l, uint64_t ms);
+void life_on_deadline(struct timer *t);
+void life_tell(struct life *l, const char *name, const char *text); /* an event */
+
 /* death.c */
 void death_fill(struct death *d, const struct life *l);
 /* "exit 1", "signal SIGKILL", "start (drop capabilities: EPERM)": the cause alone */
