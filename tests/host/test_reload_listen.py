@@ -11,6 +11,7 @@ import time
 from harness import Failed, http, proc, timeout, wait_until
 from harness.holdings import holdings, wait_as_before
 from test_reload import pids, reload
+from test_reload_unix import no_failures
 
 ROUNDS = 20 if os.environ.get("MPSUP_TEST_LONG") else 2
 # On all that it is told of in AT, or finds; its worst is in BAD.
@@ -124,13 +125,6 @@ def listens(m, *at, pool=0):
     wanted = {f"unix:{a}" if str(a).startswith("/") else f"0.0.0.0:{a}" for a in at}
     if set(said) != wanted:
         raise Failed(f"status says {said}, not {wanted}")
-
-
-def no_failures(*loads):
-    for load in loads:
-        bad = [r for r in load.results if r.outcome != http.OK or r.status != 200]
-        if bad:
-            raise Failed(f"{len(bad)} of {len(load.results)} requests failed: {bad[:3]}")
 
 
 # ---- they come and go ----
