@@ -163,17 +163,21 @@ static bool live_changed(struct pool *p)
 /* The .socket unit of one that is lent listens on when we have gone. */
 static bool can_refuse(const struct listener *l)
 {
-	if (!listener_is_group(l))
+	if (!listener_is_group(l) && !listener_is_path(l))
 		return false;
 	for (unsigned f = 0; f < FORMS; f++)
 		each_seat(s, l, f) if (s->lent) return false;
 	return true;
 }
 
-static int refuse(const struct listener *l)
+static int refuse(struct listener *l)
 {
 	int r = 0;
 
+	if (listener_is_path(l)) {
+		path_hide(l);
+		return path_seat(l) ? -EACCES : 0;
+	}
 	for (unsigned f = 0; f < FORMS && r == 0; f++) {
 		int fd = any_socket(l, f);
 

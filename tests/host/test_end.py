@@ -10,6 +10,7 @@ import time
 
 from harness import Failed, timeout, wait_until
 from harness import http, leftovers, proc
+from test_reload_unix import SERVER
 
 
 def test_term_int_quit_end_clean(env):
@@ -254,6 +255,48 @@ def test_a_download_is_finished_when_apply_stops_its_pool(env):
     applied()
     wait_until("it is gone", lambda: len(m.status()["pools"]) == 1, 15)
     m.stop()
+
+
+@timeout(60)
+def test_a_download_by_a_unix_socket_is_finished_in_a_stop(env):
+    """Its path leads nowhere then, and to the next start's socket."""
+    app, port = env.app(server_py=SERVER), env.port()
+    folder = app / "sockets"
+    folder.mkdir()
+    folder.chmod(0o755)
+    path = folder / "web.sock"
+    m = env.start("--listen", f"unix:{path},mode=0666", "--port", port, "--workers", 2, "--env",
+                  f"AT={path}", "--", env.need_program("python3"), "server.py", cwd=app)
+    for how in ("pool", "term"):
+        m.wait_workers(2)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(path))
+            s.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+            got = len(s.recv(4096))
+            if how == "term":
+                m.send(signal.SIGTERM)
+            else:
+                stopped = aside(env, "stop", "web")
+            wait_until("all are leaving", lambda: all_are_leaving(m))
+            refused(port)
+            if http.get(str(path)).outcome != http.REFUSED:
+                raise Failed("its path leads there still")
+            time.sleep(1)
+            while piece := s.recv(1 << 20):
+                got += len(piece)
+        if got < 16 << 20:
+            raise Failed(f"{how}: {got} bytes came")
+        if how == "term":
+            break
+        stopped()
+        if os.listdir(folder):
+            raise Failed(f"{os.listdir(folder)} was left")
+        m.ctl("start", "web", seconds=20)
+        if http.get(str(path)).outcome != http.OK:
+            raise Failed("it was started again")
+    m.wait_exit(0)
+    if os.listdir(folder):
+        raise Failed(f"{os.listdir(folder)} was left")
 
 
 @timeout(60)
