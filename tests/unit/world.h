@@ -19,6 +19,7 @@
 
 #include "fds.h"
 #include "super/life.h"
+#include "super/life_sockets.h"
 #include "super/pool.h"
 #include "super/prepare.h"
 
@@ -94,9 +95,10 @@ static inline void world_gone(struct grave *g)
 	assert_false(l->quiet.armed);
 	l->master->lives--;
 	l->pool->lives--;
+	life_sockets_drop(l);
+	generation_unref(l->gen);
 	pool_update(l->pool);
 	master_check_idle(l->master);
-	generation_unref(l->gen);
 	free(l->held);
 	free(l->detail);
 	free(l->status_text);
@@ -111,6 +113,7 @@ static inline int world_birth(struct life *l, struct err *e)
 	assert_false(w.shut[l->pool - w.pools]);
 	w.alive[w.nalive++] = l;
 	l->grave.release = world_gone;
+	assert_int_equal(life_sockets_take(l), 0);
 	return w.birth_result < 0 ? err_set(e, w.birth_result, "no more of it") : 0;
 }
 
