@@ -345,8 +345,8 @@ def test_what_is_taken_when_its_turn_comes(env):
 
 # ---- what is under way where it goes ----
 
-def finishes(env, kind, then):
-    pool = Pool(env, kind)
+def finishes(env, kind, then, **keys):
+    pool = Pool(env, kind, **keys)
     a, b = env.port(), env.port()
     m = pool.start(a, b)
     before = holdings(m)
@@ -381,6 +381,15 @@ def comes_back(pool, m, a, b):
     refused(b)
 
 
+def comes_back_late(pool, _, a, b):
+    """When the old one has left: the new one gets what it had."""
+    (pool.app / "server.py").write_text("import time\ntime.sleep(5)\n" + PYTHON)
+    pool.apply(b, a)
+    (pool.app / "server.py").write_text(PYTHON)
+    for at in (a, b):
+        says(at, "generation 3")
+
+
 def upgrade(_, m, a, b):
     m.ctl("upgrade", seconds=30)
     refused(b)
@@ -406,6 +415,11 @@ def test_a_slow_answer_cluster(env):
 @timeout(60)
 def test_it_comes_back_bind(env):
     finishes(env, "bind", comes_back)
+
+
+@timeout(60)
+def test_it_comes_back_when_the_last_has_left(env):
+    finishes(env, "bind", comes_back_late, workers=1)
 
 
 @timeout(60)
