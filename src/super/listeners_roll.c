@@ -76,7 +76,14 @@ bool listener_is_leaving(const struct listener *l)
 
 	if (!g || !g->on) /* it is being opened */
 		return false;
-	return l->owned ? l->stale : !has(g, l);
+	return !has(g, l) && l->stale;
+}
+
+bool listener_is_programs(const struct listener *l)
+{
+	const struct generation *g = l->pool->gen;
+
+	return g && g->on && !has(g, l) && !l->stale;
 }
 
 bool listener_is_served(const struct listener *l)
@@ -90,6 +97,37 @@ bool listener_is_served(const struct listener *l)
 }
 
 /* ---- a generation's ---- */
+
+/* One that a program had asked for may be a configured one by now. */
+static bool rebase(struct listener *l, struct pool_config *conf, unsigned at)
+{
+	struct listen_spec next = conf->listens[at];
+	bool other_queue = l->conf && l->conf->backlog != conf->backlog;
+
+	/* The socket is what it is: it may be narrower than was asked for. */
+	next.addr = l->spec.addr;
+	next.addr_len = l->spec.addr_len;
+	next.dual_stack = l->spec.dual_stack;
+	l->spec = next;
+	pool_config_ref(conf);
+	pool_config_unref(l->conf);
+	l->conf = conf;
+	l->at = at;
+	free(l->owned);
+	l->owned = NULL;
+	l->stale = true;
+	return other_queue;
+}
+
+void listeners_rebase(struct pool *p)
+{
+	bool other_queue = false;
+
+	for (unsigned k = 0; p->gen && p->gen->on && k < p->conf->nlistens; k++)
+		other_queue |= rebase(p->gen->on[k], p->conf, k);
+	if (other_queue)
+		listeners_restore(p);
+}
 
 void listeners_unmap(struct generation *g)
 {
@@ -204,8 +242,7 @@ void listeners_retire(struct pool *p)
 
 	each_listener(l, p)
 	{
-		if (l->owned)
-			l->stale = !program_has(l);
+		l->stale = has(p->gen, l) || !program_has(l);
 		if (!listener_is_leaving(l))
 			continue;
 		shut(l);

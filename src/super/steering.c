@@ -247,10 +247,9 @@ int listener_start_seat(struct seat *s, struct err *e)
 	if (!listened)
 		steer_first(s);
 	r = seat_listen(s, e);
-	if (r == 0 && !listened) {
-		s->listener->pool->steer_anew = true;
-		listeners_steer(s->listener->pool);
-	}
+	s->listener->pool->steer_anew |= r == 0 && !listened;
+	if (r == 0)
+		listeners_steer(s->listener->pool); /* its worker may have it only now */
 	return r;
 }
 

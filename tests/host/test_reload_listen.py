@@ -62,6 +62,7 @@ KINDS = {
     "node": (NODES, {}),
     "cluster": (NODES, {"protocol": "node-cluster"}),
     "dealt": (NODES, {"protocol": "node-cluster", "balance": "roundrobin"}),
+    "each": (NODES, {"protocol": "node-cluster", "balance": "reuseport"}),
     "sticky": (PYTHONS, {"balance": "sticky"}),
     "built_in": (None, {}),
     "built_in_dealt": (None, {"balance": "roundrobin"}),
@@ -341,6 +342,84 @@ def test_what_is_taken_when_its_turn_comes(env):
     pool.apply(a, b)
     says(b, "generation 4")
     m.stop()
+
+
+# ---- those that a program asks for ----
+
+def programs(env, kind, **keys):
+    """Given up, and its program asks for it still; had again by a bad version, and by a good one."""
+    pool = Pool(env, kind, unlisted="open", **keys)
+    a, b = env.port(), env.port()
+    m = pool.start(a, b)
+    alone = [f"0.0.0.0:{a}"]
+    for said, at, keys, generation in (([a, b], (a, b), {"listen": alone}, 2),
+                                       ([a, b], (a, b), {"bad": "all", "code": 1}, 2),
+                                       ([a, b], (a, b), {}, 4), ([a], (a,), {}, 5)):
+        pool.apply(*at, **keys)
+        wait_until("it has asked", lambda: {a[8:] for a in m.pool()["listen"]} ==
+                   {str(port) for port in said})
+        time.sleep(0.5)
+        for port in said:
+            says(port, f"generation {generation}")
+    refused(b)
+    m.stop()
+
+
+@timeout(60)
+def test_programs_bind(env):
+    programs(env, "bind", protocol="bind")
+
+
+@timeout(60)
+def test_programs_cluster(env):
+    programs(env, "cluster")
+
+
+@timeout(60)
+def test_programs_each(env):
+    programs(env, "each")
+
+
+@timeout(60)
+def test_programs_dealt(env):
+    programs(env, "dealt")
+
+
+def asks_late(env, kind):
+    """When the reload is over, and nobody had asked, while the old one has it still."""
+    pool = Pool(env, kind, workers=1, unlisted="open")
+    a, b = env.port(), env.port()
+    (pool.app / "server.js").write_text(
+        NODE.replace("for (", "process.env.AT.split(',').forEach((at, i) => setTimeout(() =>\n", 1)
+        .replace('const at of process.env.AT.split(","))', "")
+        .replace(".listen(at);", ".listen(at), 2000 * i));"))
+    pool.write(a, b, listen=[f"0.0.0.0:{a}"])
+    m = env.start("-c", pool.path, seconds=40)
+    wait_until("it has asked", lambda: http.get(b).outcome == http.OK)
+    answer = http.background(b, "/slow")
+    wait_until("it is there", lambda: sum(w["connections"] for w in m.workers()) == 1)
+    reload(env)
+    born = pids(m)
+    wait_until("it has asked again", lambda: http.get(b).outcome == http.OK, 5)
+    says(b, "generation 2")
+    if pids(m) != born or answer().outcome != http.OK:
+        raise Failed(f"{born} became {pids(m)}")
+    m.stop()
+
+
+@timeout(60)
+def test_asks_late_cluster(env):
+    asks_late(env, "cluster")
+
+
+@timeout(60)
+def test_asks_late_each(env):
+    asks_late(env, "each")
+
+
+@timeout(60)
+def test_asks_late_dealt(env):
+    asks_late(env, "dealt")
 
 
 # ---- what is under way where it goes ----
