@@ -648,3 +648,54 @@ def test_deaths_in_the_middle(env):
     if bad:
         raise Failed(f"{len(bad)} were refused: {bad[:3]}")
     m.stop()
+
+
+NATIVE = """
+import http.server, os, socket, threading, time
+channel = socket.socket(fileno=int(os.environ["MPSUP_FD"]))
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(("generation " + os.environ["MPSUP_GENERATION"]).encode())
+    def log_message(self, *a): pass
+def serve(fd):
+    s = http.server.ThreadingHTTPServer(("", 0), H, bind_and_activate=False)
+    s.socket = socket.socket(fileno=fd)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+time.sleep(float(os.environ["BOOTS"]))
+if "MPSUP_SPARE" in os.environ:
+    channel.send(b"PARKED=1")
+while True:
+    words, fds, _, _ = socket.recv_fds(channel, 65536, 64)
+    if b"HELLO=" in words:
+        for fd in fds:
+            serve(fd)
+        channel.send(b"READY=1")
+    if not words or b"DRAIN=" in words:
+        os._exit(0)
+"""
+
+
+@timeout(60)
+def test_a_spare_gets_what_its_place_had_not(env):
+    """It takes the place of a worker of the old generation, with the addresses of the new one."""
+    KINDS["native"] = (("python3", "native.py"), {"protocol": "native", "balance": "reuseport"})
+    pool = Pool(env, "native", workers=5, spares=1, restart={"surge": 1})
+    (pool.app / "native.py").write_text(NATIVE)
+    a, b = env.port(), env.port()
+    m = pool.start(a, env={"BOOTS": "0"})
+    pool.write(a, b, env={"BOOTS": "1.5"})
+    m.ctl("apply", "--no-wait")
+    wait_until("a new spare", lambda: any(
+        w["generation"] == 2 for w in m.workers(role="spare", state="parked")), 20)
+    last = [w for w in m.workers(state="ready") if w["slot"] == 4]
+    if [w["generation"] for w in last] != [1]:
+        raise Failed(f"too late: {last}")
+    os.kill(last[0]["pid"], signal.SIGKILL)
+    m.wait_line("web/4: respawn from a spare now")
+    wait_until("it serves", lambda: [w["generation"] for w in m.workers(state="ready")
+                                     if w["slot"] == 4] == [2], 1)
+    wait_until("all do", lambda: m.pool()["state"] == "ready", 30)
+    says(b, "generation 2")
+    m.stop()
