@@ -238,19 +238,17 @@ static void shut(struct listener *l)
 
 void listeners_retire(struct pool *p)
 {
-	bool any = false;
-
 	each_listener(l, p)
 	{
 		l->stale = has(p->gen, l) || !program_has(l);
 		if (!listener_is_leaving(l))
 			continue;
 		shut(l);
-		any = p->steer_anew = true;
+		p->steer_anew = true;
 	}
 	listeners_sweep(p);
-	if (any)
-		pools_wake_waiting(p->master);
+	/* Also for what has come back: it is not to be had now. */
+	pools_wake_waiting(p->master);
 }
 
 void listeners_sweep(struct pool *p)

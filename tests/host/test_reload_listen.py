@@ -584,6 +584,27 @@ def test_another_pool_gets_it_then(env):
 
 
 @timeout(60)
+def test_what_another_pool_waits_for_comes_back(env):
+    """It does not wait for ever for what is not given away after all."""
+    pool = Pool(env, "bind")
+    a, b = env.port(), env.port()
+    m = pool.start(a, b)
+    (pool.app / "server.py").write_text("import time\ntime.sleep(1)\n" + PYTHON)
+    pool.write(a, bad="all")
+    m.ctl("apply", "--no-wait")
+    pool.others = [{**pool.keys, "name": "next", "listen": [f"0.0.0.0:{b}"], "env": {"AT": str(b)}}]
+    pool.write(a, bad="all")
+    said = apply(env, 1)
+    if "pool next: " not in said or f":{b} is in use" not in said:
+        raise Failed(said)
+    says(b, "generation 1")
+    pool.apply(a)
+    wait_until("it has it", lambda: m.status()["pools"][1]["state"] == "ready", 20)
+    says(b)
+    m.stop()
+
+
+@timeout(60)
 def test_part_of_an_address_is_replaced(env):
     """All addresses of a port, and one of them: they cannot be had together."""
     pool = Pool(env, "activated")
