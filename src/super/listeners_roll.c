@@ -197,10 +197,17 @@ static int open_one(struct pool *p, struct pool_config *conf, unsigned at, struc
 
 int listeners_join(struct pool *p, struct generation *g, struct err *e)
 {
+	const struct pool *holder = pool_holder_of(p, g->conf);
 	int r = 0;
 
 	if (!p->listeners)
 		return 0;
+	/* Also of a path that could be bound: its files beside it are the other pool's. */
+	if (holder)
+		return err_set(e, -EADDRINUSE,
+			       "it gets an address that pool %s has until its last worker has "
+			       "gone: try again then",
+			       holder->conf->name);
 	for (unsigned i = 0; r == 0 && i < g->conf->nlistens; i++)
 		r = open_one(p, g->conf, i, e);
 	if (r == 0 && listeners_map(p, g) < 0)

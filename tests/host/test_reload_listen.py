@@ -584,6 +584,35 @@ def test_another_pool_gets_it_then(env):
 
 
 @timeout(60)
+def test_another_that_serves_does_not_wait(env):
+    """Its reload is refused, says for whom, and is right later: also of a path."""
+    pool = Pool(env, "bind")
+    folder = pool.app / "sockets"
+    folder.mkdir()
+    a, b, c, path = env.port(), env.port(), env.port(), folder / "web.sock"
+
+    def other(*at):
+        pool.others = [{**pool.keys, "name": "next", "env": {"AT": ",".join(map(str, at))}, "listen": [
+            f"unix:{x}" if x == path else f"0.0.0.0:{x}" for x in at]}]
+
+    other(c)
+    m = pool.start(a, b, path)
+    for at in (b, path):
+        answer = http.background(at if at == b else str(at), "/slow")
+        wait_until("it is there", lambda: any(w["connections"] for w in m.workers()))
+        pool.apply(*(x for x in (a, path) if x != at))
+        other(c, at)
+        said = pool.apply(*(x for x in (a, path) if x != at), code=1)
+        if "pool web has" not in said:
+            raise Failed(said)
+        if answer().outcome != http.OK:
+            raise Failed("it was cut")
+        wait_until("it has it", lambda: env.client("apply").returncode == 0, 20, 0.2)
+        says(at)
+    m.stop()
+
+
+@timeout(60)
 def test_what_another_pool_waits_for_comes_back(env):
     """It does not wait for ever for what is not given away after all."""
     pool = Pool(env, "bind")
