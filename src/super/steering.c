@@ -187,13 +187,19 @@ static int refuse(const struct listener *l)
 	return r;
 }
 
+/* Its path has gone before: nobody can come. */
+static bool is_hidden(const struct listener *l)
+{
+	return listener_is_path(l) && listener_is_leaving(l) && !path_seat(l);
+}
+
 int listeners_refuse(struct pool *p)
 {
 	int r = p->listeners && listeners_next(p, NULL) ? 0 : -EOPNOTSUPP;
 
 	/* All or none: who could still be reached would never be done. */
-	each_listener(l, p) if (r == 0) r = can_refuse(l) ? 0 : -EOPNOTSUPP;
-	each_listener(l, p) if (r == 0) r = refuse(l);
+	each_listener(l, p) if (r == 0 && !is_hidden(l)) r = can_refuse(l) ? 0 : -EOPNOTSUPP;
+	each_listener(l, p) if (r == 0 && !is_hidden(l)) r = refuse(l);
 	return r;
 }
 

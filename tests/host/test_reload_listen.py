@@ -563,6 +563,27 @@ def test_unix_sockets_too(env):
 
 
 @timeout(60)
+def test_a_stop_refuses_when_the_path_has_gone(env):
+    """What is under way is finished, though somebody drains still who has a unix socket."""
+    pool = Pool(env, "bind")
+    folder = pool.app / "sockets"
+    folder.mkdir()
+    a, path = env.port(), folder / "web.sock"
+    m = pool.start(a, path)
+    answers = [http.background(str(path), "/slow")]
+    wait_until("it is there", lambda: any(w["connections"] for w in m.workers()))
+    pool.apply(a)
+    answers.append(http.background(a, "/slow"))
+    wait_until("so is another", lambda: sum(w["connections"] for w in m.workers()) == 2)
+    m.ctl("stop", "web", seconds=30)
+    for answer, generation in zip(answers, (1, 2)):
+        if answer().text != f"generation {generation}":
+            raise Failed(str(answer()))
+    m.send(signal.SIGTERM)
+    m.wait_exit(0)
+
+
+@timeout(60)
 def test_another_pool_gets_it_then(env):
     """Once nobody has it: it waits, and says for whom."""
     pool = Pool(env, "bind")
