@@ -224,6 +224,9 @@ def room(m, port):
     """How many clients find room in the queue of a worker that does not accept."""
     pid = pids(m)[0]
     os.kill(pid, signal.SIGSTOP)
+    # With all its threads: one that has not heard of it accepts a client more.
+    wait_until("it is stopped", lambda: all(proc.status(f"{pid}/task/{tid}")["State"][0] == "T"
+                                            for tid in os.listdir(f"/proc/{pid}/task")))
     clients = []
     try:
         while len(clients) < 50:
