@@ -147,6 +147,21 @@ static void up_room(struct channel *ch)
 	dispatch_room(life_of(ch));
 }
 
+/* Its number. It may be closed since none of this generation had asked, or was another's. */
+static int give_listener(struct life *l, struct listener *on)
+{
+	int r = life_sockets_add(l, on);
+	struct err e;
+
+	if (r < 0)
+		return -EADDRINUSE; /* more than anybody has */
+	if (!l->slot)
+		return r; /* once it has one */
+	if (!listener_is_leaving(on) && listener_occupy(on, l, &e) < 0)
+		life_hint(l, e.msg);
+	return life_sockets_fds(l)[r] < 0 ? -EADDRINUSE : r;
+}
+
 /* Node's cluster module cannot open one by itself: pass is open for it. */
 static int up_listener(struct channel *ch, const struct listen_want *w)
 {
@@ -158,12 +173,8 @@ static int up_listener(struct channel *ch, const struct listen_want *w)
 
 	l->wants_socket = true;
 	if (r == 0)
-		r = life_sockets_add(l, found);
-	if (r >= 0)
-		return r;
-	if (found)
-		return -EADDRINUSE; /* more than anybody has */
-	if (r == -ENOENT)	    /* what is left is a path: in the worker's view, not in ours */
+		return give_listener(l, found);
+	if (r == -ENOENT) /* what is left is a path: in the worker's view, not in ours */
 		(void)err_set(&e, r,
 			      "app listens on %s, which mpsup was not given; listen({path, "
 			      "exclusive: true}) makes it its own",

@@ -48,6 +48,7 @@ int life_sockets_add(struct life *l, struct listener *on)
 	if (make_room(l, l->sockets.n + 1) < 0)
 		return -ENOMEM;
 	l->sockets.on[l->sockets.n] = listener_ref(on);
+	l->pool->steer_anew = true; /* it may serve already */
 	return (int)l->sockets.n++;
 }
 

@@ -211,6 +211,7 @@ struct listener *listener_add_of(struct pool *p, struct pool_config *conf, unsig
 		return NULL;
 	l->conf = pool_config_ref(conf);
 	l->at = at;
+	l->stale = true;
 	return l;
 }
 
@@ -512,37 +513,6 @@ void listener_close_form(struct listener *l, enum listener_form form)
 	each_seat(s, l, form) seat_close(s);
 }
 
-/* One that a program had asked for may be a configured one by now. */
-static bool rebase(struct listener *l, struct pool_config *conf, unsigned at)
-{
-	struct listen_spec next = conf->listens[at];
-	bool other_queue = l->conf && l->conf->backlog != conf->backlog;
-
-	/* The socket is what it is: it may be narrower than was asked for. */
-	next.addr = l->spec.addr;
-	next.addr_len = l->spec.addr_len;
-	next.dual_stack = l->spec.dual_stack;
-	l->spec = next;
-	pool_config_ref(conf);
-	pool_config_unref(l->conf);
-	l->conf = conf;
-	l->at = at;
-	free(l->owned);
-	l->owned = NULL;
-	l->stale = false;
-	return other_queue;
-}
-
-void listeners_rebase(struct pool *p)
-{
-	bool other_queue = false;
-
-	for (unsigned k = 0; p->gen && p->gen->on && k < p->conf->nlistens; k++)
-		other_queue |= rebase(p->gen->on[k], p->conf, k);
-	if (other_queue)
-		listeners_restore(p);
-}
-
 void listeners_silence(struct pool *p)
 {
 	each_listener(l, p) for (unsigned f = 0; f < FORMS; f++) each_seat(s, l, f) seat_silence(s);
@@ -566,7 +536,7 @@ static bool is_found_at_birth(const struct listener *l)
 	return any ? l->nlistening[FORM_CONFIGURED] > 0 : l->at_once; /* nobody has had it yet */
 }
 
-static int occupy(struct listener *l, const struct life *of, struct err *e)
+int listener_occupy(struct listener *l, const struct life *of, struct err *e)
 {
 	struct seat *own;
 	int r;
@@ -589,9 +559,9 @@ int listeners_occupy(struct life *of, struct err *e)
 	    (p->conf->protocol == PROTO_AUTO && !listeners_are_offered(p)))
 		return 0;
 	for (unsigned i = 0; i < of->sockets.n && r == 0; i++)
-		r = occupy(of->sockets.on[i], of, e);
+		r = listener_occupy(of->sockets.on[i], of, e);
 	/* What siblings have asked for: its program may. */
-	each_listener(l, p) if (r == 0 && l->owned && life_sockets_number(of, l) < 0)
-		r = occupy(l, of, e);
+	each_listener(l, p) if (r == 0 && listener_is_programs(l) && life_sockets_number(of, l) < 0)
+		r = listener_occupy(l, of, e);
 	return r;
 }

@@ -53,6 +53,8 @@ MUST_CHECK int listeners_map(struct pool *p, struct generation *g);
 void listeners_unmap(struct generation *g);
 /* It is not of the present generation: who still has it finishes, nobody new comes. */
 bool listener_is_leaving(const struct listener *l);
+/* Its programs have asked for it, and it is none of its addresses. */
+bool listener_is_programs(const struct listener *l);
 /* Somebody who serves has it. */
 bool listener_is_served(const struct listener *l);
 /* Nothing can go back any more: who waits at what is leaving is refused. */
@@ -110,6 +112,8 @@ void listeners_vacate(struct slot *s);
 void listeners_silence(struct pool *p);
 /* The other way round, before a birth. -errno with a sentence. */
 MUST_CHECK int listeners_occupy(struct life *of, struct err *e);
+/* One that it asks for later. */
+MUST_CHECK int listener_occupy(struct listener *l, const struct life *of, struct err *e);
 
 /* Between listeners.c and listeners_want.c: one listener. */
 MUST_CHECK int listener_make_seats(struct listener *l, enum listener_form form); /* -ENOMEM */

@@ -76,7 +76,14 @@ bool listener_is_leaving(const struct listener *l)
 
 	if (!g || !g->on) /* it is being opened */
 		return false;
-	return l->owned ? l->stale : !has(g, l);
+	return !has(g, l) && l->stale;
+}
+
+bool listener_is_programs(const struct listener *l)
+{
+	const struct generation *g = l->pool->gen;
+
+	return g && g->on && !has(g, l) && !l->stale;
 }
 
 bool listener_is_served(const struct listener *l)
@@ -90,6 +97,37 @@ bool listener_is_served(const struct listener *l)
 }
 
 /* ---- a generation's ---- */
+
+/* One that a program had asked for may be a configured one by now. */
+static bool rebase(struct listener *l, struct pool_config *conf, unsigned at)
+{
+	struct listen_spec next = conf->listens[at];
+	bool other_queue = l->conf && l->conf->backlog != conf->backlog;
+
+	/* The socket is what it is: it may be narrower than was asked for. */
+	next.addr = l->spec.addr;
+	next.addr_len = l->spec.addr_len;
+	next.dual_stack = l->spec.dual_stack;
+	l->spec = next;
+	pool_config_ref(conf);
+	pool_config_unref(l->conf);
+	l->conf = conf;
+	l->at = at;
+	free(l->owned);
+	l->owned = NULL;
+	l->stale = true;
+	return other_queue;
+}
+
+void listeners_rebase(struct pool *p)
+{
+	bool other_queue = false;
+
+	for (unsigned k = 0; p->gen && p->gen->on && k < p->conf->nlistens; k++)
+		other_queue |= rebase(p->gen->on[k], p->conf, k);
+	if (other_queue)
+		listeners_restore(p);
+}
 
 void listeners_unmap(struct generation *g)
 {
@@ -159,10 +197,17 @@ static int open_one(struct pool *p, struct pool_config *conf, unsigned at, struc
 
 int listeners_join(struct pool *p, struct generation *g, struct err *e)
 {
+	const struct pool *holder = pool_holder_of(p, g->conf);
 	int r = 0;
 
 	if (!p->listeners)
 		return 0;
+	/* Also of a path that could be bound: its files beside it are the other pool's. */
+	if (holder)
+		return err_set(e, -EADDRINUSE,
+			       "it gets an address that pool %s has until its last worker has "
+			       "gone: try again then",
+			       holder->conf->name);
 	for (unsigned i = 0; r == 0 && i < g->conf->nlistens; i++)
 		r = open_one(p, g->conf, i, e);
 	if (r == 0 && listeners_map(p, g) < 0)
@@ -200,20 +245,17 @@ static void shut(struct listener *l)
 
 void listeners_retire(struct pool *p)
 {
-	bool any = false;
-
 	each_listener(l, p)
 	{
-		if (l->owned)
-			l->stale = !program_has(l);
+		l->stale = has(p->gen, l) || !program_has(l);
 		if (!listener_is_leaving(l))
 			continue;
 		shut(l);
-		any = p->steer_anew = true;
+		p->steer_anew = true;
 	}
 	listeners_sweep(p);
-	if (any)
-		pools_wake_waiting(p->master);
+	/* Also for what has come back: it is not to be had now. */
+	pools_wake_waiting(p->master);
 }
 
 void listeners_sweep(struct pool *p)

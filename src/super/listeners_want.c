@@ -174,7 +174,8 @@ int listeners_find(const struct life *who, const struct listen_want *w, struct l
 	struct place want = place_of(&w->addr);
 
 	if (found) {
-		found->stale = false;
+		if (listener_is_leaving(found) && who->gen == p->gen)
+			found->stale = false; /* not the configuration's any more, but its own */
 		*ret = found;
 		return 0;
 	}

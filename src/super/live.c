@@ -327,10 +327,10 @@ static int live_hand_over(struct life *l)
 	struct wire_hello h;
 	struct err e;
 
-	live_hello(l, &h);
-
+	/* A spare's place may have been without some of its sockets. */
 	if (listeners_occupy(l, &e) < 0)
 		log_error("%s: %s", p->conf->name, e.msg);
+	live_hello(l, &h);
 	if (l->from_spare && cage_has(&p->gen->cage, CAGE_PIN))
 		ignore(pin_life(l, true, NULL));
 	binds_hand_over(l);

@@ -17,6 +17,8 @@ MUST_CHECK int pool_open(struct pool *p, struct err *e);
  * out still has. */
 MUST_CHECK int pool_come(struct pool *p, struct err *e);
 bool pool_must_wait(struct pool *p);
+/* Another pool that has an address of this configuration, and gives it away; NULL: none. */
+const struct pool *pool_holder_of(const struct pool *p, const struct pool_config *conf);
 /* One has given addresses back: who waits for them tries. */
 void pools_wake_waiting(struct master *m);
 /* They have an address in common, or a part of one. */

@@ -54,7 +54,7 @@ static bool has_leaving(const struct pool *q, const struct pool_config *conf)
 }
 
 /* Until its last process has gone, one that leaves has its sockets. */
-static const struct pool *holder_of(const struct pool *p)
+const struct pool *pool_holder_of(const struct pool *p, const struct pool_config *conf)
 {
 	const struct master *m = p->master;
 
@@ -64,7 +64,7 @@ static const struct pool *holder_of(const struct pool *p)
 		bool goes = q->retiring || q->pending;
 
 		if (q != p && q->gen && q->phase != POOL_STOPPED &&
-		    ((goes && pool_configs_share(q->conf, p->conf)) || has_leaving(q, p->conf)))
+		    ((goes && pool_configs_share(q->conf, conf)) || has_leaving(q, conf)))
 			return q;
 	}
 	return NULL;
@@ -72,7 +72,7 @@ static const struct pool *holder_of(const struct pool *p)
 
 bool pool_must_wait(struct pool *p)
 {
-	const struct pool *q = holder_of(p);
+	const struct pool *q = pool_holder_of(p, p->conf);
 
 	p->waits_for_address = q != NULL;
 	if (!q)

@@ -124,7 +124,8 @@ static int any_socket(const struct listener *l, enum listener_form form)
 	return -1;
 }
 
-static void steer_form(struct listener *l, enum listener_form form)
+/* false: it is steered, or refuses, as before. */
+static bool steer_form(struct listener *l, enum listener_form form)
 {
 	static struct sock_filter code[BPF_MAXINSNS]; /* single-threaded */
 	static struct steer_seat seats[STEER_SEATS_MAX];
@@ -141,6 +142,7 @@ static void steer_form(struct listener *l, enum listener_form form)
 	if (n < 0 && n != -ENOENT)
 		log_warn("%s: new connections of %s cannot be steered: %s", p->conf->name,
 			 l->spec.shown, strerror(-n));
+	return n >= 0;
 }
 
 static bool live_changed(struct pool *p)
@@ -202,15 +204,18 @@ int listeners_refuse(struct pool *p)
 static void steer(struct listener *l)
 {
 	bool refuses = listener_is_leaving(l) && !has_live(l) && can_refuse(l);
+	bool stays = false;
 
 	if (refuses) {
 		l->refuses = refuse(l) == 0;
 		return;
 	}
+	/* One that comes back refuses until it has somebody, also one socket alone: it may be
+	 * that of who has left, and is then the next one's. */
 	for (unsigned f = 0; f < FORMS; f++)
 		if (l->nlistening[f] > 1 || (l->refuses && l->nlistening[f] > 0))
-			steer_form(l, f);
-	l->refuses = false;
+			stays |= !steer_form(l, f);
+	l->refuses &= stays;
 }
 
 void listeners_steer(struct pool *p)
@@ -235,7 +240,7 @@ static void steer_first(struct seat *s)
 
 	if (listener_is_group(l) && l->nlistening[s->form] == 1 && l->pool->slots &&
 	    l->pool->live && !l->pool->refuses)
-		steer_form(l, s->form);
+		ignore(steer_form(l, s->form));
 }
 
 int listener_start_seat(struct seat *s, struct err *e)
@@ -246,10 +251,9 @@ int listener_start_seat(struct seat *s, struct err *e)
 	if (!listened)
 		steer_first(s);
 	r = seat_listen(s, e);
-	if (r == 0 && !listened) {
-		s->listener->pool->steer_anew = true;
-		listeners_steer(s->listener->pool);
-	}
+	s->listener->pool->steer_anew |= r == 0 && !listened;
+	if (r == 0)
+		listeners_steer(s->listener->pool); /* its worker may have it only now */
 	return r;
 }
 

@@ -173,7 +173,7 @@ struct listener { /* one address */
 	uint64_t said_ms;
 	bool at_once; /* workers find it at their birth, whether it has listened or not */
 	bool refuses; /* in the kernel: it is not the present generation's, and nobody serves it */
-	bool stale;   /* a program asked for it, and none of the present generation has */
+	bool stale;   /* it goes when it is no generation's; not one that its programs ask for */
 	bool no_v6;   /* dual_stack was asked for, and this host has IPv4 alone */
 	bool apart;   /* a path that has, or has just had, several sockets */
 	bool said_shared;

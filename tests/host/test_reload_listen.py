@@ -63,6 +63,7 @@ KINDS = {
     "node": (NODES, {}),
     "cluster": (NODES, {"protocol": "node-cluster"}),
     "dealt": (NODES, {"protocol": "node-cluster", "balance": "roundrobin"}),
+    "each": (NODES, {"protocol": "node-cluster", "balance": "reuseport"}),
     "sticky": (PYTHONS, {"balance": "sticky"}),
     "built_in": (None, {}),
     "built_in_dealt": (None, {"balance": "roundrobin"}),
@@ -217,6 +218,9 @@ def room(m, port):
     """How many clients find room in the queue of a worker that does not accept."""
     pid = pids(m)[0]
     os.kill(pid, signal.SIGSTOP)
+    # With all its threads: one that has not heard of it accepts a client more.
+    wait_until("it is stopped", lambda: all(proc.status(f"{pid}/task/{tid}")["State"][0] == "T"
+                                            for tid in os.listdir(f"/proc/{pid}/task")))
     clients = []
     try:
         while len(clients) < 50:
@@ -337,10 +341,88 @@ def test_what_is_taken_when_its_turn_comes(env):
     m.stop()
 
 
+# ---- those that a program asks for ----
+
+def programs(env, kind, **keys):
+    """Given up, and its program asks for it still; had again by a bad version, and by a good one."""
+    pool = Pool(env, kind, unlisted="open", **keys)
+    a, b = env.port(), env.port()
+    m = pool.start(a, b)
+    alone = [f"0.0.0.0:{a}"]
+    for said, at, keys, generation in (([a, b], (a, b), {"listen": alone}, 2),
+                                       ([a, b], (a, b), {"bad": "all", "code": 1}, 2),
+                                       ([a, b], (a, b), {}, 4), ([a], (a,), {}, 5)):
+        pool.apply(*at, **keys)
+        wait_until("it has asked", lambda: {a[8:] for a in m.pool()["listen"]} ==
+                   {str(port) for port in said})
+        time.sleep(0.5)
+        for port in said:
+            says(port, f"generation {generation}")
+    refused(b)
+    m.stop()
+
+
+@timeout(60)
+def test_programs_bind(env):
+    programs(env, "bind", protocol="bind")
+
+
+@timeout(60)
+def test_programs_cluster(env):
+    programs(env, "cluster")
+
+
+@timeout(60)
+def test_programs_each(env):
+    programs(env, "each")
+
+
+@timeout(60)
+def test_programs_dealt(env):
+    programs(env, "dealt")
+
+
+def asks_late(env, kind):
+    """When the reload is over, and nobody had asked, while the old one has it still."""
+    pool = Pool(env, kind, workers=1, unlisted="open")
+    a, b = env.port(), env.port()
+    (pool.app / "server.js").write_text(
+        NODE.replace("for (", "process.env.AT.split(',').forEach((at, i) => setTimeout(() =>\n", 1)
+        .replace('const at of process.env.AT.split(","))', "")
+        .replace(".listen(at);", ".listen(at), 2000 * i));"))
+    pool.write(a, b, listen=[f"0.0.0.0:{a}"])
+    m = env.start("-c", pool.path, seconds=40)
+    wait_until("it has asked", lambda: http.get(b).outcome == http.OK)
+    answer = http.background(b, "/slow")
+    wait_until("it is there", lambda: sum(w["connections"] for w in m.workers()) == 1)
+    reload(env)
+    born = pids(m)
+    wait_until("it has asked again", lambda: http.get(b).outcome == http.OK, 5)
+    says(b, "generation 2")
+    if pids(m) != born or answer().outcome != http.OK:
+        raise Failed(f"{born} became {pids(m)}")
+    m.stop()
+
+
+@timeout(60)
+def test_asks_late_cluster(env):
+    asks_late(env, "cluster")
+
+
+@timeout(60)
+def test_asks_late_each(env):
+    asks_late(env, "each")
+
+
+@timeout(60)
+def test_asks_late_dealt(env):
+    asks_late(env, "dealt")
+
+
 # ---- what is under way where it goes ----
 
-def finishes(env, kind, then):
-    pool = Pool(env, kind)
+def finishes(env, kind, then, **keys):
+    pool = Pool(env, kind, **keys)
     a, b = env.port(), env.port()
     m = pool.start(a, b)
     before = holdings(m)
@@ -375,6 +457,15 @@ def comes_back(pool, m, a, b):
     refused(b)
 
 
+def comes_back_late(pool, _, a, b):
+    """When the old one has left: the new one gets what it had."""
+    (pool.app / "server.py").write_text("import time\ntime.sleep(5)\n" + PYTHON)
+    pool.apply(b, a)
+    (pool.app / "server.py").write_text(PYTHON)
+    for at in (a, b):
+        says(at, "generation 3")
+
+
 def upgrade(_, m, a, b):
     m.ctl("upgrade", seconds=30)
     refused(b)
@@ -400,6 +491,11 @@ def test_a_slow_answer_cluster(env):
 @timeout(60)
 def test_it_comes_back_bind(env):
     finishes(env, "bind", comes_back)
+
+
+@timeout(60)
+def test_it_comes_back_when_the_last_has_left(env):
+    finishes(env, "bind", comes_back_late, workers=1)
 
 
 @timeout(60)
@@ -464,6 +560,27 @@ def test_unix_sockets_too(env):
 
 
 @timeout(60)
+def test_a_stop_refuses_when_the_path_has_gone(env):
+    """What is under way is finished, though somebody drains still who has a unix socket."""
+    pool = Pool(env, "bind")
+    folder = pool.app / "sockets"
+    folder.mkdir()
+    a, path = env.port(), folder / "web.sock"
+    m = pool.start(a, path)
+    answers = [http.background(str(path), "/slow")]
+    wait_until("it is there", lambda: any(w["connections"] for w in m.workers()))
+    pool.apply(a)
+    answers.append(http.background(a, "/slow"))
+    wait_until("so is another", lambda: sum(w["connections"] for w in m.workers()) == 2)
+    m.ctl("stop", "web", seconds=30)
+    for answer, generation in zip(answers, (1, 2)):
+        if answer().text != f"generation {generation}":
+            raise Failed(str(answer()))
+    m.send(signal.SIGTERM)
+    m.wait_exit(0)
+
+
+@timeout(60)
 def test_another_pool_gets_it_then(env):
     """Once nobody has it: it waits, and says for whom."""
     pool = Pool(env, "bind")
@@ -481,6 +598,56 @@ def test_another_pool_gets_it_then(env):
         raise Failed("it was cut")
     wait_until("it has it", lambda: m.status()["pools"][1]["state"] == "ready", 20)
     says(b, "generation 1")
+    m.stop()
+
+
+@timeout(60)
+def test_another_that_serves_does_not_wait(env):
+    """Its reload is refused, says for whom, and is right later: also of a path."""
+    pool = Pool(env, "bind")
+    folder = pool.app / "sockets"
+    folder.mkdir()
+    a, b, c, path = env.port(), env.port(), env.port(), folder / "web.sock"
+
+    def other(*at):
+        pool.others = [{**pool.keys, "name": "next", "env": {"AT": ",".join(map(str, at))}, "listen": [
+            f"unix:{x}" if x == path else f"0.0.0.0:{x}" for x in at]}]
+
+    other(c)
+    m = pool.start(a, b, path)
+    for at in (b, path):
+        answer = http.background(at if at == b else str(at), "/slow")
+        wait_until("it is there", lambda: any(w["connections"] for w in m.workers()))
+        pool.apply(*(x for x in (a, path) if x != at))
+        other(c, at)
+        said = pool.apply(*(x for x in (a, path) if x != at), code=1)
+        if "pool web has" not in said:
+            raise Failed(said)
+        if answer().outcome != http.OK:
+            raise Failed("it was cut")
+        wait_until("it has it", lambda: env.client("apply").returncode == 0, 20, 0.2)
+        says(at)
+    m.stop()
+
+
+@timeout(60)
+def test_what_another_pool_waits_for_comes_back(env):
+    """It does not wait for ever for what is not given away after all."""
+    pool = Pool(env, "bind")
+    a, b = env.port(), env.port()
+    m = pool.start(a, b)
+    (pool.app / "server.py").write_text("import time\ntime.sleep(1)\n" + PYTHON)
+    pool.write(a, bad="all")
+    m.ctl("apply", "--no-wait")
+    pool.others = [{**pool.keys, "name": "next", "listen": [f"0.0.0.0:{b}"], "env": {"AT": str(b)}}]
+    pool.write(a, bad="all")
+    said = apply(env, 1)
+    if "pool next: " not in said or f":{b} is in use" not in said:
+        raise Failed(said)
+    says(b, "generation 1")
+    pool.apply(a)
+    wait_until("it has it", lambda: m.status()["pools"][1]["state"] == "ready", 20)
+    says(b)
     m.stop()
 
 
@@ -548,4 +715,55 @@ def test_deaths_in_the_middle(env):
     bad = [r for r in load.results if r.outcome == http.REFUSED]
     if bad:
         raise Failed(f"{len(bad)} were refused: {bad[:3]}")
+    m.stop()
+
+
+NATIVE = """
+import http.server, os, socket, threading, time
+channel = socket.socket(fileno=int(os.environ["MPSUP_FD"]))
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(("generation " + os.environ["MPSUP_GENERATION"]).encode())
+    def log_message(self, *a): pass
+def serve(fd):
+    s = http.server.ThreadingHTTPServer(("", 0), H, bind_and_activate=False)
+    s.socket = socket.socket(fileno=fd)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+time.sleep(float(os.environ["BOOTS"]))
+if "MPSUP_SPARE" in os.environ:
+    channel.send(b"PARKED=1")
+while True:
+    words, fds, _, _ = socket.recv_fds(channel, 65536, 64)
+    if b"HELLO=" in words:
+        for fd in fds:
+            serve(fd)
+        channel.send(b"READY=1")
+    if not words or b"DRAIN=" in words:
+        os._exit(0)
+"""
+
+
+@timeout(60)
+def test_a_spare_gets_what_its_place_had_not(env):
+    """It takes the place of a worker of the old generation, with the addresses of the new one."""
+    KINDS["native"] = (("python3", "native.py"), {"protocol": "native", "balance": "reuseport"})
+    pool = Pool(env, "native", workers=5, spares=1, restart={"surge": 1})
+    (pool.app / "native.py").write_text(NATIVE)
+    a, b = env.port(), env.port()
+    m = pool.start(a, env={"BOOTS": "0"})
+    pool.write(a, b, env={"BOOTS": "1.5"})
+    m.ctl("apply", "--no-wait")
+    wait_until("a new spare", lambda: any(
+        w["generation"] == 2 for w in m.workers(role="spare", state="parked")), 20)
+    last = [w for w in m.workers(state="ready") if w["slot"] == 4]
+    if [w["generation"] for w in last] != [1]:
+        raise Failed(f"too late: {last}")
+    os.kill(last[0]["pid"], signal.SIGKILL)
+    m.wait_line("web/4: respawn from a spare now")
+    wait_until("it serves", lambda: [w["generation"] for w in m.workers(state="ready")
+                                     if w["slot"] == 4] == [2], 1)
+    wait_until("all do", lambda: m.pool()["state"] == "ready", 30)
+    says(b, "generation 2")
     m.stop()
