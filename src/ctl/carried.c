@@ -56,17 +56,9 @@ static void put_client(struct image *im, json_t *o, const struct ctl_client *cl)
 		image_put_json(im, o, "touched", json_incref(cl->touched));
 }
 
-static json_t *array_of(struct image *im, json_t *o, const char *name)
-{
-	json_t *a = json_array();
-
-	image_put_json(im, o, name, a);
-	return a;
-}
-
 void ctl_put(struct image *im, json_t *o, const struct ctl *c)
 {
-	json_t *events = array_of(im, o, "events"), *clients = array_of(im, o, "clients");
+	json_t *events = image_array(im, o, "events"), *clients = image_array(im, o, "clients");
 
 	image_put(im, o, ctl_fields, ARRAY_LEN(ctl_fields), c);
 	list_each(it, &c->events) {

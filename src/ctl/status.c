@@ -230,8 +230,13 @@ static json_t *listens_json(const struct pool *p)
 
 	for (unsigned i = 0; !p->listeners && i < p->conf->nlistens; i++)
 		(void)json_array_append_new(list, json_string(p->conf->listens[i].shown));
-	each_listener(l, p) if (!listener_is_leaving(l))(void)
-		json_array_append_new(list, json_string(l->spec.shown));
+	for (unsigned i = 0; p->gen && p->gen->on && i < p->gen->conf->nlistens; i++)
+		(void)json_array_append_new(list, json_string(p->gen->on[i]->spec.shown));
+	each_listener(l, p)
+	{
+		if (listener_is_programs(l))
+			(void)json_array_append_new(list, json_string(l->spec.shown));
+	}
 	return list;
 }
 

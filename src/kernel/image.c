@@ -65,6 +65,14 @@ void image_put_json(struct image *im, json_t *o, const char *name, json_t *value
 		image_fail(im, "out of memory");
 }
 
+json_t *image_array(struct image *im, json_t *o, const char *name)
+{
+	json_t *array = json_array();
+
+	image_put_json(im, o, name, array);
+	return array;
+}
+
 json_t *image_add(struct image *im, json_t *array)
 {
 	json_t *o = json_object();

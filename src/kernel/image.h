@@ -78,6 +78,7 @@ int image_get_fd(struct image *im, const json_t *o, const char *name); /* -1: no
 void image_put_bytes(struct image *im, json_t *o, const char *name, const void *data, size_t len);
 /* Borrowed, of the image; NULL: none. */
 const void *image_get_bytes(struct image *im, const json_t *o, const char *name, size_t *ret_len);
+json_t *image_array(struct image *im, json_t *o, const char *name); /* a new one; borrowed */
 json_t *image_add(struct image *im, json_t *array); /* a new object, its last; borrowed */
 
 /* Into a sealed memfd, CLOEXEC as everything. */

@@ -273,14 +273,6 @@ static const struct field inherited_fields[] = {
 	FIELD(NUM, inherited_fd, stored),
 };
 
-static json_t *array_of(struct image *im, json_t *o, const char *name)
-{
-	json_t *a = json_array();
-
-	image_put_json(im, o, name, a);
-	return a;
-}
-
 static json_t *object_of(struct image *im, json_t *o, const char *name)
 {
 	json_t *a = json_object();
@@ -295,19 +287,19 @@ void master_put(struct carried *c, struct master *m)
 
 	*c = (struct carried){ .m = m };
 	image_init(&c->im);
-	c->confs.array = array_of(&c->im, c->im.root, "confs");
-	c->filters.array = array_of(&c->im, c->im.root, "filters");
-	c->generations.array = array_of(&c->im, c->im.root, "generations");
+	c->confs.array = image_array(&c->im, c->im.root, "confs");
+	c->filters.array = image_array(&c->im, c->im.root, "filters");
+	c->generations.array = image_array(&c->im, c->im.root, "generations");
 	config_put(&c->im, object_of(&c->im, c->im.root, "config"), m->config);
 	o = object_of(&c->im, c->im.root, "master");
 	image_put(&c->im, o, master_fields, ARRAY_LEN(master_fields), m);
 	image_put(&c->im, object_of(&c->im, o, "cgroup"), cgroup_fields, ARRAY_LEN(cgroup_fields),
 		  &m->cgroup);
-	list = array_of(&c->im, o, "inherited");
+	list = image_array(&c->im, o, "inherited");
 	for (unsigned i = 0; i < m->inherited.n; i++)
 		image_put(&c->im, image_add(&c->im, list), inherited_fields,
 			  ARRAY_LEN(inherited_fields), &m->inherited.list[i]);
-	list = array_of(&c->im, c->im.root, "pools");
+	list = image_array(&c->im, c->im.root, "pools");
 	for (unsigned i = 0; i < m->npools; i++)
 		carried_put_pool(c, image_add(&c->im, list), m->pools[i]);
 }

@@ -47,6 +47,8 @@ void carried_get_pool(struct carried *c, const json_t *o);
 /* Accepted connections: struct conn, dispatch.h. Returns how many there are. */
 void carried_put_conns(struct image *im, json_t *o, const char *name, const struct list *conns);
 unsigned carried_get_conns(struct image *im, const json_t *list, struct pool *p, struct list *to);
+void carried_put_listeners(struct carried *c, json_t *o, const struct pool *p);
+void carried_get_listeners(struct carried *c, const json_t *o, struct pool *p);
 /* Addresses, by the pool's numbers. */
 void carried_put_on(struct carried *c, json_t *o, struct listener *const *on, unsigned n);
 void carried_get_sockets(struct carried *c, const json_t *o, struct life *l);

@@ -173,17 +173,9 @@ static const struct field slot_fields[] = {
 	FIELD(NUM, slot, total_restarts), FIELD(TIMER, slot, timer),
 };
 
-static json_t *array_of(struct image *im, json_t *o, const char *name)
-{
-	json_t *a = json_array();
-
-	image_put_json(im, o, name, a);
-	return a;
-}
-
 static void put_slot(struct carried *c, json_t *o, struct slot *s)
 {
-	json_t *restarts = json_object(), *deaths = array_of(&c->im, o, "deaths"), *lives;
+	json_t *restarts = json_object(), *deaths = image_array(&c->im, o, "deaths"), *lives;
 
 	image_put(&c->im, o, slot_fields, ARRAY_LEN(slot_fields), s);
 	image_put_json(&c->im, o, "restarts", restarts);
@@ -191,7 +183,7 @@ static void put_slot(struct carried *c, json_t *o, struct slot *s)
 	for (unsigned i = 0; i < DEATHS_KEPT && s->deaths[i]; i++)
 		put_death(&c->im, image_add(&c->im, deaths), s->deaths[i]);
 	put_log(&c->im, o, &s->log);
-	lives = array_of(&c->im, o, "lives");
+	lives = image_array(&c->im, o, "lives");
 	if (s->current) {
 		json_t *l = image_add(&c->im, lives);
 
@@ -218,154 +210,6 @@ static void get_slot(struct carried *c, const json_t *o, struct slot *s)
 }
 
 /* ---- sockets ---- */
-
-/* By the pool's number. */
-void carried_put_on(struct carried *c, json_t *o, struct listener *const *on, unsigned n)
-{
-	json_t *list = array_of(&c->im, o, "on");
-
-	for (unsigned i = 0; i < n; i++)
-		if (json_array_append_new(list, json_integer(on[i]->index)) < 0)
-			image_fail(&c->im, "out of memory");
-}
-
-static struct listener *listener_of(const struct pool *p, const json_t *number)
-{
-	json_int_t i = json_is_integer(number) ? json_integer_value(number) : -1;
-
-	return i >= 0 && i < (json_int_t)p->nlisteners ? p->listeners[i] : NULL;
-}
-
-/* The first of a list are those of its configuration. An older image has none: then the
- * numbers are the same. */
-static void get_on(struct carried *c, const json_t *list, const struct pool *p,
-		   struct generation *g)
-{
-	if (!p->listeners || g->on)
-		return;
-	g->on = calloc(g->conf->nlistens + 1, sizeof(struct listener *));
-	for (unsigned i = 0; g->on && i < g->conf->nlistens; i++) {
-		struct listener *l = list	       ? listener_of(p, json_array_get(list, i)) :
-				     i < p->nlisteners ? p->listeners[i] :
-							 NULL;
-
-		if (!l) {
-			listeners_unmap(g);
-			break;
-		}
-		g->on[i] = listener_ref(l);
-	}
-	if (!g->on)
-		image_fail(&c->im, "pool %s: generation %u has not all of its sockets",
-			   p->conf->name, g->number);
-}
-
-void carried_get_sockets(struct carried *c, const json_t *o, struct life *l)
-{
-	const json_t *list = json_object_get(o, "on");
-
-	get_on(c, list, l->pool, l->gen);
-	each_listener(on, l->pool) if (!list && life_sockets_add(l, on) < 0)
-		image_fail(&c->im, "out of memory");
-	for (size_t i = 0; i < json_array_size(list) && l->pool->listeners; i++) {
-		struct listener *on = listener_of(l->pool, json_array_get(list, i));
-
-		if (!on || life_sockets_add(l, on) < 0)
-			image_fail(&c->im, "pool %s: a worker's socket is not there",
-				   l->pool->conf->name);
-	}
-}
-
-static const struct field listener_fields[] = {
-	FIELD(NUM, listener, at_once),	     FIELD(NUM, listener, stale),
-	FIELD(TEXT, listener, owned),	     FIELD(NUM, listener, nseats),
-	FIELD(RAW, listener, users),	     FIELD(NUM, listener, revived),
-	FIELD(NUM, listener, no_v6),	     FIELD(RAW, listener, spec.addr),
-	FIELD(NUM, listener, spec.addr_len), FIELD(NUM, listener, spec.dual_stack),
-	FIELD(NUM, listener, apart),
-};
-
-static const struct field seat_fields[] = {
-	FIELD(FD, seat, fd),	     FIELD(NUM, seat, listens), FIELD(NUM, seat, silent),
-	FIELD(NUM, seat, out),	     FIELD(NUM, seat, lent),	FIELD(NUM, seat, rank),
-	FIELD(NUM, seat, inode),     FIELD(TIMER, seat, again), FIELD(NUM, seat, window_ms),
-	FIELD(NUM, seat, in_window), FIELD(NUM, seat, aside),	FIELD(NUM, seat, era),
-};
-
-static const char *const form_names[FORMS] = { "configured", "v4", "v6only" };
-
-static void put_listener(struct carried *c, json_t *o, const struct listener *l)
-{
-	struct image *im = &c->im;
-
-	image_put(im, o, listener_fields, ARRAY_LEN(listener_fields), l);
-	carried_put_conf(c, o, "conf", l->conf);
-	image_put_json(im, o, "at", json_integer(l->at));
-	image_put_json(im, o, "index", json_integer(l->index));
-	for (unsigned f = 0; f < FORMS; f++) {
-		json_t *list = l->seats[f] ? array_of(im, o, form_names[f]) : NULL;
-
-		each_seat(s, l, f)
-			image_put(im, image_add(im, list), seat_fields, ARRAY_LEN(seat_fields), s);
-	}
-}
-
-static void get_seats(struct carried *c, const json_t *list, struct listener *l, unsigned form)
-{
-	if (listener_make_seats(l, form) < 0) {
-		image_fail(&c->im, "out of memory");
-		return;
-	}
-	for (size_t i = 0; i < json_array_size(list) && i < l->nseats; i++) {
-		struct seat *s = &l->seats[form][i];
-
-		image_get(&c->im, json_array_get(list, i), seat_fields, ARRAY_LEN(seat_fields), s);
-		l->nlistening[form] += s->listens;
-		l->nmembers[form] += s->listens && !s->out;
-		if (s->listens && !c->im.check && !s->again.armed && seat_watch(s) < 0)
-			image_fail(&c->im, "%s cannot be watched", l->spec.shown);
-	}
-}
-
-static struct listener *add_listener(struct carried *c, const json_t *o, struct pool *p)
-{
-	static const struct listen_spec of_program = { .name = "unlisted",
-						       .uid = (uid_t)-1,
-						       .gid = (gid_t)-1 };
-	struct pool_config *conf = carried_get_conf(c, o, "conf");
-	const json_t *index = json_object_get(o, "index");
-	unsigned i = index ? (unsigned)json_integer_value(index) : p->nlisteners;
-	json_int_t at = index ? json_integer_value(json_object_get(o, "at")) : i;
-
-	if (json_object_get(o, "owned"))
-		return listener_add(p, &of_program, i);
-	if (!index) /* of an older image: those of the configuration are the first */
-		conf = p->conf;
-	if (!conf || at < 0 || at >= (json_int_t)conf->nlistens)
-		return NULL;
-	return listener_add_of(p, conf, (unsigned)at, i);
-}
-
-static void get_listener(struct carried *c, const json_t *o, struct pool *p)
-{
-	struct listener *l = add_listener(c, o, p);
-
-	if (!l) {
-		image_fail(&c->im, "pool %s: a socket for no address", p->conf->name);
-		return;
-	}
-	image_get(&c->im, o, listener_fields, ARRAY_LEN(listener_fields), l);
-	if (!l->conf)
-		l->spec.text = l->spec.shown = l->owned ? l->owned : "?";
-	if (l->spec.addr.ss_family == AF_UNIX) /* an older image has one */
-		l->nseats = config_has_groups(p->conf) ? SOCKFILES_MAX : 1;
-	if (l->nseats < 1 || (l->nseats > p->places && !listener_is_path(l)))
-		image_fail(&c->im, "pool %s: a socket for %u places of %u", p->conf->name,
-			   l->nseats, p->places);
-	for (unsigned f = 0; f < FORMS && !c->im.err.code; f++)
-		if (json_object_get(o, form_names[f]))
-			get_seats(c, json_object_get(o, form_names[f]), l, f);
-}
 
 /* ---- the pool ---- */
 
@@ -412,16 +256,11 @@ static const struct field pool_fields[] = {
 
 static void put_world(struct carried *c, json_t *o, struct pool *p)
 {
-	json_t *slots, *lives, *listeners;
+	json_t *slots, *lives;
 
 	carried_put_generation(c, o, p->gen);
 	image_put_json(&c->im, o, "places", json_integer(p->places));
-	if (p->listeners) {
-		listeners = array_of(&c->im, o, "listeners");
-		each_listener(l, p) put_listener(c, image_add(&c->im, listeners), l);
-		if (p->gen->on)
-			carried_put_on(c, o, p->gen->on, p->gen->conf->nlistens);
-	}
+	carried_put_listeners(c, o, p);
 	if (p->total.conf) {
 		carried_put_conf(c, o, "total_conf", p->total.conf);
 		image_put_fd(&c->im, o, "total", p->total.fd);
@@ -429,13 +268,13 @@ static void put_world(struct carried *c, json_t *o, struct pool *p)
 	carried_put_conns(&c->im, o, "connections", &p->dispatch.waiting);
 	image_put_bytes(&c->im, o, "boot_stderr", p->boot_stderr, p->boot_stderr_len);
 	image_put_json(&c->im, o, "nslots", json_integer(p->nslots));
-	slots = array_of(&c->im, o, "slots");
+	slots = image_array(&c->im, o, "slots");
 	for (unsigned i = 0; i < p->nslots_made; i++)
 		put_slot(c, image_add(&c->im, slots), p->slots[i]);
 	slots = json_object();
 	image_put_json(&c->im, o, "spare_slot", slots);
 	put_slot(c, slots, &p->spare_slot);
-	lives = array_of(&c->im, o, "spares");
+	lives = image_array(&c->im, o, "spares");
 	list_each(it, &p->spares)
 		carried_put_life(c, image_add(&c->im, lives), container_of(it, struct life, node));
 }
@@ -446,7 +285,7 @@ void carried_put_pool(struct carried *c, json_t *o, struct pool *p)
 	carried_put_conf(c, o, "conf", p->conf);
 	carried_put_conf(c, o, "file_conf", p->file_conf);
 	carried_put_conf(c, o, "pending", p->pending);
-	givens_put(&c->im, array_of(&c->im, o, "overrides"), &p->overrides.given);
+	givens_put(&c->im, image_array(&c->im, o, "overrides"), &p->overrides.given);
 	if (p->gen)
 		put_world(c, o, p);
 }
@@ -462,23 +301,6 @@ static void get_boot_stderr(struct carried *c, const json_t *o, struct pool *p)
 		memcpy(p->boot_stderr, data, p->boot_stderr_len);
 	else
 		p->boot_stderr_len = 0;
-}
-
-static void get_listeners(struct carried *c, const json_t *o, struct pool *p)
-{
-	const json_t *list = json_object_get(o, "listeners");
-	json_int_t places = json_integer_value(json_object_get(o, "places"));
-
-	if (!list)
-		return;
-	if (places < 1 || places > 1 << 20 || listeners_again(p, (unsigned)places) < 0) {
-		image_fail(&c->im, "pool %s: %lld places", p->conf->name, (long long)places);
-		return;
-	}
-	for (size_t i = 0; i < json_array_size(list) && !c->im.err.code; i++)
-		get_listener(c, json_array_get(list, i), p);
-	if (!c->im.err.code)
-		get_on(c, json_object_get(o, "on"), p, p->gen);
 }
 
 static void get_slots(struct carried *c, const json_t *o, struct pool *p)
@@ -521,7 +343,7 @@ static void get_world(struct carried *c, const json_t *o, struct pool *p)
 	get_boot_stderr(c, o, p);
 	ignore((int)carried_get_conns(&c->im, json_object_get(o, "connections"), p,
 				      &p->dispatch.waiting));
-	get_listeners(c, o, p);
+	carried_get_listeners(c, o, p);
 	if (!c->im.err.code)
 		get_slots(c, o, p);
 	if (!c->im.err.code)

@@ -215,6 +215,18 @@ static void watch(struct pool *p)
 	}
 }
 
+/* Of an earlier generation: who has it still takes nothing new. */
+static bool is_shut(const struct pool *p, unsigned listener)
+{
+	const struct listener *l = NULL;
+
+	if (!p->listeners)
+		return false; /* what waits is closed with its pool */
+	if (listener < p->nlisteners)
+		l = p->listeners[listener];
+	return !l || (listener_is_leaving(l) && !listener_is_open(l));
+}
+
 /* Each stall sends some back and takes a worker out, so this ends. */
 static void pump(struct pool *p)
 {
@@ -224,7 +236,7 @@ static void pump(struct pool *p)
 			struct conn *c = container_of(it, struct conn, node);
 
 			/* Nobody comes who could take it. */
-			if (p->draining || p->phase == POOL_FAILED)
+			if (p->draining || p->phase == POOL_FAILED || is_shut(p, c->listener))
 				drop(p, c);
 			else if (!place(p, c) && dispatch_is_hopeless(p, c))
 				close_unserved(p, c);

@@ -215,25 +215,11 @@ struct listener *listener_add_of(struct pool *p, struct pool_config *conf, unsig
 	return l;
 }
 
-/* Room for places up to n. */
-static int make_places(struct pool *p, unsigned n)
-{
-	uint64_t *live = realloc(p->live, LIVE_WORDS(n) * sizeof(*live));
-
-	if (!live)
-		return -ENOMEM;
-	p->live = live;
-	for (unsigned i = LIVE_WORDS(p->places); i < LIVE_WORDS(n); i++)
-		live[i] = 0;
-	p->places = n;
-	return 0;
-}
-
 static int allocate(struct pool *p, unsigned places)
 {
 	p->nlisteners = p->places = 0;
 	p->listeners = calloc(p->conf->nlistens + 1, sizeof(struct listener *));
-	return p->listeners ? make_places(p, places) : -ENOMEM;
+	return p->listeners ? places_make(p, places) : -ENOMEM;
 }
 
 int listeners_again(struct pool *p, unsigned places)
@@ -385,89 +371,6 @@ void listeners_close(struct pool *p)
 	p->listeners = NULL;
 	p->live = NULL;
 	p->nlisteners = p->places = 0;
-}
-
-struct old_seats {
-	struct grave grave;
-	struct seat *seats;
-};
-
-static void release_old(struct grave *g)
-{
-	struct old_seats *old = container_of(g, struct old_seats, grave);
-
-	free(old->seats);
-	free(old);
-}
-
-/* An event of this batch may still carry one of the old seats. */
-static int grow_form(struct listener *l, enum listener_form form, unsigned n)
-{
-	struct seat *more = calloc(n, sizeof(*more)), *was = l->seats[form];
-	struct old_seats *old = calloc(1, sizeof(*old));
-
-	if (!more || !old) {
-		free(more);
-		free(old);
-		return -ENOMEM;
-	}
-	for (unsigned i = 0; i < n; i++)
-		seat_init(&more[i], l, form);
-	for (unsigned i = 0; i < l->nseats; i++) {
-		if (l->nseats == 1 && was[i].fd >= 0) /* it was alone, and shall lead */
-			ignore(listener_lead(was[i].fd));
-		ignore(seat_adopt(&more[i], &was[i]));
-	}
-	l->seats[form] = more;
-	old->seats = was;
-	old->grave.release = release_old;
-	list_init(&old->grave.node);
-	loop_bury(&l->pool->master->loop, &old->grave);
-	return 0;
-}
-
-static int grow(struct pool *p, unsigned n)
-{
-	int r = p->listeners && n > p->places ? make_places(p, n) : 0;
-
-	each_listener(l, p)
-	{
-		bool group = config_has_groups(p->conf) && l->spec.addr.ss_family != AF_UNIX;
-
-		for (unsigned f = 0; group && l->nseats < n && r == 0 && f < FORMS; f++)
-			if (l->seats[f])
-				r = grow_form(l, f, n);
-		if (group && l->nseats < n && r == 0)
-			l->nseats = n;
-	}
-	p->steer_anew = true;
-	return r;
-}
-
-int listeners_free_place(struct pool *p, unsigned *ret)
-{
-	for (*ret = 0; *ret < p->places; ++*ret)
-		if (place_is_free(p, *ret))
-			return 0;
-	return p->listeners ? grow(p, p->places + 1) : 0;
-}
-
-int listeners_twin_place(const struct slot *s, unsigned *ret)
-{
-	*ret = s->place;
-	return config_has_groups(s->pool->conf) ? listeners_free_place(s->pool, ret) : 0;
-}
-
-int listeners_grow(struct pool *p, unsigned slots)
-{
-	unsigned more = slots - p->nslots_made;
-
-	return p->listeners ? grow(p, p->places + more) : 0;
-}
-
-int listeners_settle(struct slot *s)
-{
-	return s->pool->listeners ? listeners_free_place(s->pool, &s->place) : 0;
 }
 
 void listeners_restore(struct pool *p)

@@ -139,7 +139,9 @@ MUST_CHECK int listener_seat(struct listener *l, enum listener_form form, const 
 MUST_CHECK int listener_start_seat(struct seat *s, struct err *e);
 void listener_close_form(struct listener *l, enum listener_form form);
 
-/* steering.c. Somebody who lives, but for `but`, may hold the sockets of this place. */
+/* places.c. Room for n; those that the pool has stay. -ENOMEM. */
+MUST_CHECK int places_make(struct pool *p, unsigned n);
+/* Somebody who lives, but for `but`, may hold the sockets of this place. */
 bool place_is_held(const struct pool *p, unsigned place, const struct life *but);
 /* It has a worker that gets new connections. */
 bool slot_serves(const struct slot *s);

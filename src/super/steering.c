@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* steering.c - which of a group's sockets gets a new connection: whose places they are, and
- * the program in the kernel that chooses. */
+/* steering.c - which of a group's sockets gets a new connection: the program in the kernel that
+ * chooses, or refuses. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -12,48 +12,6 @@
 #include "super/listeners.h"
 #include "super/pool.h"
 #include "super/seats.h"
-
-/* ---- places ---- */
-
-/* Somebody who lives, but for `but`, may hold the sockets of this place. */
-bool place_is_held(const struct pool *p, unsigned place, const struct life *but)
-{
-	for (unsigned i = 0; i < p->nslots_made; i++) {
-		const struct slot *s = p->slots[i];
-
-		if (s->current && s->current != but && s->current->place == place &&
-		    !s->current->lost)
-			return true;
-		list_each(it, &s->beside) {
-			const struct life *l = container_of(it, struct life, node);
-
-			if (l != but && l->place == place && !l->lost)
-				return true;
-		}
-	}
-	return false;
-}
-
-const struct slot *place_owner(const struct pool *p, unsigned place)
-{
-	for (unsigned i = 0; i < p->nslots_made; i++)
-		if (p->slots[i]->place == place)
-			return p->slots[i];
-	return NULL;
-}
-
-bool place_is_free(const struct pool *p, unsigned place)
-{
-	if (place_owner(p, place))
-		return false;
-	for (unsigned i = 0; i < p->nslots_made; i++)
-		list_each(it, &p->slots[i]->beside)
-			if (container_of(it, struct life, node)->place == place)
-				return false;
-	return true;
-}
-
-/* ---- steering ---- */
 
 bool slot_serves(const struct slot *s)
 {
