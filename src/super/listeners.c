@@ -251,7 +251,7 @@ int listeners_open(struct pool *p, struct err *e)
 	 * nothing before it is meant to. */
 	r = allocate(p, slots_of(p) + config_has_groups(p->conf));
 	if (r < 0)
-		return err_set(e, r, "out of memory");
+		r = err_set(e, r, "out of memory");
 	for (unsigned i = 0; i < p->conf->nlistens && r == 0; i++) {
 		struct listener *l = listener_add_of(p, p->conf, i, i);
 
@@ -261,6 +261,8 @@ int listeners_open(struct pool *p, struct err *e)
 	}
 	if (r == 0 && p->gen && listeners_map(p, p->gen) < 0)
 		r = err_set(e, -ENOMEM, "out of memory");
+	if (r < 0)
+		listeners_close(p); /* it listens nowhere, or everywhere */
 	return r;
 }
 

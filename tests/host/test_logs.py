@@ -259,7 +259,7 @@ def test_a_broken_place_is_that_pools_end(env):
     logs.pool("linked", {"file": "theirs/link.log"}, user="nobody")
     logs.pool("ours", {"file": "logs/link.log"})
     logs.pool("gone", {"file": "no/such.log"})
-    checked = env.client("check", "-c", logs.write())
+    checked = env.client("check", "--strict", "-c", logs.write())
     need(checked.returncode == 1 and "log.file" in checked.stdout + checked.stderr, checked)
     need(not (theirs / "web.log").exists(), "check has made a file")
     m = env.start("-c", logs.write())

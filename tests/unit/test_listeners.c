@@ -321,6 +321,26 @@ static void what_is_taken_leaves_all_as_it_was(void **state)
 	knows(at(0), "ab");
 }
 
+static void a_pool_listens_everywhere_or_nowhere(void **state)
+{
+	AUTO_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct listen_spec *b = &x.specs[B];
+	struct err e = { 0 };
+
+	(void)state;
+	serve(BALANCE_SHARED, 1, "ab");
+	listeners_close(web);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&b->addr, b->addr_len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(listeners_open(web, &e), -EADDRINUSE);
+	assert_null(web->listeners);
+	assert_null(web->gen->on);
+	assert_false(accepts(A));
+	fd_close(&fd);
+	assert_int_equal(listeners_open(web, &e), 0);
+	assert_true(accepts(A) && accepts(B));
+}
+
 static void what_is_taken_in_its_turn_is_rolled_back(void **state)
 {
 	AUTO_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -355,6 +375,7 @@ int main(void)
 		T(a_bad_one_gives_them_back),
 		T(what_is_taken_leaves_all_as_it_was),
 		T(what_is_taken_in_its_turn_is_rolled_back),
+		T(a_pool_listens_everywhere_or_nowhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
