@@ -45,8 +45,11 @@ static struct listener *find(const struct pool *p, const struct listen_spec *s)
 
 const struct listener *listeners_in_the_way(const struct pool *p, const struct listen_spec *s)
 {
-	each_listener(l, p) if (!are_the_same(asked(l), s) &&
-				listen_specs_collide(asked(l), s)) return l;
+	each_listener(l, p)
+	{
+		if (!are_the_same(asked(l), s) && listen_specs_collide(asked(l), s))
+			return l;
+	}
 	return NULL;
 }
 
@@ -195,6 +198,30 @@ static int open_one(struct pool *p, struct pool_config *conf, unsigned at, struc
 	return r;
 }
 
+static void shut(struct listener *l)
+{
+	if (listener_is_group(l))
+		return; /* listeners_steer(): no worker's accept(2) fails */
+	if (listener_is_path(l)) {
+		path_hide(l);
+		return;
+	}
+	for (unsigned f = 0; f < FORMS; f++)
+		listener_close_form(l, f);
+	dispatch_forget(l->pool, l->index);
+}
+
+static void shut_leaving(struct pool *p)
+{
+	each_listener(l, p)
+	{
+		if (listener_is_leaving(l))
+			shut(l);
+	}
+	p->steer_anew = true;
+	listeners_sweep(p);
+}
+
 int listeners_join(struct pool *p, struct generation *g, struct err *e)
 {
 	const struct pool *holder = pool_holder_of(p, g->conf);
@@ -213,7 +240,7 @@ int listeners_join(struct pool *p, struct generation *g, struct err *e)
 	if (r == 0 && listeners_map(p, g) < 0)
 		r = err_set(e, -ENOMEM, "out of memory");
 	if (r < 0)
-		listeners_sweep(p); /* those that were opened before this one */
+		shut_leaving(p); /* what was opened before this one */
 	return r;
 }
 
@@ -230,30 +257,10 @@ static bool program_has(const struct listener *l)
 	return false;
 }
 
-static void shut(struct listener *l)
-{
-	if (listener_is_group(l))
-		return; /* listeners_steer(): no worker's accept(2) fails */
-	if (listener_is_path(l)) {
-		path_hide(l);
-		return;
-	}
-	for (unsigned f = 0; f < FORMS; f++)
-		listener_close_form(l, f);
-	dispatch_forget(l->pool, l->index);
-}
-
 void listeners_retire(struct pool *p)
 {
-	each_listener(l, p)
-	{
-		l->stale = has(p->gen, l) || !program_has(l);
-		if (!listener_is_leaving(l))
-			continue;
-		shut(l);
-		p->steer_anew = true;
-	}
-	listeners_sweep(p);
+	each_listener(l, p) l->stale = has(p->gen, l) || !program_has(l);
+	shut_leaving(p);
 	/* Also for what has come back: it is not to be had now. */
 	pools_wake_waiting(p->master);
 }

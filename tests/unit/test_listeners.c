@@ -321,6 +321,27 @@ static void what_is_taken_leaves_all_as_it_was(void **state)
 	knows(at(0), "ab");
 }
 
+static void what_had_gone_is_no_more_there_than_before(void **state)
+{
+	AUTO_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct listen_spec *d = &x.specs[D];
+	struct err e = { 0 };
+
+	(void)state;
+	serve(BALANCE_SHARED, 1, "ab");
+	roll("a");
+	boots(0);
+	pass(1000);
+	assert_false(accepts(B)); /* the old one has it still */
+	assert_int_equal(bind(fd, (const struct sockaddr *)&d->addr, d->addr_len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(pool_roll(web, next_with("abd"), &e), -EADDRINUSE);
+	assert_false(accepts(B));
+	the_old_leave();
+	assert_null(open_at('b'));
+	assert_true(accepts(A));
+}
+
 static void a_pool_listens_everywhere_or_nowhere(void **state)
 {
 	AUTO_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -375,6 +396,7 @@ int main(void)
 		T(a_bad_one_gives_them_back),
 		T(what_is_taken_leaves_all_as_it_was),
 		T(what_is_taken_in_its_turn_is_rolled_back),
+		T(what_had_gone_is_no_more_there_than_before),
 		T(a_pool_listens_everywhere_or_nowhere),
 	};
 
