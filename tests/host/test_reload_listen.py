@@ -13,7 +13,7 @@ from harness.holdings import holdings, wait_as_before
 from test_reload import pids, reload
 from test_reload_unix import no_failures
 
-ROUNDS = 20 if os.environ.get("MPSUP_TEST_LONG") else 2
+ROUNDS = 20 if os.environ.get("MPSUP_TEST_LONG") else 1
 # On all that it is told of in AT, or finds; its worst is in BAD.
 PYTHON = """
 import http.server, os, socket, socketserver, sys, threading, time
