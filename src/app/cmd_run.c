@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/title.h"
 #include "config/keys.h"
+#include "kernel/footprint.h"
 #include "super/births.h"
 #include "super/life.h"
 #include "super/pin.h"
@@ -147,6 +148,8 @@ static void on_event(struct master *m, const struct event *ev)
 	upward_event(&run->upward, ev);
 	if (run->daemon.tell_fd >= 0)
 		tell_starter(run, ev);
+	if (strcmp(ev->name, "master.ready") == 0)
+		footprint_trim();
 }
 
 /* ---- start ---- */

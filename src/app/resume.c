@@ -3,7 +3,6 @@
  * the master has is what this master knows, and it goes on. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/title.h"
 #include "ctl/carried.h"
+#include "kernel/footprint.h"
 #include "super/dispatch.h"
 #include "super/leaf.h"
 #include "super/pin.h"
@@ -124,7 +124,7 @@ int cmd_resume(int argc, char **argv)
 	if (r < 0) /* what was opened since may not have a place for it */
 		(void)fprintf(stderr, "mpsup: upgrade: %s\n", e.msg);
 	carried_done(&c);
-	(void)malloc_trim(0); /* below what stays: a thousand workers are some megabytes of JSON */
+	footprint_trim(); /* below what stays: a thousand workers are some megabytes of JSON */
 	if (r < 0)
 		_exit(EXIT_OTHER); /* the workers see the end of their lifelines */
 	return run_serve(run, 0, &e);

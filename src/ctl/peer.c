@@ -15,16 +15,22 @@
 #include "base/fd.h"
 #include "ctl/ctl.h"
 #include "ctl/rights.h"
+#include "kernel/footprint.h"
+
+#define LARGE_ANSWER 65536 /* bytes that had to wait: what was made for it is worth giving back */
 
 static void release(struct grave *g)
 {
 	struct ctl_client *cl = container_of(g, struct ctl_client, grave);
+	bool large = cl->out_size > LARGE_ANSWER;
 
 	free(cl->in);
 	free(cl->out);
 	json_decref(cl->refused);
 	json_decref(cl->touched);
 	free(cl);
+	if (large)
+		footprint_trim();
 }
 
 void client_free(struct ctl_client *cl)
