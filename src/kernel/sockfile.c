@@ -64,6 +64,18 @@ static int make_beside(const struct names *n)
 	return fd;
 }
 
+/* The folder of number n, made or found. */
+static int beside_of(const struct listener_spec *s, unsigned n, bool make, struct names *names,
+		     struct err *e)
+{
+	int fd;
+
+	name_it(s, n, names);
+	fd = make ? make_beside(names) : open_beside(names);
+	return fd < 0 ? err_sys(e, fd, "%s the folder %s", make ? "make" : "open", names->beside) :
+			fd;
+}
+
 struct there {
 	const struct listener_spec *spec;
 	const struct names *names;
@@ -96,23 +108,23 @@ static int bind_there(const void *arg)
 	return 0;
 }
 
-static int open_there(const struct listener_spec *s, const struct names *n, int *ret_fd,
-		      struct err *e)
+static int open_there(const struct listener_spec *s, unsigned n, int *ret_fd, struct err *e)
 {
-	AUTO_FD int beside = make_beside(n);
+	struct names names;
+	AUTO_FD int beside = beside_of(s, n, true, &names, e);
 	AUTO_FD int fd = -1;
-	struct there t = { .spec = s, .names = n, .beside_fd = beside };
+	struct there t = { .spec = s, .names = &names, .beside_fd = beside };
 	int r;
 
 	if (beside < 0)
-		return err_sys(e, beside, "make the folder %s", n->beside);
+		return beside;
 	t.fd = fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = fd < 0 ? -errno : try_in_child(CLONE_NEWNS, bind_there, &t);
 	if (r < 0)
 		return err_sys(e, r, "bind another socket for %s", s->shown);
 	if (((s->uid != (uid_t)-1 || s->gid != (gid_t)-1) &&
-	     fchownat(beside, n->base, s->uid, s->gid, AT_SYMLINK_NOFOLLOW) < 0) ||
-	    fchmodat(beside, n->base, s->has_mode ? s->mode : 0660, 0) < 0)
+	     fchownat(beside, names.base, s->uid, s->gid, AT_SYMLINK_NOFOLLOW) < 0) ||
+	    fchmodat(beside, names.base, s->has_mode ? s->mode : 0660, 0) < 0)
 		return err_sys(e, -errno, "cannot give %s its owner and mode", s->shown);
 	if (listen(fd, s->backlog) < 0)
 		return err_sys(e, -errno, "cannot listen on %s", s->shown);
@@ -122,13 +134,11 @@ static int open_there(const struct listener_spec *s, const struct names *n, int 
 
 static int keep(const struct listener_spec *s, unsigned was, struct err *e)
 {
-	AUTO_FD int beside = -1;
 	struct names n;
+	AUTO_FD int beside = beside_of(s, was, true, &n, e);
 
-	name_it(s, was, &n);
-	beside = make_beside(&n);
 	if (beside < 0)
-		return err_sys(e, beside, "make the folder %s", n.beside);
+		return beside;
 	if (linkat(AT_FDCWD, n.path, beside, n.base, 0) < 0)
 		return err_sys(e, -errno, "keep %s as %s", s->shown, n.beside);
 	return 0;
@@ -137,12 +147,10 @@ static int keep(const struct listener_spec *s, unsigned was, struct err *e)
 int sockfile_open(const struct listener_spec *s, unsigned n, unsigned was, int *ret_fd,
 		  struct err *e)
 {
-	struct names names;
 	int r = keep(s, was, e);
 
-	name_it(s, n, &names);
 	if (r == 0)
-		r = open_there(s, &names, ret_fd, e);
+		r = open_there(s, n, ret_fd, e);
 	if (r < 0) {
 		sockfile_remove(s, was);
 		sockfile_remove(s, n);
@@ -152,13 +160,11 @@ int sockfile_open(const struct listener_spec *s, unsigned n, unsigned was, int *
 
 int sockfile_point(const struct listener_spec *s, unsigned n, struct err *e)
 {
-	AUTO_FD int beside = -1;
 	struct names names;
+	AUTO_FD int beside = beside_of(s, n, false, &names, e);
 
-	name_it(s, n, &names);
-	beside = open_beside(&names);
 	if (beside < 0)
-		return err_sys(e, beside, "open the folder %s", names.beside);
+		return beside;
 	if (renameat(beside, names.base, AT_FDCWD, names.path) < 0)
 		return err_sys(e, -errno, "put another socket at %s", s->shown);
 	(void)rmdir(names.beside);

@@ -28,13 +28,10 @@ unsigned life_sockets_configured(const struct life *l)
 static int make_room(struct life *l, unsigned n)
 {
 	struct listener **on = realloc(l->sockets.on, n * sizeof(struct listener *));
-	int *fds = realloc(l->sockets.fds, n * sizeof(*fds));
 
 	if (on)
 		l->sockets.on = on;
-	if (fds)
-		l->sockets.fds = fds;
-	return on && fds ? 0 : -ENOMEM;
+	return on ? 0 : -ENOMEM;
 }
 
 int life_sockets_add(struct life *l, struct listener *on)
@@ -82,9 +79,11 @@ static int socket_of(const struct life *l, const struct listener *on)
 
 const int *life_sockets_fds(const struct life *l)
 {
+	static int fds[LIFE_SOCKETS_MAX]; /* single-threaded */
+
 	for (unsigned i = 0; i < l->sockets.n; i++)
-		l->sockets.fds[i] = socket_of(l, l->sockets.on[i]);
-	return l->sockets.fds;
+		fds[i] = socket_of(l, l->sockets.on[i]);
+	return l->sockets.n ? fds : NULL;
 }
 
 void life_sockets_drop(struct life *l)
@@ -92,6 +91,5 @@ void life_sockets_drop(struct life *l)
 	while (l->sockets.n > 0)
 		listener_unref(l->sockets.on[--l->sockets.n]);
 	free(l->sockets.on);
-	free(l->sockets.fds);
 	l->sockets = (struct sockets){ 0 };
 }

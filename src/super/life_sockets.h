@@ -20,7 +20,7 @@ struct listener *life_sockets_of(const struct life *l, unsigned number);
 /* How many its configuration names; 0: its pool is closed. */
 unsigned life_sockets_configured(const struct life *l);
 /* The sockets, by number, as they are now; -1: it does not listen yet. Borrowed, until the
- * next call. NULL: its pool is closed. */
+ * next call for any worker. NULL: it has none, its pool is closed. */
 const int *life_sockets_fds(const struct life *l);
 void life_sockets_drop(struct life *l);
 

@@ -55,7 +55,7 @@ void listeners_unmap(struct generation *g);
 bool listener_is_leaving(const struct listener *l);
 /* Its programs have asked for it, and it is none of its addresses. */
 bool listener_is_programs(const struct listener *l);
-/* Somebody who serves has it. */
+/* Somebody who gets new connections, as of the last listeners_steer(), has it. */
 bool listener_is_served(const struct listener *l);
 /* Nothing can go back any more: who waits at what is leaving is refused. */
 void listeners_retire(struct pool *p);

@@ -89,16 +89,6 @@ bool listener_is_programs(const struct listener *l)
 	return g && g->on && !has(g, l) && !l->stale;
 }
 
-bool listener_is_served(const struct listener *l)
-{
-	const struct pool *p = l->pool;
-
-	for (unsigned i = 0; i < p->nslots; i++)
-		if (slot_serves(p->slots[i]) && life_sockets_number(p->slots[i]->current, l) >= 0)
-			return true;
-	return false;
-}
-
 /* ---- a generation's ---- */
 
 /* One that a program had asked for may be a configured one by now. */

@@ -36,7 +36,7 @@ static bool is_live_for(const struct slot *s, const struct listener *l)
 	       life_sockets_number(s->current, l) >= 0;
 }
 
-static bool has_live(const struct listener *l)
+bool listener_is_served(const struct listener *l)
 {
 	for (unsigned i = 0; i < l->pool->nslots; i++)
 		if (is_live_for(l->pool->slots[i], l))
@@ -59,7 +59,7 @@ static unsigned fill_seats(const struct listener *l, enum listener_form form, bo
 			   struct steer_seat *out)
 {
 	const struct pool *p = l->pool;
-	bool nobody = !has_live(l);
+	bool nobody = !listener_is_served(l);
 	unsigned live = 0;
 
 	for (unsigned i = 0; i < p->nslots_made; i++) {
@@ -161,7 +161,7 @@ int listeners_refuse(struct pool *p)
 
 static void steer(struct listener *l)
 {
-	bool refuses = listener_is_leaving(l) && !has_live(l) && can_refuse(l);
+	bool refuses = listener_is_leaving(l) && !listener_is_served(l) && can_refuse(l);
 	bool stays = false;
 
 	if (refuses) {
@@ -238,7 +238,7 @@ bool listeners_steer_away(const struct life *l)
 	for (unsigned i = 0; i < l->sockets.n && past; i++) {
 		const struct listener *on = l->sockets.on[i];
 
-		past = listener_is_group(on) ? p->refuses || on->refuses || has_live(on) :
+		past = listener_is_group(on) ? p->refuses || on->refuses || listener_is_served(on) :
 					       path_leads_past(on, l);
 	}
 	return past;

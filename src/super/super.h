@@ -222,7 +222,6 @@ struct life {
 	struct generation *gen;	      /* a reference: what it was born with */
 	struct sockets {	      /* life_sockets.h */
 		struct listener **on; /* a reference each */
-		int *fds;	      /* room for as many */
 		unsigned n;
 	} sockets;
 	unsigned place; /* its sockets' */
